@@ -1,0 +1,201 @@
+"""The Deployment: a running instance of a model with its own engine settings, limits, price and sharing.
+
+Belongs here: its fields, defaults, and what can be judged of one deployment alone.
+Does not: rules that need other documents (checks.py), what a runtime makes of it (slipway.runtimes).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from slipway.catalog.documents import Document
+from slipway.catalog.fields import Cpu, GpuVendor, Name, RuntimeName, SecretRef, Size, Spec
+
+
+class Quantities(Spec):
+    """CPU and memory, as in a Kubernetes resource list."""
+
+    cpu: Cpu | None = None
+    memory: Size | None = None
+
+
+class Gpu(Spec):
+    """The GPUs of one replica: whole cards, a MIG slice of one, or a fraction where the runtime shares."""
+
+    count: int = Field(1, ge=1)
+    fraction: float | None = Field(None, gt=0, lt=1, description="Share of one card (ray and kuberay).")
+    vendor: GpuVendor = "nvidia"
+    gpu_class: str | None = Field(None, alias="class", description="Class, by node label; such as h100.")
+    mig_profile: str | None = Field(None, pattern=r"^\d+g\.\d+gb$")
+    memory: Size | None = Field(None, description="Memory of one card, for the fit check.")
+    sharing: Literal["none", "time-slicing", "mps"] = "none"
+
+    @model_validator(mode="after")
+    def _one_way_to_share(self) -> Gpu:
+        if self.fraction is not None and self.count != 1:
+            raise ValueError("fraction goes with count = 1. Remove one of them")
+        if self.fraction is not None and self.mig_profile is not None:
+            raise ValueError("fraction and mig_profile are both given. Remove one of them")
+        return self
+
+
+class Resources(Spec):
+    """What one replica asks for."""
+
+    requests: Quantities = Quantities()
+    limits: Quantities = Quantities()
+    gpu: Gpu | None = None
+    profile: str | None = Field(None, description="KubeAI resource profile, such as nvidia-gpu-l4:1.")
+    volume_size: Size | None = Field(None, description="Ephemeral volume of each replica.")
+    volume_class: str | None = Field(None, description="StorageClass of that volume.")
+
+
+class ScalingTarget(Spec):
+    """What autoscaling keeps; the first that is exceeded scales up."""
+
+    cpu_percent: int | None = Field(None, ge=1, le=100)
+    memory_percent: int | None = Field(None, ge=1, le=100)
+    ongoing_requests: float | None = Field(None, gt=0, description="Requests in flight per replica.")
+    queue_depth: int | None = Field(None, ge=1)
+
+
+class Autoscaling(Spec):
+    """Bounds, target and delays. Without it the deployment keeps `replicas`."""
+
+    min_replicas: int = Field(1, ge=0)
+    max_replicas: int = Field(1, ge=1)
+    target: ScalingTarget = ScalingTarget(ongoing_requests=4)
+    upscale_delay_s: float = Field(30, ge=0)
+    downscale_delay_s: float = Field(600, ge=0)
+    idle: Literal["keep", "sleep", "zero"] = Field("keep", description="What an idle deployment does.")
+    idle_after_s: float = Field(900, ge=0, description="Idle time before `idle` applies.")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Autoscaling:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"min_replicas = {self.min_replicas} is larger than max_replicas = {self.max_replicas}. "
+                "Lower min_replicas or raise max_replicas"
+            )
+        return self
+
+
+class LoadBalancing(Spec):
+    """How requests are spread over replicas."""
+
+    strategy: Literal["least-load", "prefix-hash"] = "least-load"
+    prefix_length: int = Field(100, ge=1, description="Characters of the prompt that are hashed.")
+    load_factor_percent: int = Field(
+        125, ge=100, description="Load over the mean at which hashing spills over."
+    )
+
+
+class Validation(Spec):
+    """The gate before tenant traffic."""
+
+    ttft_bound_ms: int = Field(10_000, ge=1, description="Largest time to first token that passes.")
+    prompt: str = "The capital of France is"
+    timeout_s: float = Field(120, gt=0)
+
+
+class Rollout(Spec):
+    """How a new spec replaces the one that serves."""
+
+    strategy: Literal["blue-green", "in-place"] = "blue-green"
+    surge: int = Field(0, ge=0, description="Extra replicas during an in-place change.")
+    deadline_s: float = Field(900, gt=0, description="Time for the new spec to be serving.")
+    drain_s: float = Field(300, ge=0, description="Longest wait for requests in flight on the old revision.")
+    validation: Validation = Validation()
+    automatic_rollback: bool = True
+
+
+class Limit(Spec):
+    """Requests and tokens (input + output) per minute; absent is unlimited."""
+
+    requests_per_minute: int | None = Field(None, ge=1)
+    tokens_per_minute: int | None = Field(None, ge=1)
+
+
+class Limits(Spec):
+    """Off by default; each applies to every org, user or API key on its own."""
+
+    org: Limit | None = None
+    user: Limit | None = None
+    api_key: Limit | None = None
+
+
+class Isolation(Spec):
+    """Where the deployment runs and what surrounds it on Kubernetes."""
+
+    namespace: Name | None = None
+    network_policy: bool = True
+    runtime_class: str | None = Field(None, description="RuntimeClass, such as gvisor or kata.")
+    quota: Quantities | None = None
+
+
+class ServedAdapter(Spec):
+    """An adapter of this deployment and the model name that it answers to."""
+
+    adapter: Name
+    served_name: Name | None = Field(
+        None, description="Model name in requests; the adapter's own by default."
+    )
+
+    @property
+    def model_name(self) -> str:
+        """The model name in requests."""
+        return self.served_name or self.adapter
+
+
+class EnvFromSecret(SecretRef):
+    """An environment variable of the engine that comes from a secret."""
+
+    name: str
+
+
+def _adapter_shorthand(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [{"adapter": item} if isinstance(item, str) else item for item in value]
+    return value
+
+
+class Deployment(Document):
+    """One model, one runtime, one set of settings; requested by its name."""
+
+    model: Name
+    adapters: Annotated[tuple[ServedAdapter, ...], BeforeValidator(_adapter_shorthand)] = ()
+    runtime: RuntimeName
+    engine: Name
+    data_plane: Name = Field("default", description="Which cluster: a name that the environment connects.")
+    args: tuple[str, ...] = Field((), description="Engine arguments, such as --max-model-len=8192.")
+    env: dict[str, str] = {}
+    secrets: tuple[EnvFromSecret, ...] = ()
+    replicas: int = Field(1, ge=0)
+    nodes_per_replica: int = Field(1, ge=1)
+    resources: Resources = Resources()
+    node_selector: dict[str, str] = {}
+    autoscaling: Autoscaling | None = None
+    load_balancing: LoadBalancing = LoadBalancing()
+    rollout: Rollout = Rollout()
+    limits: Limits = Limits()
+    price: Name | None = Field(None, description="PriceBook; without one usage is counted but not billed.")
+    sharing: Literal["none", "all"] | tuple[Name, ...] = Field(
+        "none", description="none, all, or a list of organisations."
+    )
+    telemetry: bool = True
+    isolate_prompt_cache: bool = Field(
+        True, description="Salt the prefix cache per org, so that timing tells nothing of another's prompts."
+    )
+    alias: bool = Field(False, description="KServe-style Service <name>-predictor.")
+    path: str | None = Field(None, pattern=r"^/[a-z0-9/-]+$", description="Public path, such as /llm.")
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """All model names that requests may use: the deployment's own, then its adapters'."""
+        return (self.name, *(adapter.model_name for adapter in self.adapters))
+
+    def is_shared_with(self, org: str) -> bool:
+        """Whether an organisation may know of this deployment."""
+        return self.sharing == "all" or (self.sharing != "none" and org in self.sharing)

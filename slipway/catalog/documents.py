@@ -1,0 +1,180 @@
+"""The kinds of the catalog other than Deployment: Model, Adapter, Engine, Endpoint, tenants, prices, Settings.
+
+Belongs here: fields, defaults, and what can be judged of one document alone.
+Does not: rules between documents (checks.py), the Deployment (deployment.py).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task
+
+
+class Document(Spec):
+    """What every document has."""
+
+    name: Name
+    description: str = ""
+    owner: str | None = Field(None, description="Team or address that answers for it; an asset owner.")
+
+
+class Model(Document):
+    """A model: where its weights come from, and what it can do."""
+
+    source: Source = Field(description="hf://org/name@commit, ngc://, s3://bucket/prefix or file:///path.")
+    include: tuple[str, ...] = Field((), description="Glob patterns of files to take; empty takes all.")
+    exclude: tuple[str, ...] = Field((), description="Glob patterns of files to leave out.")
+    task: Task = "text-generation"
+    licence: str | None = Field(None, description="Licence note, carried into the manifest.")
+    context_length: int | None = Field(None, ge=1, description="Longest context in tokens.")
+    token: SecretRef | None = Field(None, description="Hub token or NGC key for a gated source.")
+    host_locally: bool = Field(
+        True, description="Pull into local S3. False lets the engine download at start, with a warning."
+    )
+
+
+class Adapter(Document):
+    """A LoRA adapter of a base model, served under its own model name."""
+
+    base: Name = Field(description="Model that it was trained on.")
+    source: Source
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    licence: str | None = None
+    token: SecretRef | None = None
+
+
+class EngineImage(Spec):
+    """An engine image for one accelerator: a digest, or a tag that mirroring resolves to one."""
+
+    image: str = Field(description="Image path in its source registry, without tag or digest.")
+    tag: str | None = None
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    pull_secret: SecretRef | None = None
+    insecure_http: bool = Field(False, description="Plain http to this registry; off unless said so here.")
+
+    @model_validator(mode="after")
+    def _tag_or_digest(self) -> EngineImage:
+        if self.tag is None and self.digest is None:
+            raise ValueError("neither tag nor digest is given. Give one; a digest is safer")
+        return self
+
+
+class Engine(Document):
+    """An inference engine: which server it is, and its image per accelerator."""
+
+    server: Literal[
+        "llama.cpp", "vllm", "nim", "dynamo", "ollama", "infinity", "faster-whisper", "huggingface"
+    ]
+    images: dict[Accelerator, EngineImage] = Field(
+        {},
+        description="Image per accelerator. Empty only for llama.cpp on ray, which runs in the environment.",
+    )
+    env: dict[str, str] = {}
+    api_key: SecretRef | None = Field(
+        None, description="Licence or API key that the engine needs, such as NGC's."
+    )
+
+
+class Tls(Spec):
+    """How the endpoint's certificate comes about: one of the two."""
+
+    issuer: str | None = Field(None, description="cert-manager ClusterIssuer.")
+    secret: Name | None = Field(None, description="Existing TLS secret.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Tls:
+        if (self.issuer is None) == (self.secret is None):
+            raise ValueError("give exactly one of issuer and secret")
+        return self
+
+
+class AddressPool(Spec):
+    """Public addresses for the load balancer (MetalLB)."""
+
+    addresses: tuple[str, ...] = Field(min_length=1, description="CIDRs or ranges.")
+    l2: bool = True
+
+
+class Endpoint(Document):
+    """A host name that serves many deployments by model name."""
+
+    host: str = Field(pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?$")
+    tls: Tls | None = None
+    address_pool: AddressPool | None = None
+    gateway_replicas: int = Field(1, ge=1)
+    deployments: Literal["all"] | tuple[Name, ...] = "all"
+
+
+class Organization(Document):
+    """A tenant organisation. Its users and API keys live in the tenants' database, not here."""
+
+    display_name: str | None = None
+    external_id: str | None = Field(None, description="The organisation's id in your own systems.")
+
+
+def _utc(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("no time zone. Write it as UTC, such as 2026-01-01T00:00:00Z")
+    return instant.astimezone(UTC)
+
+
+def _no_float(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError(f"a float. Quote it, as money is decimal: '{value}'")  # noqa: TRY004
+    return value
+
+
+def _micro_exact(price: Decimal) -> Decimal:
+    if price < 0:
+        raise ValueError("negative. A price is zero or more")
+    if price != price.quantize(Decimal("0.000001")):
+        raise ValueError("finer than a millionth of the currency per 1M tokens. Use at most 6 decimals")
+    return price
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+PricePerMillion = Annotated[Decimal, BeforeValidator(_no_float), AfterValidator(_micro_exact)]
+
+
+class Price(Spec):
+    """Prices per 1M tokens, in force from an instant until the next entry of the same scope."""
+
+    effective_from: Instant
+    input: PricePerMillion
+    cached_input: PricePerMillion
+    output: PricePerMillion
+    org: Name | None = Field(
+        None, description="Only for this organisation; it goes before the general price."
+    )
+
+
+class PriceBook(Document):
+    """Append-only prices in one currency. A price in force in a closed month cannot change."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")] = "USD"
+    prices: tuple[Price, ...] = Field(min_length=1)
+    bill_failed: Literal["engine-output", "nothing"] = Field(
+        "engine-output",
+        description="What is billed of a failed request: what the engine produced, or nothing.",
+    )
+
+
+class Settings(Document):
+    """Settings of the whole catalog. At most one document of this kind."""
+
+    keep_revisions: int = Field(3, ge=1, description="Revisions kept per deployment for rolling back.")
+    weights_grace_s: int = Field(86_400, ge=0, description="Age before unreferenced weights may be removed.")
+    weights_check: Literal["sampled", "full"] = "sampled"
+    node_cache_size: Size = Field("200Gi", description="Bound of each node's weights cache.")
+    transfer_executor: Literal["in-process", "kubernetes"] = "in-process"
+    usage_lookback_hours: int = Field(
+        3, ge=1, description="Closed hours that each hourly rollup looks at again."
+    )
+    drift_attempts: int = Field(3, ge=1, description="Repairs tried per spec digest before an alert.")
+    alert_webhook: SecretRef | None = Field(None, description="Slack-compatible webhook for alerts.")

@@ -1,0 +1,106 @@
+"""A deployment with everything it refers to, pinned: the input of every renderer, and its digest.
+
+Belongs here: joining documents to one value, and the digest that names a revision.
+Does not: finding out what a moving ref points at (slipway.artifacts), rendering (slipway.runtimes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Engine
+from slipway.catalog.fields import Name, Spec, is_pinned, split_revision
+
+# Fields of a deployment that change what tenants may do or pay, not what the engine runs.
+_NOT_THE_ENGINE = frozenset(
+    {"description", "owner", "limits", "price", "sharing", "rollout", "load_balancing", "alias", "path"}
+)
+
+
+class UnresolvedRevisionError(LookupError):
+    """A moving ref has no recorded commit yet: its weights were never materialized."""
+
+
+class ResolvedArtifact(Spec):
+    """Weights at one commit, as they lie in local S3 under `weights/<name>/<commit>/`."""
+
+    name: Name
+    source: str
+    commit: str
+
+    @property
+    def prefix(self) -> str:
+        """Key prefix of the files; the manifest lies beside them as `manifest.json`."""
+        return f"weights/{self.name}/{self.commit}/"
+
+
+class ResolvedDeployment(Spec):
+    """A deployment, its engine and the pinned artifacts: all that a renderer may look at."""
+
+    deployment: Deployment
+    engine: Engine
+    model: ResolvedArtifact
+    adapters: tuple[ResolvedArtifact, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The deployment's name."""
+        return self.deployment.name
+
+    @property
+    def spec_digest(self) -> str:
+        """sha256 (hex) over what decides how the engine runs; a revision's identity."""
+        return _digest(self.engine_spec())
+
+    @property
+    def revision_name(self) -> str:
+        """Name of a blue-green revision's objects: `<deployment>-<8 hex of the spec digest>`."""
+        return f"{self.name}-{self.spec_digest[:8]}"
+
+    def engine_spec(self) -> dict[str, Any]:
+        """The part of the spec that the digest covers, as plain JSON values."""
+        deployment = self.deployment.model_dump(mode="json", by_alias=True, exclude=set(_NOT_THE_ENGINE))
+        deployment["rollout"] = {"strategy": self.deployment.rollout.strategy}
+        engine = self.engine.model_dump(mode="json", exclude={"description", "owner"})
+        return {
+            "deployment": deployment,
+            "engine": engine,
+            "model": self.model.model_dump(mode="json"),
+            "adapters": [adapter.model_dump(mode="json") for adapter in self.adapters],
+        }
+
+
+def resolve(catalog: Catalog, deployment: Deployment, commits: Mapping[str, str]) -> ResolvedDeployment:
+    """Join a deployment with what it names.
+
+    `commits` maps a model's or adapter's name to the commit its moving ref was last resolved to; a pinned
+    source needs none. Raises UnresolvedRevisionError when a moving ref has no commit yet.
+    """
+    model = catalog.model(deployment.model)
+    adapters = [catalog.adapter(served.adapter) for served in deployment.adapters]
+    return ResolvedDeployment(
+        deployment=deployment,
+        engine=catalog.engine(deployment.engine),
+        model=_pin(model.name, model.source, commits),
+        adapters=tuple(_pin(adapter.name, adapter.source, commits) for adapter in adapters),
+    )
+
+
+def _pin(name: str, source: str, commits: Mapping[str, str]) -> ResolvedArtifact:
+    if is_pinned(source):
+        return ResolvedArtifact(name=name, source=source, commit=str(split_revision(source)[1]))
+    if name not in commits:
+        raise UnresolvedRevisionError(
+            f"{name}: {source} moves and was never resolved. Materialize its weights."
+        )
+    return ResolvedArtifact(name=name, source=source, commit=commits[name])
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""Where this process finds its servers and its secrets: the `SLIPWAY_*` environment.
+
+Belongs here: reading the environment, with `<home>/stack.env` (written by `slipway up`) behind it.
+Does not: what should be served (the catalog), or any connection.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STACK_ENV = "stack.env"
+
+
+class MissingSettingError(LookupError):
+    """A `SLIPWAY_*` variable that this step needs is not set."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not set. Set it, or start the embedded stack with `slipway up`.")
+
+
+@dataclass(frozen=True)
+class S3Location:
+    """One S3-compatible store and the bucket that Slipway owns in it."""
+
+    endpoint_url: str
+    bucket: str
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """All process-level settings; reading one that is absent raises `MissingSettingError`."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    home: Path
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Environment:
+        """Merge `<home>/stack.env` under the process environment; the environment wins."""
+        environ = os.environ if environ is None else environ
+        home = Path(environ.get("SLIPWAY_HOME", ".slipway")).absolute()
+        return cls({**_read_env_file(home / STACK_ENV), **environ}, home)
+
+    def get(self, name: str) -> str | None:
+        """Return the variable, or None when it is absent or empty."""
+        return self.variables.get(name) or None
+
+    def require(self, name: str) -> str:
+        """Return the variable, or raise `MissingSettingError` naming it."""
+        value = self.get(name)
+        if value is None:
+            raise MissingSettingError(name)
+        return value
+
+    @property
+    def catalog_dir(self) -> Path:
+        """Directory of the catalog: `SLIPWAY_CATALOG`, by default `catalog` in the working directory."""
+        return Path(self.get("SLIPWAY_CATALOG") or "catalog")
+
+    @property
+    def s3(self) -> S3Location:
+        """The local store for weights, revisions, routes and usage."""
+        return S3Location(
+            endpoint_url=self.require("SLIPWAY_S3_ENDPOINT"),
+            bucket=self.get("SLIPWAY_S3_BUCKET") or "slipway",
+            region=self.get("SLIPWAY_S3_REGION") or "us-east-1",
+            access_key=self.require("SLIPWAY_S3_ACCESS_KEY"),
+            secret_key=self.require("SLIPWAY_S3_SECRET_KEY"),
+        )
+
+    @property
+    def hub_url(self) -> str | None:
+        """The hub to pull `hf://` sources from; None means the real one."""
+        return self.get("SLIPWAY_HUB_URL")
+
+    @property
+    def ray_dashboard_url(self) -> str:
+        """Base URL of the Ray dashboard, whose REST API takes Serve configurations."""
+        return self.require("SLIPWAY_RAY_DASHBOARD_URL")
+
+    @property
+    def ray_serve_url(self) -> str:
+        """Base URL of the Ray Serve HTTP proxy."""
+        return self.require("SLIPWAY_RAY_SERVE_URL")
+
+    @property
+    def gateway_urls(self) -> tuple[str, ...]:
+        """Base URLs of all gateway replicas, comma separated in `SLIPWAY_GATEWAY_URLS`."""
+        return tuple(url for url in (self.get("SLIPWAY_GATEWAY_URLS") or "").split(",") if url)
+
+    @property
+    def gateway_token(self) -> str:
+        """Bearer token of the gateways' operator endpoints (`/-/...`)."""
+        return self.require("SLIPWAY_GATEWAY_TOKEN")
+
+    @property
+    def tenants_db_url(self) -> str:
+        """SQLAlchemy URL of the tenants' database; by default SQLite under home."""
+        return self.get("SLIPWAY_TENANTS_DB") or f"sqlite:///{self.home / 'tenants.db'}"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """Directory of the live DuckDB file and its published read-only copy."""
+        return Path(self.get("SLIPWAY_WAREHOUSE") or self.home / "warehouse")
+
+    @property
+    def node_cache_dir(self) -> Path:
+        """Directory where engines on this node keep verified copies of weights."""
+        return Path(self.get("SLIPWAY_NODE_CACHE") or self.home / "node-cache")
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = (line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, value in pairs}

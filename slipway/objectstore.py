@@ -1,0 +1,180 @@
+"""The object store as Slipway uses it: a thin, typed view of one bucket through boto3.
+
+Belongs here: get, put, create-once, list and delete, with errors that name the store and the remedy.
+Does not: what the keys mean (weights, revisions, routes and usage keep their own layouts).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+from slipway.environment import S3Location
+
+
+class ObjectStoreError(RuntimeError):
+    """The store refused or could not be reached; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One listed object: key, size in bytes and the store's entity tag."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+class ObjectStore:
+    """One bucket of one store. Safe to share between threads; connects on first use."""
+
+    def __init__(self, location: S3Location, *, pool_size: int = 32) -> None:
+        self.location = location
+        self._pool_size = pool_size
+        self._lock = threading.Lock()
+        self._client: S3Client | None = None
+
+    @property
+    def client(self) -> S3Client:
+        """The boto3 client behind this view, for multipart uploads and presigning."""
+        with self._lock:
+            if self._client is None:
+                self._client = _connect(self.location, self._pool_size)
+            return self._client
+
+    def ensure_bucket(self) -> None:
+        """Create the bucket when it is missing; harmless when it is there."""
+        with self._explained("create bucket"):
+            known = self.client.exceptions
+            with contextlib.suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
+                self.client.create_bucket(Bucket=self.location.bucket)
+
+    def get(self, key: str) -> bytes | None:
+        """Return the whole object, or None when there is none."""
+        found = self.get_if_changed(key, None)
+        return None if found is None else found[0]
+
+    def get_if_changed(self, key: str, etag: str | None) -> tuple[bytes, str] | None:
+        """Return (body, etag), or None when the object is missing or still has `etag`."""
+        from botocore.exceptions import ClientError
+
+        conditions: dict[str, Any] = {"IfNoneMatch": etag} if etag else {}
+        with self._explained(f"read {key}"):
+            try:
+                reply = self.client.get_object(Bucket=self.location.bucket, Key=key, **conditions)
+            except ClientError as error:
+                if _status(error) == 304 or _code(error) in {"NoSuchKey", "404", "NotModified"}:
+                    return None
+                raise
+            return reply["Body"].read(), reply["ETag"]
+
+    def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> str:
+        """Write the object, replacing what is there; returns its entity tag."""
+        with self._explained(f"write {key}"):
+            return self.client.put_object(
+                Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type
+            )["ETag"]
+
+    def create(self, key: str, body: bytes, *, content_type: str = "application/json") -> bool:
+        """Write the object unless one is there (`If-None-Match: *`); False when another was first."""
+        from botocore.exceptions import ClientError
+
+        with self._explained(f"create {key}"):
+            try:
+                self.client.put_object(
+                    Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if _status(error) in {409, 412}:
+                    return False
+                raise
+            return True
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield every object under the prefix, in key order."""
+        with self._explained(f"list {prefix}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.location.bucket, Prefix=prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield StoredObject(item["Key"], item["Size"], item["ETag"])
+
+    def delete(self, key: str) -> None:
+        """Remove the object; harmless when it is gone."""
+        with self._explained(f"delete {key}"):
+            self.client.delete_object(Bucket=self.location.bucket, Key=key)
+
+    def _explained(self, action: str) -> _Explained:
+        return _Explained(self.location, action)
+
+
+class _Explained:
+    """Turns botocore's errors into one message that names the store, the action and the remedy."""
+
+    def __init__(self, location: S3Location, action: str) -> None:
+        self._location = location
+        self._action = action
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, ClientError | BotoCoreError):
+            raise ObjectStoreError(
+                f"S3 {self._location.endpoint_url} bucket {self._location.bucket}: cannot {self._action}: "
+                f"{error}. {_remedy(error)}"
+            ) from error
+
+
+def _remedy(error: Exception) -> str:
+    code = _code(error)
+    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}:
+        return "Check SLIPWAY_S3_ACCESS_KEY and SLIPWAY_S3_SECRET_KEY."
+    if code == "NoSuchBucket":
+        return "Create the bucket, or set SLIPWAY_S3_BUCKET."
+    if code in {"InsufficientStorage", "QuotaExceeded", "EntityTooLarge", "507"}:
+        return "Free space in the store, then run this again."
+    return "Check SLIPWAY_S3_ENDPOINT and that the store is up (`slipway status`)."
+
+
+def _code(error: Exception) -> str:
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _status(error: Exception) -> int:
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _connect(location: S3Location, pool_size: int) -> S3Client:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=location.endpoint_url,
+        region_name=location.region,
+        aws_access_key_id=location.access_key,
+        aws_secret_access_key=location.secret_key,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            max_pool_connections=pool_size,
+            retries={"max_attempts": 4, "mode": "standard"},
+            connect_timeout=5,
+            read_timeout=60,
+            # Stores other than AWS differ in trailing checksums; Slipway verifies sha256 itself.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
