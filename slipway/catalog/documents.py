@@ -1,4 +1,4 @@
-"""The kinds of the catalog other than Deployment: Model, Adapter, Engine, Endpoint, tenants, prices, Settings.
+"""The kinds of the catalog but Deployment: models, engines, endpoints, organisations, prices, settings.
 
 Belongs here: fields, defaults, and what can be judged of one document alone.
 Does not: rules between documents (checks.py), the Deployment (deployment.py).
@@ -126,7 +126,7 @@ def _utc(instant: datetime) -> datetime:
 
 def _no_float(value: object) -> object:
     if isinstance(value, float):
-        raise ValueError(f"a float. Quote it, as money is decimal: '{value}'")  # noqa: TRY004
+        raise ValueError(f"a float. Quote it, as money is decimal: '{value}'")
     return value
 
 

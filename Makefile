@@ -1,0 +1,57 @@
+# Everything a person does here. Each target makes the environment it needs: only Python (3.11 to 3.13) is asked for.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+UV     := $(VENV)/uv/bin/uv
+
+.PHONY: help install lock up down status test lint demo bench-pipeline clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+install: $(READY) ## make .venv from requirements.lock
+
+$(UV): requirements-uv.lock
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Slipway needs Python 3.11 to 3.13; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)/uv
+	$(VENV)/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(READY): $(UV) requirements.lock pyproject.toml
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: $(UV) ## resolve pyproject.toml again into requirements.lock
+	$(UV) pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-header --upgrade -o requirements.lock
+
+up: $(READY) ## start the embedded stack; harmless when it runs
+	$(BIN)/slipway up
+
+down: $(READY) ## stop the embedded stack
+	$(BIN)/slipway down
+
+status: $(READY) ## what runs, and where
+	$(BIN)/slipway status
+
+demo: $(READY) ## take a real model from the hub to a bill
+	$(BIN)/slipway demo
+
+test: $(READY) ## all tests: unit, dagster, services
+	$(BIN)/pytest
+
+lint: $(READY) ## ruff, strict mypy, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-pipeline: $(READY) ## how fast definitions load, and what the gateway adds
+	$(BIN)/python -m bench.pipeline
+
+clean: ## remove the environment and the embedded stack's state
+	-test ! -x $(BIN)/slipway || $(BIN)/slipway down
+	rm -rf $(VENV) .slipway
