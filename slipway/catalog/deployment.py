@@ -72,15 +72,6 @@ class Autoscaling(Spec):
     idle: Literal["keep", "sleep", "zero"] = Field("keep", description="What an idle deployment does.")
     idle_after_s: float = Field(900, ge=0, description="Idle time before `idle` applies.")
 
-    @model_validator(mode="after")
-    def _bounds(self) -> Autoscaling:
-        if self.min_replicas > self.max_replicas:
-            raise ValueError(
-                f"min_replicas = {self.min_replicas} is larger than max_replicas = {self.max_replicas}. "
-                "Lower min_replicas or raise max_replicas"
-            )
-        return self
-
 
 class LoadBalancing(Spec):
     """How requests are spread over replicas."""
@@ -165,7 +156,10 @@ class Deployment(Document):
     """One model, one runtime, one set of settings; requested by its name."""
 
     model: Name
-    adapters: Annotated[tuple[ServedAdapter, ...], BeforeValidator(_adapter_shorthand)] = ()
+    adapters: Annotated[
+        tuple[ServedAdapter, ...],
+        BeforeValidator(_adapter_shorthand, json_schema_input_type=tuple[Name | ServedAdapter, ...]),
+    ] = ()
     runtime: RuntimeName
     engine: Name
     data_plane: Name = Field("default", description="Which cluster: a name that the environment connects.")

@@ -78,8 +78,12 @@ def _checked_source(source: str) -> str:
     return source
 
 
-Size = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_checked_size)]
-Cpu = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_checked_cpu)]
+Size = Annotated[
+    str, BeforeValidator(_number_as_text, json_schema_input_type=str | int), AfterValidator(_checked_size)
+]
+Cpu = Annotated[
+    str, BeforeValidator(_number_as_text, json_schema_input_type=str | float), AfterValidator(_checked_cpu)
+]
 Source = Annotated[str, AfterValidator(_checked_source)]
 
 

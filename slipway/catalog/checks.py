@@ -1,0 +1,274 @@
+"""Rules between documents: references, names, contradictions. Each is a function that yields findings.
+
+Belongs here: what can be judged offline from the whole catalog, for every runtime alike.
+Does not: what one runtime cannot honour (slipway.runtimes), reading files (loader.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment, Limit, Quantities
+from slipway.catalog.documents import Document
+from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
+from slipway.catalog.problems import FieldPath, Finding
+
+Rule = Callable[[Catalog], Iterable[Finding]]
+
+# A revision's objects are named `<deployment>-<8 hex>`; Kubernetes allows 63 characters.
+_LONGEST_NAME = {"kubeai": 31, "kserve": 44, "kuberay": 41}
+_LONGEST_NAME_DEFAULT = 54
+_SERVERS = {
+    "ray": {"llama.cpp", "vllm"},
+    "kuberay": {"llama.cpp", "vllm"},
+    "vllm": {"vllm", "llama.cpp"},
+    "nim": {"nim"},
+    "dynamo": {"dynamo", "vllm"},
+    "kubeai": {"vllm", "ollama", "infinity", "faster-whisper"},
+    "kserve": {"vllm", "huggingface"},
+}
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY)$", re.IGNORECASE)
+
+
+def references(catalog: Catalog) -> Iterator[Finding]:
+    """Every name that a deployment or adapter gives is a document's."""
+    models, adapters = _names(catalog.models), _names(catalog.adapters)
+    engines, books = _names(catalog.engines), _names(catalog.price_books)
+    orgs = _names(catalog.organizations)
+    for adapter in catalog.adapters:
+        yield from _missing("Adapter", adapter.name, ("base",), adapter.base, "Model", models)
+    for each in catalog.deployments:
+        yield from _missing("Deployment", each.name, ("model",), each.model, "Model", models)
+        yield from _missing("Deployment", each.name, ("engine",), each.engine, "Engine", engines)
+        if each.price is not None:
+            yield from _missing("Deployment", each.name, ("price",), each.price, "PriceBook", books)
+        for n, served in enumerate(each.adapters):
+            yield from _missing("Deployment", each.name, ("adapters", n), served.adapter, "Adapter", adapters)
+        for n, org in enumerate(each.sharing if isinstance(each.sharing, tuple) else ()):
+            yield from _missing("Deployment", each.name, ("sharing", n), org, "Organization", orgs)
+
+
+def references_of_endpoints_and_prices(catalog: Catalog) -> Iterator[Finding]:
+    """The same for the documents around deployments."""
+    known, orgs = _names(catalog.deployments), _names(catalog.organizations)
+    for endpoint in catalog.endpoints:
+        listed = endpoint.deployments if endpoint.deployments != "all" else ()
+        for n, name in enumerate(listed):
+            yield from _missing("Endpoint", endpoint.name, ("deployments", n), name, "Deployment", known)
+    for book in catalog.price_books:
+        for n, price in enumerate(book.prices):
+            if price.org is not None:
+                where = ("prices", n, "org")
+                yield from _missing("PriceBook", book.name, where, price.org, "Organization", orgs)
+
+
+def adapters_fit_their_base(catalog: Catalog) -> Iterator[Finding]:
+    """An adapter is only listed by deployments of the model that it was trained on."""
+    bases = {adapter.name: adapter.base for adapter in catalog.adapters}
+    for each in catalog.deployments:
+        for n, served in enumerate(each.adapters):
+            base = bases.get(served.adapter, each.model)
+            if base != each.model:
+                message = (
+                    f"adapter for another base: it was made for {base}, this deployment serves {each.model}. "
+                    "Remove the adapter, or deploy its base"
+                )
+                yield Finding("Deployment", each.name, ("adapters", n), message)
+
+
+def served_names(catalog: Catalog) -> Iterator[Finding]:
+    """A name in requests means one thing: deployments' and adapters' names do not meet."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for each in catalog.deployments:
+        for name in each.served_names:
+            owners[name].append(each.name)
+    for each in catalog.deployments:
+        for n, served in enumerate(each.adapters):
+            others = owners[served.model_name]
+            if len(others) > 1:
+                message = (
+                    f"model name {served.model_name} is served by {' and '.join(sorted(set(others)))}. "
+                    "Give the adapter a served_name of its own"
+                )
+                yield Finding("Deployment", each.name, ("adapters", n), message)
+
+
+def names_fit_runtimes(catalog: Catalog) -> Iterator[Finding]:
+    """Runtimes add suffixes to names; Kubernetes cuts at 63."""
+    for each in catalog.deployments:
+        longest = _LONGEST_NAME.get(each.runtime, _LONGEST_NAME_DEFAULT)
+        if len(each.name) > longest:
+            message = (
+                f"{len(each.name)} characters are too long for runtime {each.runtime}. Use at most {longest}"
+            )
+            yield Finding("Deployment", each.name, ("name",), message)
+
+
+def scaling(catalog: Catalog) -> Iterator[Finding]:
+    """Bounds and idle policies that contradict each other."""
+    for each in catalog.deployments:
+        auto = each.autoscaling
+        if auto is None:
+            continue
+        if auto.min_replicas > auto.max_replicas:
+            message = (
+                f"larger than max_replicas = {auto.max_replicas}. Lower min_replicas or raise max_replicas"
+            )
+            yield Finding("Deployment", each.name, ("autoscaling", "min_replicas"), message)
+        if auto.idle == "zero" and auto.min_replicas > 0:
+            message = f"contradicts min_replicas = {auto.min_replicas}. Set that to 0, or idle to keep"
+            yield Finding("Deployment", each.name, ("autoscaling", "idle"), message)
+        if not auto.target.model_dump(exclude_none=True):
+            message = "says no target. Give one of cpu_percent, memory_percent, ongoing_requests, queue_depth"
+            yield Finding("Deployment", each.name, ("autoscaling", "target"), message)
+        if each.replicas != Deployment.model_fields["replicas"].default:
+            message = "given beside autoscaling, which decides the count. Remove replicas"
+            yield Finding("Deployment", each.name, ("replicas",), message)
+
+
+def resources(catalog: Catalog) -> Iterator[Finding]:
+    """A limit is not below its request."""
+    for each in catalog.deployments:
+        requests, limits = each.resources.requests, each.resources.limits
+        for name in ("cpu", "memory"):
+            asked, most = _amount(requests, name), _amount(limits, name)
+            if asked is not None and most is not None and asked > most:
+                message = f"larger than limits.{name} = {getattr(limits, name)}. Lower it or raise the limit"
+                yield Finding("Deployment", each.name, ("resources", "requests", name), message)
+
+
+def engines(catalog: Catalog) -> Iterator[Finding]:
+    """The runtime can host the engine's server, and there is an image for the accelerator asked for."""
+    known = {engine.name: engine for engine in catalog.engines}
+    for each in catalog.deployments:
+        engine = known.get(each.engine)
+        if engine is None:
+            continue
+        servers = _SERVERS[each.runtime]
+        if engine.server not in servers:
+            message = (
+                f"runtime {each.runtime} does not host server {engine.server}. "
+                f"Choose an engine with one of: {', '.join(sorted(servers))}"
+            )
+            yield Finding("Deployment", each.name, ("engine",), message)
+        gpu = each.resources.gpu
+        accelerator = gpu.vendor if gpu else "cpu"
+        in_environment = each.runtime == "ray" and engine.server == "llama.cpp"
+        if accelerator not in engine.images and not in_environment:
+            message = f"engine {engine.name} has no image for {accelerator}. Add images.{accelerator} to it"
+            yield Finding("Deployment", each.name, ("engine",), message)
+    for engine in catalog.engines:
+        if engine.server == "nim" and engine.api_key is None:
+            yield Finding(
+                "Engine", engine.name, ("api_key",), "NIM needs a licence key. Name its secret here"
+            )
+
+
+def sources(catalog: Catalog) -> Iterator[Finding]:
+    """A hub source names a revision; downloading at start is allowed, with a warning."""
+    artifacts: list[tuple[str, str, str]] = [("Model", each.name, each.source) for each in catalog.models]
+    artifacts += [("Adapter", each.name, each.source) for each in catalog.adapters]
+    for kind, name, source in artifacts:
+        if source.startswith(("hf://", "ngc://")) and split_revision(source)[1] is None:
+            message = "names no revision. Add @<commit> to pin it, or @main to follow it"
+            yield Finding(kind, name, ("source",), message)
+    for model in catalog.models:
+        if not model.host_locally:
+            message = "the engine downloads at every start, which is slow and fails with the hub. Prefer true"
+            yield Finding("Model", model.name, ("host_locally",), message, severity="warning")
+
+
+def secrets(catalog: Catalog) -> Iterator[Finding]:
+    """What looks like a secret is not written down in the catalog."""
+    for kind, documents in (("Deployment", catalog.deployments), ("Engine", catalog.engines)):
+        for each in documents:
+            for name in each.env:
+                if _SECRET_NAME.search(name):
+                    message = "looks like a secret in plain text. Move it to secrets, by reference"
+                    yield Finding(kind, each.name, ("env", name), message, show_value=False)
+
+
+def limits(catalog: Catalog) -> Iterator[Finding]:
+    """A narrower scope's limit above a wider one's can never be reached."""
+    scopes = ("api_key", "user", "org")
+    for each in catalog.deployments:
+        for n, narrow in enumerate(scopes):
+            for wide in scopes[n + 1 :]:
+                yield from _unreachable(each, narrow, wide)
+
+
+def _unreachable(each: Deployment, narrow: str, wide: str) -> Iterator[Finding]:
+    inner: Limit | None = getattr(each.limits, narrow)
+    outer: Limit | None = getattr(each.limits, wide)
+    for name in Limit.model_fields:
+        low, high = getattr(inner, name, None), getattr(outer, name, None)
+        if low is not None and high is not None and low > high:
+            message = f"above limits.{wide}.{name} = {high}, so never reached. Lower it or raise that one"
+            yield Finding("Deployment", each.name, ("limits", narrow, name), message)
+
+
+def prices(catalog: Catalog) -> Iterator[Finding]:
+    """One price per scope and instant; cached input is not dearer than uncached."""
+    for book in catalog.price_books:
+        seen: set[tuple[object, object]] = set()
+        for n, price in enumerate(book.prices):
+            scope = (price.org, price.effective_from)
+            if scope in seen:
+                message = "a second price of this scope from the same instant. Remove one or move it"
+                yield Finding("PriceBook", book.name, ("prices", n, "effective_from"), message)
+            seen.add(scope)
+            if price.cached_input > price.input:
+                message = f"dearer than input = {price.input}. Cached input costs at most as much as input"
+                yield Finding("PriceBook", book.name, ("prices", n, "cached_input"), message)
+
+
+def paths(catalog: Catalog) -> Iterator[Finding]:
+    """A public path belongs to one deployment."""
+    owners: dict[str, str] = {}
+    for each in catalog.deployments:
+        if each.path is None:
+            continue
+        if each.path in owners:
+            message = f"the path of {owners[each.path]}, too. Change one of them"
+            yield Finding("Deployment", each.name, ("path",), message)
+        owners.setdefault(each.path, each.name)
+
+
+RULES: tuple[Rule, ...] = (
+    references,
+    references_of_endpoints_and_prices,
+    adapters_fit_their_base,
+    served_names,
+    names_fit_runtimes,
+    scaling,
+    resources,
+    engines,
+    sources,
+    secrets,
+    limits,
+    prices,
+    paths,
+)
+
+
+def _names(documents: Iterable[Document]) -> set[str]:
+    return {document.name for document in documents}
+
+
+def _missing(
+    kind: str, owner: str, path: FieldPath, name: str, wanted_kind: str, known: set[str]
+) -> Iterator[Finding]:
+    if name not in known:
+        choices = ", ".join(sorted(known)) or "none yet"
+        message = f"no {wanted_kind} of that name. Add one, or use one of: {choices}"
+        yield Finding(kind, owner, path, message)
+
+
+def _amount(quantities: Quantities, name: str) -> int | None:
+    written: str | None = getattr(quantities, name)
+    if written is None:
+        return None
+    return cpu_in_millicores(written) if name == "cpu" else size_in_bytes(written)
