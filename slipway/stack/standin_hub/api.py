@@ -1,0 +1,131 @@
+"""The hub's own door: model info, file listings, and the resolve redirect.
+
+Belongs here: the endpoints, headers and error codes that `huggingface_hub` and Slipway rely on.
+Does not: LFS content, which lies behind another host and port (cdn.py).
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, quote
+
+from slipway.stack.standin_hub.bodies import Handler
+from slipway.stack.standin_hub.repository import Commit, HubFile, Repository
+
+_INFO = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>.+))?$")
+_TREE = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)$")
+_RESOLVE = re.compile(r"^/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)$")
+_PAGE_ENTRIES = 1000
+
+
+class ApiHandler(Handler):
+    """Answers `/api/models/...` and `/<repo>/resolve/...`."""
+
+    def get(self, path: str, query: str) -> None:
+        """Route by path; the health check is `/-/health`."""
+        if path == "/-/health":
+            self.reply_json({"status": "ok", "standin": True})
+        elif found := _TREE.match(path):
+            self._tree(found["repo"], found["revision"], query)
+        elif found := _INFO.match(path):
+            self._info(found["repo"], found["revision"] or "main")
+        elif found := _RESOLVE.match(path):
+            self._resolve(found["repo"], found["revision"], found["path"])
+        else:
+            self.refuse(404, "Not found")
+
+    def _info(self, repo: str, revision: str) -> None:
+        if self.struck_down(self.hub.faults.take("api", repo)):
+            return
+        found = self._find(repo, revision)
+        if found is not None:
+            repository, commit = found
+            self.reply_json(_info(repository, commit))
+
+    def _tree(self, repo: str, revision: str, query: str) -> None:
+        if self.struck_down(self.hub.faults.take("api", repo)):
+            return
+        found = self._find(repo, revision)
+        if found is None:
+            return
+        first = int(parse_qs(query).get("cursor", ["0"])[0])
+        entries = sorted(found[1].files.items())
+        page = entries[first : first + _PAGE_ENTRIES]
+        headers = {}
+        if first + _PAGE_ENTRIES < len(entries):
+            following = (
+                f"{self.hub.url}{self.path.split('?')[0]}?recursive=true&cursor={first + _PAGE_ENTRIES}"
+            )
+            headers["Link"] = f'<{following}>; rel="next"'
+        self.reply_json([_entry(path, file) for path, file in page], headers)
+
+    def _resolve(self, repo: str, revision: str, path: str) -> None:
+        faults = self.hub.faults.take("resolve", path)
+        if self.struck_down(faults):
+            return
+        found = self._find(repo, revision)
+        if found is None:
+            return
+        repository, commit = found
+        if not self._admitted(repository):
+            return
+        file = commit.files.get(path)
+        if file is None:
+            self.refuse(404, "Entry not found", "EntryNotFound")
+            return
+        headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"'}
+        self.hub.count_request(self.command, path)
+        if not file.lfs:
+            self.send_file(file, headers, faults)
+            return
+        size_bytes = file.size_bytes + (1 if "wrong-length" in faults else 0)
+        linked = {"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(size_bytes)}
+        self.reply(302, b"", {**headers, **linked, "Location": self.hub.cdn_location(repo, path, file)})
+
+    def _find(self, repo: str, revision: str) -> tuple[Repository, Commit] | None:
+        """The commit asked for, or None after refusing as the Hub does."""
+        repository = self.hub.repository(repo)
+        if repository is None:
+            # The Hub does not tell a stranger which repositories exist: 401 without a token.
+            status = 404 if self._token() else 401
+            self.refuse(status, "Repository not found", "RepoNotFound")
+            return None
+        commit = repository.find(revision)
+        if commit is None:
+            self.refuse(404, f"Invalid rev id: {quote(revision)}", "RevisionNotFound")
+            return None
+        return repository, commit
+
+    def _admitted(self, repository: Repository) -> bool:
+        """True when the caller may read files; else the Hub's answer for gated repositories was sent."""
+        if not repository.gated or self._token() in repository.tokens:
+            return True
+        if self._token() is None:
+            self.refuse(401, f"Access to model {repository.id} is restricted.", "GatedRepo")
+        else:
+            self.refuse(403, f"Access to model {repository.id} is restricted to another token.", "GatedRepo")
+        return False
+
+    def _token(self) -> str | None:
+        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
+        return token if scheme.lower() == "bearer" and token else None
+
+
+def _info(repository: Repository, commit: Commit) -> dict[str, object]:
+    return {
+        "id": repository.id,
+        "modelId": repository.id,
+        "sha": commit.id,
+        "private": False,
+        "gated": "manual" if repository.gated else False,
+        "tags": [f"license:{repository.licence}"] if repository.licence else [],
+        "cardData": {"license": repository.licence} if repository.licence else {},
+        "siblings": [{"rfilename": path} for path in sorted(commit.files)],
+    }
+
+
+def _entry(path: str, file: HubFile) -> dict[str, object]:
+    entry: dict[str, object] = {"type": "file", "oid": file.blob_id, "size": file.size_bytes, "path": path}
+    if file.lfs:
+        entry["lfs"] = {"oid": file.sha256, "size": file.size_bytes, "pointerSize": 134}
+    return entry

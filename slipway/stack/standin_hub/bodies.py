@@ -1,0 +1,151 @@
+"""How the stand-in hub sends a file: whole or a range, straight from disk, with the faults asked for.
+
+Belongs here: byte ranges, and the HTTP handler's common part.
+Does not: routes and what they mean (api.py, cdn.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from slipway.stack.standin_hub.faults import Fault, Kind
+from slipway.stack.standin_hub.repository import HubFile
+
+if TYPE_CHECKING:
+    from slipway.stack.standin_hub.server import StandinHub
+
+_RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
+_CHUNK_BYTES = 2**18
+
+
+def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
+    """(start, end) of one byte range, end exclusive; None for the whole file; ValueError when beyond it."""
+    if header is None:
+        return None
+    found = _RANGE.match(header)
+    if not found:
+        return None  # RFC 9110: a server may ignore a Range that it does not understand
+    start = int(found[1])
+    end = min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes
+    if start >= end:
+        raise ValueError(header)
+    return start, end
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection. Subclasses answer `get`, which also answers HEAD, without the body."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "slipway-standin-hub"
+    disable_nagle_algorithm = True
+    wbufsize = 2**16
+    hub: StandinHub
+
+    def do_GET(self) -> None:
+        """http.server's entry for GET."""
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """http.server's entry for HEAD."""
+        self._answer()
+
+    def get(self, path: str, query: str) -> None:
+        """Answer a GET or HEAD of this (unquoted) path."""
+        raise NotImplementedError
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        try:
+            self.get(unquote(url.path), url.query)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client hung up; nothing to tell it
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Access lines are off unless the hub was started verbosely."""
+        if self.hub.verbose:
+            super().log_message(format, *args)
+
+    def reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        """Send a short answer, complete with its length."""
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def reply_json(self, value: object, headers: dict[str, str] | None = None) -> None:
+        """Send a JSON answer with status 200."""
+        self.reply(200, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
+
+    def refuse(self, status: int, message: str, code: str | None = None) -> None:
+        """Send an error as the Hub words it: `X-Error-Code` and `X-Error-Message`."""
+        headers = {"X-Error-Message": message, "Content-Type": "application/json"}
+        if code:
+            headers["X-Error-Code"] = code
+        self.reply(status, json.dumps({"error": message}).encode(), headers)
+
+    def struck_down(self, faults: dict[Kind, Fault]) -> bool:
+        """Carry out the faults that answer in place of the real answer; True when one did."""
+        if "latency" in faults:
+            time.sleep(faults["latency"].seconds)
+        if "rate-limited" in faults:
+            self.reply(429, b"slow down", {"Retry-After": f"{faults['rate-limited'].seconds:g}"})
+        elif "unavailable" in faults:
+            self.reply(503, b"unavailable")
+        elif "expired" in faults:
+            self.reply(403, b"request has expired")
+        elif "vanished" in faults:
+            self.refuse(404, "Entry not found", "EntryNotFound")
+        else:
+            return False
+        return True
+
+    def send_file(self, file: HubFile, headers: dict[str, str], faults: dict[Kind, Fault]) -> None:
+        """Send the file or the range that was asked for."""
+        try:
+            asked = parse_range(self.headers.get("Range"), file.size_bytes)
+        except ValueError:
+            self.reply(416, b"", {"Content-Range": f"bytes */{file.size_bytes}"})
+            return
+        start, end = asked or (0, file.size_bytes)
+        if "truncated" in faults:
+            end = min(end, start + faults["truncated"].after_bytes)
+        total = file.size_bytes + (1 if "wrong-length" in faults else 0)
+        self.send_response(200 if asked is None else 206)
+        self.send_header("Content-Length", str(end - start))
+        self.send_header("Accept-Ranges", "bytes")
+        if asked is not None:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{total}")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self._send_bytes(file, start, end, faults)
+
+    def _send_bytes(self, file: HubFile, start: int, end: int, faults: dict[Kind, Fault]) -> None:
+        stop = end
+        if "dropped" in faults:
+            stop = min(end, start + faults["dropped"].after_bytes)
+        flipped = faults["corrupted"].after_bytes if "corrupted" in faults else None
+        with file.location.open("rb") as stream:
+            stream.seek(start)
+            at = start
+            while at < stop and (chunk := stream.read(min(_CHUNK_BYTES, stop - at))):
+                if flipped is not None and at <= flipped < at + len(chunk):
+                    chunk = _flip(chunk, flipped - at)
+                self.wfile.write(chunk)
+                at += len(chunk)
+                self.hub.count_bytes(len(chunk))
+        if stop < end:
+            self.wfile.flush()
+            self.close_connection = True
+
+
+def _flip(chunk: bytes, at: int) -> bytes:
+    return chunk[:at] + bytes([chunk[at] ^ 0xFF]) + chunk[at + 1 :]
