@@ -96,6 +96,15 @@ def served_names(catalog: Catalog) -> Iterator[Finding]:
                 yield Finding("Deployment", each.name, ("adapters", n), message)
 
 
+def weights_names(catalog: Catalog) -> Iterator[Finding]:
+    """Models and adapters share `weights/<name>` in the store."""
+    models = _names(catalog.models)
+    for adapter in catalog.adapters:
+        if adapter.name in models:
+            message = "the name of a model, too; their weights would lie in one place. Rename the adapter"
+            yield Finding("Adapter", adapter.name, ("name",), message)
+
+
 def names_fit_runtimes(catalog: Catalog) -> Iterator[Finding]:
     """Runtimes add suffixes to names; Kubernetes cuts at 63."""
     for each in catalog.deployments:
@@ -242,6 +251,7 @@ RULES: tuple[Rule, ...] = (
     references_of_endpoints_and_prices,
     adapters_fit_their_base,
     served_names,
+    weights_names,
     names_fit_runtimes,
     scaling,
     resources,
@@ -264,7 +274,7 @@ def _missing(
     if name not in known:
         choices = ", ".join(sorted(known)) or "none yet"
         message = f"no {wanted_kind} of that name. Add one, or use one of: {choices}"
-        yield Finding(kind, owner, path, message)
+        yield Finding(kind, owner, path, message, missing=(wanted_kind, name))
 
 
 def _amount(quantities: Quantities, name: str) -> int | None:

@@ -20,7 +20,11 @@ class Document(Spec):
 
     name: Name
     description: str = ""
-    owner: str | None = Field(None, description="Team or address that answers for it; an asset owner.")
+    owner: str | None = Field(
+        None,
+        pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$",
+        description="Who answers for it: team:<name> or an address; an asset owner in Dagster.",
+    )
 
 
 class Model(Document):

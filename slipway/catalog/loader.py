@@ -59,6 +59,7 @@ class _Reading:
     problems: list[Problem] = field(default_factory=list)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     sources: dict[tuple[str, str], tuple[Path, PositionedDocument]] = field(default_factory=dict)
+    named: set[tuple[str, str]] = field(default_factory=set)
 
 
 def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
@@ -72,7 +73,9 @@ def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
         _read_file(path, reading)
     catalog = _assemble(reading)
     for rule in (*checks.RULES, *rules):
-        reading.problems += [_place(finding, reading) for finding in rule(catalog)]
+        # What is written but wrong is reported as such, not also as missing.
+        found = [each for each in rule(catalog) if each.missing is None or each.missing not in reading.named]
+        reading.problems += [_place(finding, reading) for finding in found]
     problems = sorted(set(reading.problems))
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
@@ -113,6 +116,7 @@ def _read_document(path: Path, document: PositionedDocument, reading: _Reading) 
         return problem(("kind",), "kind", f"unknown kind. Write one of: {', '.join(KINDS)}")
     model, collection = KINDS[kind]
     label = f"{collection}[{document.value.get('name', '?')}]"
+    reading.named.add((kind, str(document.value.get("name"))))
     for repeated in document.repeated:
         problem(repeated, f"{label}.{dotted(_without_spec(repeated))}", "given twice. Remove one of them")
     spec = document.value.get("spec", {})

@@ -26,6 +26,7 @@ class Finding:
     message: str
     severity: Literal["error", "warning"] = "error"
     show_value: bool = True
+    missing: tuple[str, str] | None = None  # (kind, name) that is referred to and not there
 
 
 @dataclass(frozen=True, order=True)

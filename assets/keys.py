@@ -1,0 +1,30 @@
+"""Asset keys, in one place, so that a name in the UI means one thing.
+
+Belongs here: keys. Does not: assets.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+ROUTES = dg.AssetKey(["gateway", "routes"])
+PRICES = dg.AssetKey(["billing", "prices"])
+REQUESTS = dg.AssetKey(["usage", "requests"])
+LATENCY = dg.AssetKey(["metering", "latency_hourly"])
+USAGE = dg.AssetKey(["metering", "usage_hourly"])
+COST = dg.AssetKey(["metering", "cost_hourly"])
+
+
+def weights(artifact: str) -> dg.AssetKey:
+    """Weights of a model or an adapter."""
+    return dg.AssetKey(["weights", artifact])
+
+
+def rollout(deployment: str) -> dg.AssetKey:
+    """A deployment brought to the catalog's spec on its data plane."""
+    return dg.AssetKey(["rollout", deployment])
+
+
+def endpoint(deployment: str) -> dg.AssetKey:
+    """A deployment validated as a client would."""
+    return dg.AssetKey(["endpoint", deployment])

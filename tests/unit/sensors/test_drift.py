@@ -1,0 +1,112 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sensors.drift import (
+    BACKOFF_S,
+    Alert,
+    Attempts,
+    Desired,
+    Observed,
+    Repair,
+    Wait,
+    after,
+    decide,
+    decide_recorded,
+    decide_removed,
+    merge,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROUTES = ("gateway", "routes")
+SERVE = {("rollout", "chat"), ("endpoint", "chat"), ROUTES}
+DESIRED = Desired("chat", frozenset({"tiny", "tone"}), "d" * 64, "r1")
+GOOD = Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_route_digest="r1")
+OLD = Observed(validated=False, live=False, routed_spec_digest="0" * 64, routed_route_digest="r1")
+
+
+@pytest.mark.parametrize(
+    ("observed", "selection"),
+    [
+        (Observed(missing_weights=frozenset({"tone"})), SERVE | {("weights", "tone")}),
+        (OLD, SERVE),
+        (Observed(validated=True, live=False, routed_spec_digest="d" * 64, routed_route_digest="r1"), SERVE),
+        (
+            Observed(validated=True, live=True, routed_spec_digest="0" * 64, routed_route_digest="r1"),
+            {ROUTES},
+        ),
+        (
+            Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_route_digest="r0"),
+            {ROUTES},
+        ),
+        (Observed(validated=True, live=True), {ROUTES}),
+    ],
+)
+def test_the_repair_is_the_smallest_that_helps(observed: Observed, selection: set[tuple[str, str]]) -> None:
+    repair = decide(DESIRED, observed, None, 3, NOW)
+    assert isinstance(repair, Repair)
+    assert repair.selection == selection
+    assert repair.attempt == 1
+    assert repair.reason
+
+
+def test_what_serves_as_wanted_needs_nothing() -> None:
+    assert decide(DESIRED, GOOD, None, 3, NOW) is None
+
+
+def test_a_repair_under_way_is_waited_for() -> None:
+    busy = Observed(validated=False, busy=True)
+    assert isinstance(decide(DESIRED, busy, None, 3, NOW), Wait)
+
+
+def test_attempts_back_off_and_end_in_an_alert() -> None:
+    first = decide(DESIRED, OLD, None, 2, NOW)
+    assert isinstance(first, Repair)
+    attempts = after({"chat": first}, {}, NOW)
+    soon, due = NOW + timedelta(seconds=BACKOFF_S - 1), NOW + timedelta(seconds=BACKOFF_S)
+    assert isinstance(decide(DESIRED, OLD, attempts["chat"], 2, soon), Wait)
+    second = decide(DESIRED, OLD, attempts["chat"], 2, due)
+    assert isinstance(second, Repair)
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.run_key != second.run_key
+    attempts = after({"chat": second}, attempts, due)
+    assert isinstance(decide(DESIRED, OLD, attempts["chat"], 2, due + timedelta(days=1)), Alert)
+
+
+def test_another_digest_starts_again_from_the_first_attempt() -> None:
+    tired = Attempts("0" * 64 + "/r1", 2, NOW)
+    repair = decide(DESIRED, OLD, tired, 2, NOW)
+    assert isinstance(repair, Repair)
+    assert repair.attempt == 1
+
+
+def test_what_converged_is_forgotten_so_that_a_later_loss_is_repaired_as_often() -> None:
+    before = {"chat": Attempts("x", 3, NOW)}
+    assert after({"chat": decide(DESIRED, GOOD, before["chat"], 3, NOW)}, before, NOW) == {}
+
+
+def test_waiting_keeps_the_count() -> None:
+    before = {"chat": Attempts("x", 1, NOW)}
+    assert after({"chat": Wait("chat", "busy")}, before, NOW) == before
+
+
+def test_a_removed_deployment_only_needs_the_routes() -> None:
+    repair = decide_removed("chat", None, 3, NOW)
+    assert isinstance(repair, Repair)
+    assert repair.selection == {ROUTES}
+
+
+def test_prices_are_synced_when_they_differ() -> None:
+    subject = ("billing", "prices")
+    assert decide_recorded(subject, "b", "b", None, 3, NOW) is None
+    repair = decide_recorded(subject, "b", "a", None, 3, NOW)
+    assert isinstance(repair, Repair)
+    assert repair.selection == {subject}
+
+
+def test_repairs_of_one_tick_are_one_selection() -> None:
+    price = decide_recorded(("billing", "prices"), "b", None, None, 3, NOW)
+    serve = decide(DESIRED, OLD, None, 3, NOW)
+    assert isinstance(price, Repair)
+    assert isinstance(serve, Repair)
+    assert merge([price, serve]) == SERVE | {("billing", "prices")}
