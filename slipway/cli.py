@@ -1,0 +1,173 @@
+"""`slipway ...`: the command line.
+
+Belongs here: arguments, printing, exit codes. Does not: doing the work (the packages it calls).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from slipway.catalog.loader import LoadedCatalog
+from slipway.environment import Environment, MissingSettingError
+
+_CATALOG = click.option(
+    "--catalog",
+    type=click.Path(path_type=Path),
+    help="Directory of the catalog. Default: SLIPWAY_CATALOG, or ./catalog.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(path_type=Path), help="State directory. Default: SLIPWAY_HOME, or ./.slipway.")
+@click.version_option(package_name="slipway")
+def cli(home: Path | None) -> None:
+    """Serverless LLM inference on your own GPUs: from the hub to a metered, billed endpoint."""
+    if home is not None:
+        os.environ["SLIPWAY_HOME"] = str(home.absolute())
+
+
+@cli.command()
+@_CATALOG
+def check(catalog: Path | None) -> None:
+    """Say everything that is wrong with the catalog; touches nothing."""
+    loaded = _load(catalog)
+    for warning in loaded.warnings:
+        click.echo(str(warning))
+    count = sum(
+        len(documents)
+        for documents in (
+            loaded.catalog.models,
+            loaded.catalog.adapters,
+            loaded.catalog.deployments,
+            loaded.catalog.endpoints,
+            loaded.catalog.organizations,
+            loaded.catalog.price_books,
+            loaded.catalog.engines,
+        )
+    )
+    click.echo(f"{count} documents, no errors, {len(loaded.warnings)} warnings")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of catalog documents, for editors."""
+    from slipway.catalog.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@cli.command()
+@_CATALOG
+def plan(catalog: Path | None) -> None:
+    """Show what differs from what is deployed, field by field; changes nothing. Exits 2 when something does."""
+    from slipway.plans import deployed_changes
+
+    changes = deployed_changes(_load(catalog).catalog, Environment.load())
+    for change in changes:
+        click.echo(f"{change.action} {change.kind} {change.name}")
+        for field in change.fields:
+            click.echo(f"    {field.field}: {json.dumps(field.before)} -> {json.dumps(field.after)}")
+    click.echo(f"{len(changes)} to change" if changes else "nothing to change")
+    sys.exit(2 if changes else 0)
+
+
+@cli.command()
+@_CATALOG
+def up(catalog: Path | None) -> None:
+    """Start the embedded stack and wait until it serves; harmless when it runs."""
+    from slipway.stack import supervisor
+
+    environment = Environment.load()
+    directory = catalog or environment.catalog_dir
+    _load(directory)
+    supervisor.up(environment.home, catalog=directory.absolute(), progress=click.echo)
+
+
+@cli.command()
+def down() -> None:
+    """Stop the embedded stack: no process and no open port is left."""
+    from slipway.stack import supervisor
+
+    supervisor.down(Environment.load().home, progress=click.echo)
+
+
+@cli.command()
+def status() -> None:
+    """Show the embedded stack's services, their health, ports and memory."""
+    from slipway.stack import supervisor
+
+    for line in supervisor.status(Environment.load().home):
+        click.echo(str(line))
+
+
+@cli.command()
+def demo() -> None:
+    """Take a real model from the hub to a bill, and check every claim on the way."""
+    from slipway.stack.demo.flow import run_demo
+
+    sys.exit(run_demo(Environment.load().home / "demo", _load(None), progress=click.echo))
+
+
+@cli.group()
+def key() -> None:
+    """API keys of tenants."""
+
+
+@key.command("create")
+@click.argument("org")
+@click.argument("user")
+@click.option("--label", default="", help="What it is for.")
+def key_create(org: str, user: str, label: str) -> None:
+    """Make a key for a user of an organisation and print its secret once."""
+    from slipway.tenants import TenantsDatabase
+
+    database = TenantsDatabase(Environment.load().tenants_db_url)
+    database.migrate()
+    database.add_user(org, user)
+    made = database.create_key(org, user, label)
+    click.echo(f"{made.id}  {made.secret}")
+    click.echo("Keep the secret: it is not stored and not shown again.", err=True)
+
+
+@key.command("list")
+def key_list() -> None:
+    """List keys; secrets are not stored."""
+    from slipway.tenants import TenantsDatabase
+
+    database = TenantsDatabase(Environment.load().tenants_db_url)
+    database.migrate()
+    for record in database.keys():
+        state = "usable" if record.usable else "revoked" if record.revoked_at else "organisation removed"
+        click.echo(f"{record.id}  {record.prefix}...  {record.org}/{record.user}  {record.label}  {state}")
+
+
+@key.command("revoke")
+@click.argument("key_id")
+def key_revoke(key_id: str) -> None:
+    """Revoke a key; gateways refuse it within two seconds."""
+    from slipway.tenants import TenantsDatabase
+
+    TenantsDatabase(Environment.load().tenants_db_url).revoke_key(key_id)
+    click.echo(f"{key_id} revoked")
+
+
+def main() -> None:
+    """Entry point: trouble that a person can act on is one message, not a stack trace."""
+    try:
+        cli(standalone_mode=True)
+    except (MissingSettingError, LookupError, RuntimeError, ValueError, TimeoutError) as error:
+        if os.environ.get("SLIPWAY_DEBUG"):
+            raise
+        click.echo(f"slipway: {error}", err=True)
+        sys.exit(1)
+
+
+def _load(directory: Path | None) -> LoadedCatalog:
+    from slipway.check import check_catalog
+
+    return check_catalog(directory or Environment.load().catalog_dir)
