@@ -8,6 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 ROUTES = dg.AssetKey(["gateway", "routes"])
+ORGANIZATIONS = dg.AssetKey(["tenants", "organizations"])
 PRICES = dg.AssetKey(["billing", "prices"])
 REQUESTS = dg.AssetKey(["usage", "requests"])
 LATENCY = dg.AssetKey(["metering", "latency_hourly"])

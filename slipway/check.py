@@ -5,13 +5,20 @@ Belongs here: joining the two. Does not: rules of either (slipway.catalog.checks
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from slipway import runtimes
 from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Engine
 from slipway.catalog.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
+from slipway.runtimes import ray
+
+Refusals = Callable[[Deployment, Engine | None], list[tuple[str, str]]]
+
+# What each runtime that this version can render refuses.
+RUNTIMES: dict[str, Refusals] = {"ray": ray.refusals}
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
@@ -21,13 +28,12 @@ def check_catalog(directory: Path) -> LoadedCatalog:
 
 def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
     """Every field is honoured by the deployment's runtime, or refused here with the reason."""
+    engines = {engine.name: engine for engine in catalog.engines}
     for deployment in catalog.deployments:
-        runtime = runtimes.RUNTIMES.get(deployment.runtime)
-        if runtime is None:
-            known = ", ".join(sorted(runtimes.RUNTIMES))
-            message = f"this version has no renderer for it. Use one of: {known}"
+        refusals = RUNTIMES.get(deployment.runtime)
+        if refusals is None:
+            message = f"this version cannot render it yet. Use one of: {', '.join(sorted(RUNTIMES))}"
             yield Finding("Deployment", deployment.name, ("runtime",), message)
             continue
-        for refusal in runtime.refusals(deployment):
-            path = tuple(refusal.field.split("."))
-            yield Finding("Deployment", deployment.name, path, refusal.reason)
+        for field, reason in refusals(deployment, engines.get(deployment.engine)):
+            yield Finding("Deployment", deployment.name, tuple(field.split(".")), reason)

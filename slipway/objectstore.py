@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,14 @@ from slipway.environment import S3Location
 
 
 class ObjectStoreError(RuntimeError):
-    """The store refused or could not be reached; the message says which and what to do."""
+    """The store refused or could not be reached; the message says which and what to do.
+
+    `retriable` is False where the same call fails again until a person acts: wrong keys, no such bucket.
+    """
+
+    def __init__(self, message: str, *, retriable: bool = True) -> None:
+        super().__init__(message)
+        self.retriable = retriable
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class ObjectStore:
 
     def ensure_bucket(self) -> None:
         """Create the bucket when it is missing; harmless when it is there."""
-        with self._explained("create bucket"):
+        with self.explained("create bucket"):
             known = self.client.exceptions
             with contextlib.suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
                 self.client.create_bucket(Bucket=self.location.bucket)
@@ -65,7 +73,7 @@ class ObjectStore:
         from botocore.exceptions import ClientError
 
         conditions: dict[str, Any] = {"IfNoneMatch": etag} if etag else {}
-        with self._explained(f"read {key}"):
+        with self.explained(f"read {key}"):
             try:
                 reply = self.client.get_object(Bucket=self.location.bucket, Key=key, **conditions)
             except ClientError as error:
@@ -76,7 +84,7 @@ class ObjectStore:
 
     def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> str:
         """Write the object, replacing what is there; returns its entity tag."""
-        with self._explained(f"write {key}"):
+        with self.explained(f"write {key}"):
             return self.client.put_object(
                 Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type
             )["ETag"]
@@ -85,7 +93,7 @@ class ObjectStore:
         """Write the object unless one is there (`If-None-Match: *`); False when another was first."""
         from botocore.exceptions import ClientError
 
-        with self._explained(f"create {key}"):
+        with self.explained(f"create {key}"):
             try:
                 self.client.put_object(
                     Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
@@ -98,7 +106,7 @@ class ObjectStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object under the prefix, in key order."""
-        with self._explained(f"list {prefix}"):
+        with self.explained(f"list {prefix}"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.location.bucket, Prefix=prefix
             )
@@ -108,10 +116,11 @@ class ObjectStore:
 
     def delete(self, key: str) -> None:
         """Remove the object; harmless when it is gone."""
-        with self._explained(f"delete {key}"):
+        with self.explained(f"delete {key}"):
             self.client.delete_object(Bucket=self.location.bucket, Key=key)
 
-    def _explained(self, action: str) -> _Explained:
+    def explained(self, action: str) -> AbstractContextManager[None]:
+        """Context that turns the client's errors into ObjectStoreError: store, action, cause, remedy."""
         return _Explained(self.location, action)
 
 
@@ -131,13 +140,17 @@ class _Explained:
         if isinstance(error, ClientError | BotoCoreError):
             raise ObjectStoreError(
                 f"S3 {self._location.endpoint_url} bucket {self._location.bucket}: cannot {self._action}: "
-                f"{error}. {_remedy(error)}"
+                f"{error}. {_remedy(error)}",
+                retriable=_code(error) not in _REFUSALS | {"NoSuchBucket"},
             ) from error
+
+
+_REFUSALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}
 
 
 def _remedy(error: Exception) -> str:
     code = _code(error)
-    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}:
+    if code in _REFUSALS:
         return "Check SLIPWAY_S3_ACCESS_KEY and SLIPWAY_S3_SECRET_KEY."
     if code == "NoSuchBucket":
         return "Create the bucket, or set SLIPWAY_S3_BUCKET."

@@ -178,6 +178,7 @@ class Deployment(Document):
     sharing: Literal["none", "all"] | tuple[Name, ...] = Field(
         "none", description="none, all, or a list of organisations."
     )
+    isolation: Isolation = Isolation()
     telemetry: bool = True
     isolate_prompt_cache: bool = Field(
         True, description="Salt the prefix cache per org, so that timing tells nothing of another's prompts."

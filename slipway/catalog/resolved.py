@@ -55,7 +55,7 @@ class ResolvedDeployment(Spec):
     @property
     def spec_digest(self) -> str:
         """sha256 (hex) over what decides how the engine runs; a revision's identity."""
-        return _digest(self.engine_spec())
+        return digest_of(self.engine_spec())
 
     @property
     def revision_name(self) -> str:
@@ -91,6 +91,14 @@ def resolve(catalog: Catalog, deployment: Deployment, commits: Mapping[str, str]
     )
 
 
+def declared_digest(catalog: Catalog, deployment: Deployment) -> str:
+    """Digest of a deployment as the catalog declares it: a moving ref counts by its name, not its commit."""
+    sources = {model.name: model.source for model in catalog.models}
+    sources |= {adapter.name: adapter.source for adapter in catalog.adapters}
+    refs = {name: str(split_revision(source)[1]) for name, source in sources.items()}
+    return resolve(catalog, deployment, refs).spec_digest
+
+
 def _pin(name: str, source: str, commits: Mapping[str, str]) -> ResolvedArtifact:
     if is_pinned(source):
         return ResolvedArtifact(name=name, source=source, commit=str(split_revision(source)[1]))
@@ -101,6 +109,7 @@ def _pin(name: str, source: str, commits: Mapping[str, str]) -> ResolvedArtifact
     return ResolvedArtifact(name=name, source=source, commit=commits[name])
 
 
-def _digest(value: object) -> str:
+def digest_of(value: object) -> str:
+    """sha256 (hex) of plain JSON values, whatever the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""Which commit each artifact of a deployment is at: pinned by the catalog, or as last materialized.
+
+Belongs here: reading commits from Dagster's record of the weights assets.
+Does not: asking the hub (slipway.artifacts).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets import keys
+from slipway.catalog import Catalog, Deployment, ResolvedDeployment
+from slipway.catalog.fields import is_pinned
+from slipway.catalog.resolved import resolve
+
+
+def hosted(catalog: Catalog, deployment: Deployment) -> list[str]:
+    """Names of the weights assets that a deployment reads."""
+    model = catalog.model(deployment.model)
+    return [*([model.name] if model.host_locally else []), *(each.adapter for each in deployment.adapters)]
+
+
+def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deployment) -> ResolvedDeployment:
+    """The deployment with everything pinned; raises UnresolvedRevisionError before the first pull."""
+    sources = {model.name: model.source for model in catalog.models}
+    sources |= {adapter.name: adapter.source for adapter in catalog.adapters}
+    moving = [name for name in hosted(catalog, deployment) if not is_pinned(sources[name])]
+    found = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
+    return resolve(catalog, deployment, {name: commit for name, commit in found.items() if commit})
+
+
+def recorded(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> str | None:
+    """A text in the metadata of an asset's last materialization."""
+    event = instance.get_latest_materialization_event(key)
+    if event is None or event.asset_materialization is None:
+        return None
+    entry = event.asset_materialization.metadata.get(name)
+    return None if entry is None else str(entry.value)

@@ -1,0 +1,61 @@
+"""Gateway assets: the route table that only ever names validated revisions, and the tenants behind keys.
+
+Belongs here: when routes are switched and the old revision retired. Does not: how (slipway).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets import failures, keys, metadata, pools, retries
+from resources.dataplane import DataPlaneResource
+from resources.gateway import GatewayResource, TenantsResource
+from slipway.catalog import Catalog
+from slipway.catalog.resolved import digest_of
+
+
+def gateway_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+    """The route table and the organisations."""
+    return [_routes(catalog), _organizations(catalog)]
+
+
+def _routes(catalog: Catalog) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.ROUTES,
+        deps=[keys.endpoint(deployment.name) for deployment in catalog.deployments],
+        description="Model names, who may use them, and the validated revision behind each.",
+        group_name="gateway",
+        kinds={"gateway", "s3"},
+        pool=pools.ROUTES,
+        retry_policy=retries.NETWORK,
+    )
+    def routes(
+        context: dg.AssetExecutionContext, gateway: GatewayResource, data_plane: DataPlaneResource
+    ) -> dg.MaterializeResult[None]:
+        with failures.explained():
+            good = data_plane.last_good(catalog)
+            table = gateway.publish(catalog, good)
+            gateway.wait_until_loaded(table.version, progress=context.log.info)
+            retired = data_plane.retire(catalog, good, gateway.in_flight, progress=context.log.info)
+        return dg.MaterializeResult(metadata=metadata.of_routes(table, retired))
+
+    return routes
+
+
+def _organizations(catalog: Catalog) -> dg.AssetsDefinition:
+    names = sorted(org.name for org in catalog.organizations)
+
+    @dg.asset(
+        key=keys.ORGANIZATIONS,
+        description="The catalog's organisations in the tenants' database.",
+        code_version=digest_of(names),
+        group_name="gateway",
+        kinds={"sql"},
+        retry_policy=retries.NETWORK,
+    )
+    def organizations(tenants: TenantsResource) -> dg.MaterializeResult[None]:
+        with failures.explained():
+            tenants.sync_orgs(names)
+        return dg.MaterializeResult(metadata={"organizations": len(names), "catalog_digest": digest_of(names)})
+
+    return organizations

@@ -1,0 +1,97 @@
+"""Metering assets: hourly partitions of requests, latency, usage and cost, rolled up together.
+
+Belongs here: partitions, the single-run backfill, per-hour metadata, asset checks.
+Does not: the tables and their SQL (slipway.metering).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets import failures, keys, metadata, pools, retries
+from assets.partitions import HOURLY, hour_of, key_of
+from resources.warehouse import CHECKS, WarehouseResource
+from slipway.catalog import Catalog
+
+_DESCRIPTIONS = {
+    keys.REQUESTS: "Usage events of the hour, each request once.",
+    keys.LATENCY: "Time to first token and inter-token latency per deployment.",
+    keys.USAGE: "Billed tokens per org, user, key, deployment and price version.",
+    keys.COST: "What they cost; exact.",
+}
+
+
+def metering_assets() -> list[dg.AssetsDefinition]:
+    """The hourly rollup: four assets of one transaction, so none can be ahead of another."""
+    return [_rollup()]
+
+
+def price_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+    """The catalog's prices as the table that rating joins."""
+    return [_prices(catalog)]
+
+
+def _rollup() -> dg.AssetsDefinition:
+    chain = [keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST]
+    deps = {keys.LATENCY: [keys.REQUESTS], keys.USAGE: [keys.REQUESTS], keys.COST: [keys.USAGE, keys.PRICES]}
+
+    @dg.multi_asset(
+        name="hourly_rollup",
+        specs=[
+            dg.AssetSpec(
+                key,
+                deps=deps.get(key, []),
+                description=_DESCRIPTIONS[key],
+                group_name="metering",
+                kinds={"duckdb"},
+            )
+            for key in chain
+        ],
+        check_specs=[dg.AssetCheckSpec(name, asset=key) for name, key in _check_keys().items()],
+        partitions_def=HOURLY,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=pools.WAREHOUSE,
+        retry_policy=retries.NETWORK,
+    )
+    def hourly_rollup(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        hours = [hour_of(key) for key in context.partition_keys]
+        with failures.explained():
+            report = warehouse.roll_up(hours, run_id=context.run_id, progress=context.log.info)
+        results = {result.name: result for result in report.checks}
+        for key in chain:
+            for summary in report.hours:
+                context.add_asset_metadata(
+                    metadata.of_hour(key, summary), asset_key=key, partition_key=key_of(summary.hour)
+                )
+            checks = [
+                metadata.check(results[name], key) for name, owner in _check_keys().items() if owner == key
+            ]
+            yield dg.MaterializeResult(asset_key=key, check_results=checks)
+
+    return hourly_rollup
+
+
+def _check_keys() -> dict[str, dg.AssetKey]:
+    """The asset that each check is shown at."""
+    return {name: dg.AssetKey(path.split("/")) for name, path in CHECKS.items()}
+
+
+def _prices(catalog: Catalog) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.PRICES,
+        description="Price versions in force, append-only.",
+        group_name="billing",
+        kinds={"duckdb"},
+        pool=pools.WAREHOUSE,
+        retry_policy=retries.NETWORK,
+    )
+    def prices(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        with failures.explained():
+            synced = warehouse.sync_prices(catalog)
+        return dg.MaterializeResult(metadata=dict(synced))
+
+    return prices

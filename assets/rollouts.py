@@ -1,0 +1,41 @@
+"""Rollout assets: one per deployment, each bringing its data plane to the catalog's spec.
+
+Belongs here: what Dagster must know (key, dependencies, pool, retries, metadata).
+Does not: what the objects look like (slipway.runtimes), how they get there (slipway.dataplane).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets import commits, failures, keys, metadata, pools, retries
+from resources.dataplane import DataPlaneResource
+from slipway.catalog import Catalog, Deployment
+from slipway.catalog.resolved import declared_digest
+
+
+def rollout_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+    """One asset per deployment."""
+    return [_rollout(catalog, deployment) for deployment in catalog.deployments]
+
+
+def _rollout(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.rollout(deployment.name),
+        deps=[keys.weights(name) for name in commits.hosted(catalog, deployment)],
+        description=deployment.description or None,
+        code_version=declared_digest(catalog, deployment),
+        group_name="rollouts",
+        kinds={deployment.runtime},
+        owners=[deployment.owner] if deployment.owner else None,
+        tags={"slipway/model": deployment.model, "slipway/data-plane": deployment.data_plane},
+        pool=pools.data_plane(deployment.data_plane),
+        retry_policy=retries.NETWORK,
+    )
+    def rollout(context: dg.AssetExecutionContext, data_plane: DataPlaneResource) -> dg.MaterializeResult[None]:
+        with failures.explained():
+            resolved = commits.resolved(context.instance, catalog, deployment)
+            revision = data_plane.roll_out(resolved, progress=context.log.info)
+        return dg.MaterializeResult(metadata=metadata.of_revision(revision))
+
+    return rollout

@@ -1,0 +1,40 @@
+"""Schedules: what happens by the clock.
+
+Belongs here: cron times and the hours that a tick asks for. Does not: the jobs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from assets.partitions import key_of
+from pipelines.jobs import rollup
+
+
+def hourly_rollup(lookback_hours: int) -> dg.ScheduleDefinition:
+    """Five minutes past each hour: the hour that ended, and the ones before it for late events."""
+
+    @dg.schedule(
+        job=rollup,
+        cron_schedule="5 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Roll up the last {lookback_hours} closed hours in one run.",
+    )
+    def hourly_rollup(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        tags = hours_to_roll_up(context.scheduled_execution_time, lookback_hours)
+        return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H}", tags=tags)
+
+    return hourly_rollup
+
+
+def hours_to_roll_up(now: datetime, lookback_hours: int) -> dict[str, str]:
+    """Tags that make one run cover the last closed hours (a single-run partition range)."""
+    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: key_of(this_hour - timedelta(hours=lookback_hours)),
+        ASSET_PARTITION_RANGE_END_TAG: key_of(this_hour - timedelta(hours=1)),
+    }
