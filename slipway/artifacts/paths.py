@@ -1,0 +1,56 @@
+"""Which files of a source are wanted, and which paths may become keys and file names.
+
+Belongs here: pure decisions about paths. Does not: any store or disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from slipway.artifacts.errors import SourceError
+from slipway.artifacts.source import SourceFile
+
+MANIFEST_NAME = "manifest.json"
+
+
+def problem_with(path: str) -> str | None:
+    """Why a path from a source must not become a key or a file name; None when it may."""
+    if not path or path.startswith("/"):
+        return "is not relative"
+    if any(part in {"", ".", ".."} for part in path.split("/")):
+        return "leaves its folder"
+    if "\\" in path or any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
+        return "holds a backslash or a control character"
+    if path == MANIFEST_NAME:
+        return f"is where Slipway keeps its own {MANIFEST_NAME}"
+    return None
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """True when a pattern fits the whole path; as at the hub, `*` crosses `/` and `dir/` is all below it."""
+    return any(fnmatchcase(path, f"{each}*" if each.endswith("/") else each) for each in patterns)
+
+
+def wanted(
+    files: Iterable[SourceFile], include: tuple[str, ...], exclude: tuple[str, ...], *, source: str
+) -> tuple[SourceFile, ...]:
+    """The files to take, by path. Raises SourceError when there are none or one has an unusable path."""
+    taken = sorted(
+        (
+            file
+            for file in files
+            if (not include or matches(file.path, include)) and not matches(file.path, exclude)
+        ),
+        key=lambda file: file.path,
+    )
+    if not taken:
+        raise SourceError(
+            f"{source}: no file matches include={list(include)} and exclude={list(exclude)}. "
+            "Correct the patterns."
+        )
+    for file in taken:
+        problem = problem_with(file.path)
+        if problem:
+            raise SourceError(f"{source}: file {file.path!r} {problem}. Leave it out with `exclude`.")
+    return tuple(taken)

@@ -1,0 +1,64 @@
+"""What every source of artifacts can do: resolve a revision, list its files, read ranges of them.
+
+Belongs here: the protocol between sources and transfer, and its values.
+Does not: any one source (hub.py), or where the bytes go (transfer.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from slipway.catalog.fields import SecretRef
+
+Count = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A digest that a source gives: sha256 of the content, or git's blob id (sha1 over a header and it)."""
+
+    algorithm: Literal["sha256", "git-blob-sha1"]
+    hex: str
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a snapshot, as the source describes it."""
+
+    path: str
+    size_bytes: int
+    digest: Digest
+
+
+class Snapshot(Protocol):
+    """One immutable commit of one repository. Safe to share between threads."""
+
+    @property
+    def commit(self) -> str:
+        """The commit: part of every key that its files get in the store."""
+
+    @property
+    def licence(self) -> str | None:
+        """The licence that the source states, if any."""
+
+    def files(self) -> tuple[SourceFile, ...]:
+        """Every file of the commit. Raises SourceError, AccessError or TransientError."""
+
+    def read_into(self, file: SourceFile, offset: int, buffer: memoryview, count: Count) -> None:
+        """Fill the buffer with the file's bytes from `offset` on; `count` gets each piece's size as it comes.
+
+        Raises TransientError when trying again may help, else an ArtifactError.
+        """
+
+
+class Source(Protocol):
+    """A kind of place that artifacts come from."""
+
+    def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> Snapshot:
+        """Find the commit that a revision (branch, tag, commit; None: the default) means now.
+
+        `location` is the catalog's source without its revision. Raises SourceError, AccessError or
+        SourceUnavailableError.
+        """
