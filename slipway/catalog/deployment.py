@@ -17,20 +17,24 @@ from slipway.catalog.fields import Cpu, GpuVendor, Name, RuntimeName, SecretRef,
 class Quantities(Spec):
     """CPU and memory, as in a Kubernetes resource list."""
 
-    cpu: Cpu | None = None
-    memory: Size | None = None
+    cpu: Cpu | None = Field(None, description="Cores.")
+    memory: Size | None = Field(None, description="As a size.")
 
 
 class Gpu(Spec):
     """The GPUs of one replica: whole cards, a MIG slice of one, or a fraction where the runtime shares."""
 
-    count: int = Field(1, ge=1)
+    count: int = Field(1, ge=1, description="Cards of one replica.")
     fraction: float | None = Field(None, gt=0, lt=1, description="Share of one card (ray and kuberay).")
-    vendor: GpuVendor = "nvidia"
+    vendor: GpuVendor = Field("nvidia", description="Picks the engine's image and the resource name.")
     gpu_class: str | None = Field(None, alias="class", description="Class, by node label; such as h100.")
-    mig_profile: str | None = Field(None, pattern=r"^\d+g\.\d+gb$")
+    mig_profile: str | None = Field(
+        None, pattern=r"^\d+g\.\d+gb$", description="MIG slice of a card, such as 1g.10gb."
+    )
     memory: Size | None = Field(None, description="Memory of one card, for the fit check.")
-    sharing: Literal["none", "time-slicing", "mps"] = "none"
+    sharing: Literal["none", "time-slicing", "mps"] = Field(
+        "none", description="How several pods share one card."
+    )
 
     @model_validator(mode="after")
     def _one_way_to_share(self) -> Gpu:
@@ -44,9 +48,9 @@ class Gpu(Spec):
 class Resources(Spec):
     """What one replica asks for."""
 
-    requests: Quantities = Quantities()
-    limits: Quantities = Quantities()
-    gpu: Gpu | None = None
+    requests: Quantities = Field(Quantities(), description="Reserved for the replica.")
+    limits: Quantities = Field(Quantities(), description="The most that the replica may use.")
+    gpu: Gpu | None = Field(None, description="Absent means CPU only.")
     profile: str | None = Field(None, description="KubeAI resource profile, such as nvidia-gpu-l4:1.")
     volume_size: Size | None = Field(None, description="Ephemeral volume of each replica.")
     volume_class: str | None = Field(None, description="StorageClass of that volume.")
@@ -55,20 +59,20 @@ class Resources(Spec):
 class ScalingTarget(Spec):
     """What autoscaling keeps; the first that is exceeded scales up."""
 
-    cpu_percent: int | None = Field(None, ge=1, le=100)
-    memory_percent: int | None = Field(None, ge=1, le=100)
+    cpu_percent: int | None = Field(None, ge=1, le=100, description="CPU used, of what is requested.")
+    memory_percent: int | None = Field(None, ge=1, le=100, description="Memory used, of what is requested.")
     ongoing_requests: float | None = Field(None, gt=0, description="Requests in flight per replica.")
-    queue_depth: int | None = Field(None, ge=1)
+    queue_depth: int | None = Field(None, ge=1, description="Requests that wait.")
 
 
 class Autoscaling(Spec):
     """Bounds, target and delays. Without it the deployment keeps `replicas`."""
 
-    min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(1, ge=1)
-    target: ScalingTarget = ScalingTarget(ongoing_requests=4)
-    upscale_delay_s: float = Field(30, ge=0)
-    downscale_delay_s: float = Field(600, ge=0)
+    min_replicas: int = Field(1, ge=0, description="Fewest replicas.")
+    max_replicas: int = Field(1, ge=1, description="Most replicas.")
+    target: ScalingTarget = Field(ScalingTarget(ongoing_requests=4), description="What scaling keeps.")
+    upscale_delay_s: float = Field(30, ge=0, description="How long load must last before a replica is added.")
+    downscale_delay_s: float = Field(600, ge=0, description="How long it must be gone before one is removed.")
     idle: Literal["keep", "sleep", "zero"] = Field("keep", description="What an idle deployment does.")
     idle_after_s: float = Field(900, ge=0, description="Idle time before `idle` applies.")
 
@@ -76,7 +80,9 @@ class Autoscaling(Spec):
 class LoadBalancing(Spec):
     """How requests are spread over replicas."""
 
-    strategy: Literal["least-load", "prefix-hash"] = "least-load"
+    strategy: Literal["least-load", "prefix-hash"] = Field(
+        "least-load", description="Fewest requests in flight, or the replica that knows the prompt's start."
+    )
     prefix_length: int = Field(100, ge=1, description="Characters of the prompt that are hashed.")
     load_factor_percent: int = Field(
         125, ge=100, description="Load over the mean at which hashing spills over."
@@ -87,49 +93,51 @@ class Validation(Spec):
     """The gate before tenant traffic."""
 
     ttft_bound_ms: int = Field(10_000, ge=1, description="Largest time to first token that passes.")
-    prompt: str = "The capital of France is"
+    prompt: str = Field("The capital of France is", description="What the gate asks.")
     timeout_s: float = Field(120, gt=0)
 
 
 class Rollout(Spec):
     """How a new spec replaces the one that serves."""
 
-    strategy: Literal["blue-green", "in-place"] = "blue-green"
+    strategy: Literal["blue-green", "in-place"] = Field(
+        "blue-green", description="The new spec beside the old one, or in its place."
+    )
     surge: int = Field(0, ge=0, description="Extra replicas during an in-place change.")
     deadline_s: float = Field(900, gt=0, description="Time for the new spec to be serving.")
     drain_s: float = Field(300, ge=0, description="Longest wait for requests in flight on the old revision.")
-    validation: Validation = Validation()
-    automatic_rollback: bool = True
+    validation: Validation = Field(Validation(), description="The gate before tenant traffic.")
+    automatic_rollback: bool = Field(True, description="Return to the last good revision by itself.")
 
 
 class Limit(Spec):
     """Requests and tokens (input + output) per minute; absent is unlimited."""
 
-    requests_per_minute: int | None = Field(None, ge=1)
-    tokens_per_minute: int | None = Field(None, ge=1)
+    requests_per_minute: int | None = Field(None, ge=1, description="Requests in any 60 s.")
+    tokens_per_minute: int | None = Field(None, ge=1, description="Input and output tokens in any 60 s.")
 
 
 class Limits(Spec):
     """Off by default; each applies to every org, user or API key on its own."""
 
-    org: Limit | None = None
-    user: Limit | None = None
-    api_key: Limit | None = None
+    org: Limit | None = Field(None, description="Of each organisation.")
+    user: Limit | None = Field(None, description="Of each user.")
+    api_key: Limit | None = Field(None, description="Of each API key.")
 
 
 class Isolation(Spec):
     """Where the deployment runs and what surrounds it on Kubernetes."""
 
-    namespace: Name | None = None
-    network_policy: bool = True
+    namespace: Name | None = Field(None, description="Namespace of its objects.")
+    network_policy: bool = Field(True, description="Deny all traffic but what serving needs.")
     runtime_class: str | None = Field(None, description="RuntimeClass, such as gvisor or kata.")
-    quota: Quantities | None = None
+    quota: Quantities | None = Field(None, description="ResourceQuota of the namespace.")
 
 
 class ServedAdapter(Spec):
     """An adapter of this deployment and the model name that it answers to."""
 
-    adapter: Name
+    adapter: Name = Field(description="Adapter document.")
     served_name: Name | None = Field(
         None, description="Model name in requests; the adapter's own by default."
     )
@@ -143,7 +151,7 @@ class ServedAdapter(Spec):
 class EnvFromSecret(SecretRef):
     """An environment variable of the engine that comes from a secret."""
 
-    name: str
+    name: str = Field(description="The variable's name in the engine.")
 
 
 def _adapter_shorthand(value: Any) -> Any:
@@ -155,31 +163,33 @@ def _adapter_shorthand(value: Any) -> Any:
 class Deployment(Document):
     """One model, one runtime, one set of settings; requested by its name."""
 
-    model: Name
+    model: Name = Field(description="Model document.")
     adapters: Annotated[
         tuple[ServedAdapter, ...],
         BeforeValidator(_adapter_shorthand, json_schema_input_type=tuple[Name | ServedAdapter, ...]),
-    ] = ()
-    runtime: RuntimeName
-    engine: Name
+    ] = Field((), description="Adapters of that model. A plain name is short for its adapter field.")
+    runtime: RuntimeName = Field(description="What hosts the engine.")
+    engine: Name = Field(description="Engine document.")
     data_plane: Name = Field("default", description="Which cluster: a name that the environment connects.")
     args: tuple[str, ...] = Field((), description="Engine arguments, such as --max-model-len=8192.")
-    env: dict[str, str] = {}
-    secrets: tuple[EnvFromSecret, ...] = ()
-    replicas: int = Field(1, ge=0)
-    nodes_per_replica: int = Field(1, ge=1)
-    resources: Resources = Resources()
-    node_selector: dict[str, str] = {}
-    autoscaling: Autoscaling | None = None
-    load_balancing: LoadBalancing = LoadBalancing()
-    rollout: Rollout = Rollout()
-    limits: Limits = Limits()
+    env: dict[str, str] = Field({}, description="Environment variables of the engine.")
+    secrets: tuple[EnvFromSecret, ...] = Field((), description="The same, with values that lie elsewhere.")
+    replicas: int = Field(1, ge=0, description="How many, without autoscaling.")
+    nodes_per_replica: int = Field(1, ge=1, description="Nodes that one replica spans.")
+    resources: Resources = Field(Resources(), description="What one replica asks for.")
+    node_selector: dict[str, str] = Field({}, description="Labels that a replica's node must have.")
+    autoscaling: Autoscaling | None = Field(None, description="Bounds and target; absent keeps replicas.")
+    load_balancing: LoadBalancing = Field(LoadBalancing(), description="Which replica takes a request.")
+    rollout: Rollout = Field(Rollout(), description="How a new spec replaces the old one.")
+    limits: Limits = Field(Limits(), description="Rate limits; off by default.")
     price: Name | None = Field(None, description="PriceBook; without one usage is counted but not billed.")
     sharing: Literal["none", "all"] | tuple[Name, ...] = Field(
         "none", description="none, all, or a list of organisations."
     )
-    isolation: Isolation = Isolation()
-    telemetry: bool = True
+    isolation: Isolation = Field(
+        Isolation(), description="Where it runs on Kubernetes, and what surrounds it."
+    )
+    telemetry: bool = Field(True, description="Collect the engine's own metrics.")
     isolate_prompt_cache: bool = Field(
         True, description="Salt the prefix cache per org, so that timing tells nothing of another's prompts."
     )

@@ -33,7 +33,7 @@ class Model(Document):
     source: Source = Field(description="hf://org/name@commit, ngc://, s3://bucket/prefix or file:///path.")
     include: tuple[str, ...] = Field((), description="Glob patterns of files to take; empty takes all.")
     exclude: tuple[str, ...] = Field((), description="Glob patterns of files to leave out.")
-    task: Task = "text-generation"
+    task: Task = Field("text-generation", description="What it does; decides the API paths that it answers.")
     licence: str | None = Field(None, description="Licence note, carried into the manifest.")
     context_length: int | None = Field(None, ge=1, description="Longest context in tokens.")
     token: SecretRef | None = Field(None, description="Hub token or NGC key for a gated source.")
@@ -46,20 +46,22 @@ class Adapter(Document):
     """A LoRA adapter of a base model, served under its own model name."""
 
     base: Name = Field(description="Model that it was trained on.")
-    source: Source
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    licence: str | None = None
-    token: SecretRef | None = None
+    source: Source = Field(description="As for a model.")
+    include: tuple[str, ...] = Field((), description="As for a model.")
+    exclude: tuple[str, ...] = Field((), description="As for a model.")
+    licence: str | None = Field(None, description="As for a model.")
+    token: SecretRef | None = Field(None, description="As for a model.")
 
 
 class EngineImage(Spec):
     """An engine image for one accelerator: a digest, or a tag that mirroring resolves to one."""
 
     image: str = Field(description="Image path in its source registry, without tag or digest.")
-    tag: str | None = None
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    pull_secret: SecretRef | None = None
+    tag: str | None = Field(None, description="Resolved to a digest when the image is mirrored.")
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = Field(
+        None, description="sha256: and 64 hex digits. Names one image for good."
+    )
+    pull_secret: SecretRef | None = Field(None, description="Credentials of the source registry.")
     insecure_http: bool = Field(False, description="Plain http to this registry; off unless said so here.")
 
     @model_validator(mode="after")
@@ -74,12 +76,12 @@ class Engine(Document):
 
     server: Literal[
         "llama.cpp", "vllm", "nim", "dynamo", "ollama", "infinity", "faster-whisper", "huggingface"
-    ]
+    ] = Field(description="The inference server. A runtime hosts some of them.")
     images: dict[Accelerator, EngineImage] = Field(
         {},
         description="Image per accelerator. Empty only for llama.cpp on ray, which runs in the environment.",
     )
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field({}, description="Environment of every deployment with this engine.")
     api_key: SecretRef | None = Field(
         None, description="Licence or API key that the engine needs, such as NGC's."
     )
@@ -102,23 +104,23 @@ class AddressPool(Spec):
     """Public addresses for the load balancer (MetalLB)."""
 
     addresses: tuple[str, ...] = Field(min_length=1, description="CIDRs or ranges.")
-    l2: bool = True
+    l2: bool = Field(True, description="Announce them on the local network (layer 2).")
 
 
 class Endpoint(Document):
     """A host name that serves many deployments by model name."""
 
-    host: str = Field(pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?$")
-    tls: Tls | None = None
-    address_pool: AddressPool | None = None
-    gateway_replicas: int = Field(1, ge=1)
-    deployments: Literal["all"] | tuple[Name, ...] = "all"
+    host: str = Field(pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?$", description="Public host name.")
+    tls: Tls | None = Field(None, description="The host's certificate.")
+    address_pool: AddressPool | None = Field(None, description="Public addresses that it listens on.")
+    gateway_replicas: int = Field(1, ge=1, description="Replicas of the tenant gateway.")
+    deployments: Literal["all"] | tuple[Name, ...] = Field("all", description="Which deployments it serves.")
 
 
 class Organization(Document):
     """A tenant organisation. Its users and API keys live in the tenants' database, not here."""
 
-    display_name: str | None = None
+    display_name: str | None = Field(None, description="Its name for people.")
     external_id: str | None = Field(None, description="The organisation's id in your own systems.")
 
 
@@ -149,10 +151,10 @@ PricePerMillion = Annotated[Decimal, BeforeValidator(_no_float), AfterValidator(
 class Price(Spec):
     """Prices per 1M tokens, in force from an instant until the next entry of the same scope."""
 
-    effective_from: Instant
-    input: PricePerMillion
-    cached_input: PricePerMillion
-    output: PricePerMillion
+    effective_from: Instant = Field(description="First instant at which it applies.")
+    input: PricePerMillion = Field(description="Of input tokens that the engine had to compute.")
+    cached_input: PricePerMillion = Field(description="Of input tokens that the engine had in its cache.")
+    output: PricePerMillion = Field(description="Of generated tokens.")
     org: Name | None = Field(
         None, description="Only for this organisation; it goes before the general price."
     )
@@ -162,7 +164,9 @@ class PriceBook(Document):
     """Append-only prices in one currency. A price in force in a closed month cannot change."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")] = "USD"
-    prices: tuple[Price, ...] = Field(min_length=1)
+    prices: tuple[Price, ...] = Field(
+        min_length=1, description="Add entries; do not change those already in force."
+    )
     bill_failed: Literal["engine-output", "nothing"] = Field(
         "engine-output",
         description="What is billed of a failed request: what the engine produced, or nothing.",
@@ -174,9 +178,13 @@ class Settings(Document):
 
     keep_revisions: int = Field(3, ge=1, description="Revisions kept per deployment for rolling back.")
     weights_grace_s: int = Field(86_400, ge=0, description="Age before unreferenced weights may be removed.")
-    weights_check: Literal["sampled", "full"] = "sampled"
+    weights_check: Literal["sampled", "full"] = Field(
+        "sampled", description="How much of the stored weights a verification reads back."
+    )
     node_cache_size: Size = Field("200Gi", description="Bound of each node's weights cache.")
-    transfer_executor: Literal["in-process", "kubernetes"] = "in-process"
+    transfer_executor: Literal["in-process", "kubernetes"] = Field(
+        "in-process", description="Where transfers run: within the Dagster run, or as Kubernetes jobs."
+    )
     usage_lookback_hours: int = Field(
         3, ge=1, description="Closed hours that each hourly rollup looks at again."
     )

@@ -73,7 +73,9 @@ def _paths(model: type[BaseModel]) -> Iterator[str]:
             yield from (f"{written}.{path}" for path in _paths(inner))
 
 
-def _section(heading: str, model: type[BaseModel], parts: list[type[BaseModel]], skip: tuple[str, ...] = ()) -> str:
+def _section(
+    heading: str, model: type[BaseModel], parts: list[type[BaseModel]], skip: tuple[str, ...] = ()
+) -> str:
     said = " ".join((model.__doc__ or "").split())
     lines = [heading, "", said, "", "| field | value | default | meaning |", "|---|---|---|---|"]
     hints = typing.get_type_hints(model, include_extras=True)
@@ -128,7 +130,7 @@ def _default(item: FieldInfo) -> str:
         return "none"
     if isinstance(item.default, BaseModel):
         given = item.default.model_dump(exclude_unset=True, exclude_none=True)
-        return ", ".join(f"`{name}: {value}`" for name, value in given.items()) or "its own"
+        return ", ".join(f"`{name}: {value:g}`" for name, value in given.items()) or "see there"
     text = str(item.default).lower() if isinstance(item.default, bool) else str(item.default)
     return f"`{text}`"
 
