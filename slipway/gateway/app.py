@@ -1,0 +1,78 @@
+"""The gateway's ASGI application: which path is answered by what.
+
+Belongs here: dispatch, authentication at the door, the list of models.
+Does not: requests to models (proxy.py), operator endpoints (operator.py).
+"""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+
+from slipway.gateway import asgi, errors, log
+from slipway.gateway.asgi import Receive, Scope, Send
+from slipway.gateway.auth import KeyFollower
+from slipway.gateway.call import Call
+from slipway.gateway.errors import ApiError
+from slipway.gateway.operations import OPERATIONS
+from slipway.gateway.operator import Operator
+from slipway.gateway.proxy import Proxy
+from slipway.gateway.route_follower import RouteFollower
+
+_MODELS = "/v1/models"
+_OPERATOR = "/-/"
+
+
+class Gateway:
+    """One replica's application."""
+
+    def __init__(self, keys: KeyFollower, routes: RouteFollower, proxy: Proxy, operator: Operator) -> None:
+        self._keys = keys
+        self._routes = routes
+        self._proxy = proxy
+        self._operator = operator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        if scope["type"] != "http":
+            return
+        try:
+            await self._dispatch(scope, receive, send, started)
+        except ApiError as error:
+            log.write("info", "refused", path=scope["path"], http_status=error.status, code=error.code)
+            await asgi.answer(send, error.status, error.body(), error.headers)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
+        path, method = scope["path"], scope["method"]
+        if path.startswith(_OPERATOR):
+            await self._operator.serve(scope, send)
+            return
+        key = self._keys.authenticate(scope["headers"])
+        operation = OPERATIONS.get(path)
+        if operation is not None:
+            _allow(method, path, "POST")
+            await self._proxy.serve(operation, Call(key, path, started), receive, send)
+        elif path == _MODELS or path.startswith(_MODELS + "/"):
+            _allow(method, path, "GET")
+            await asgi.answer(send, 200, self._models(key.org, path[len(_MODELS) + 1 :]))
+        else:
+            raise errors.not_found(path)
+
+    def _models(self, org: str, name: str) -> bytes:
+        """The models an organization may use, or one of them."""
+        table = self._routes.table
+        created = int(table.generated_at.timestamp())
+        if name and table.visible(name, org) is None:
+            raise errors.model_not_found(name)
+        found = [
+            {"id": model, "object": "model", "created": created, "owned_by": "slipway"}
+            for model in ([name] if name else table.models_of(org))
+        ]
+        return orjson.dumps(found[0] if name else {"object": "list", "data": found})
+
+
+def _allow(method: str, path: str, allowed: str) -> None:
+    if method != allowed:
+        raise errors.method_not_allowed(method, path, allowed)

@@ -1,0 +1,242 @@
+"""Requests and tokens per minute, per organization, user and API key of each deployment.
+
+Belongs here: the algorithm: pure, in memory, told the time by its caller.
+Does not: what a request may cost (estimate.py), what the client reads of it (limit_headers.py).
+
+No window of 60 s is overshot, whatever moment between a request's start and end its tokens are counted at:
+an admitted request holds what it may use at most from its start until 60 s after its end, from then on with
+the real count. For the last request admitted of any window, every other one that falls in that window was
+therefore in the sum that it was checked against. Requests per minute count from the moment of admission.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from slipway.catalog.deployment import Limits
+
+Scope = Literal["org", "user", "api_key"]
+Dimension = Literal["requests", "tokens"]
+
+WINDOW_S = 60.0
+# Amounts of the same tenth of a second share an entry, which expires as late as its last one.
+_SLOT_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One limit that applies to a request: whose (`subject` is unique per deployment and scope), how much."""
+
+    scope: Scope
+    subject: tuple[str, ...]
+    dimension: Dimension
+    limit: int
+
+    @property
+    def window_key(self) -> tuple[object, ...]:
+        """Which window it counts in: not by the number, so that changing a limit forgets nothing."""
+        return (self.dimension, self.scope, self.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one bound stands: what is left, and the seconds until all of it is back."""
+
+    bound: Bound
+    remaining: int
+    reset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why a request is refused. `retry_after_s` is None when waiting does not help: it never fits."""
+
+    standing: Standing
+    needed: int
+    retry_after_s: float | None
+    standings: tuple[Standing, ...]
+
+
+@dataclass(slots=True)
+class Admission:
+    """What an admitted request holds. `output_tokens` is what it was granted; settle or refund it once."""
+
+    output_tokens: int
+    standings: tuple[Standing, ...]
+    taken: list[Taken] = field(default_factory=list)
+    open: bool = True
+
+
+@dataclass(slots=True)
+class Taken:
+    """One amount in one window; `slot` once it runs down with time."""
+
+    window: Window
+    amount: int
+    slot: Slot | None
+
+
+@dataclass(slots=True)
+class Slot:
+    """Amounts that run down together."""
+
+    opened: float
+    expires: float = 0.0
+    amount: int = 0
+
+
+class Limiter(Protocol):
+    """Reserve before a request, settle or refund after it. One implementation per place to keep counts."""
+
+    async def reserve(
+        self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
+    ) -> Admission | Denied:
+        """Take one request and `prompt` + between `least` and `most` tokens from all bounds, or nothing."""
+        ...
+
+    async def settle(self, admission: Admission, tokens: int, now: float) -> None:
+        """Replace the reserved tokens by the real count."""
+        ...
+
+    async def refund(self, admission: Admission, now: float, *, request: bool) -> None:
+        """Give the tokens back, and with `request` the request too."""
+        ...
+
+
+class Window:
+    """One bound's amounts of the last 60 s: held by requests in flight, or running down with time."""
+
+    __slots__ = ("held", "running", "slots")
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.running = 0
+        self.slots: deque[Slot] = deque()  # oldest first
+
+    def used(self, now: float) -> int:
+        """The sum at `now`."""
+        while self.slots and self.slots[0].expires <= now:
+            self.running -= self.slots.popleft().amount
+        return self.held + self.running
+
+    def run_down(self, amount: int, now: float) -> Slot:
+        """Count an amount for 60 s from now; returns its slot."""
+        if not self.slots or now - self.slots[-1].opened > _SLOT_S:
+            self.slots.append(Slot(opened=now))
+        slot = self.slots[-1]
+        slot.expires = now + WINDOW_S
+        slot.amount += amount
+        self.running += amount
+        return slot
+
+    def take_back(self, slot: Slot, amount: int, now: float) -> None:
+        """Undo `run_down`, unless time has done so already."""
+        self.used(now)
+        if slot.expires > now:
+            slot.amount -= amount
+            self.running -= amount
+
+    def freed_in_s(self, amount: int, now: float) -> float:
+        """Seconds until that much has run down; what is in flight counts as a whole window."""
+        for slot in self.slots:
+            amount -= slot.amount
+            if amount <= 0:
+                return slot.expires - now
+        return WINDOW_S
+
+    def reset_in_s(self, now: float) -> float:
+        """Seconds until nothing is counted any more, if nothing new comes."""
+        if self.held:
+            return WINDOW_S
+        return self.slots[-1].expires - now if self.slots else 0.0
+
+
+class MemoryLimiter:
+    """All windows of one gateway replica. Not for several threads: the event loop is its lock."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[object, ...], Window] = {}
+        self._swept_at = 0.0
+
+    async def reserve(
+        self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
+    ) -> Admission | Denied:
+        """See `Limiter`. There is no await inside, so that check and take are one step."""
+        self._sweep(now)
+        windows = [(bound, self._windows.setdefault(bound.window_key, Window())) for bound in bounds]
+        spare = [b.limit - w.used(now) - prompt for b, w in windows if b.dimension == "tokens"]
+        output = max(least, min([most, *spare]))
+        for bound, window in windows:
+            needed = 1 if bound.dimension == "requests" else prompt + output
+            if window.used(now) + needed > bound.limit:
+                return self._denied(windows, bound, window, needed, now)
+        taken = [_take(bound, window, prompt + output, now) for bound, window in windows]
+        return Admission(output, _standings(windows, now), taken)
+
+    async def settle(self, admission: Admission, tokens: int, now: float) -> None:
+        """See `Limiter`. Harmless the second time."""
+        if not admission.open:
+            return
+        admission.open = False
+        for taken in admission.taken:
+            if taken.slot is None:
+                taken.window.held -= taken.amount
+                taken.window.run_down(tokens, now)
+
+    async def refund(self, admission: Admission, now: float, *, request: bool) -> None:
+        """See `Limiter`. Harmless the second time."""
+        if not admission.open:
+            return
+        admission.open = False
+        for taken in admission.taken:
+            if taken.slot is None:
+                taken.window.held -= taken.amount
+            elif request:
+                taken.window.take_back(taken.slot, taken.amount, now)
+
+    def _denied(
+        self, windows: list[tuple[Bound, Window]], bound: Bound, window: Window, needed: int, now: float
+    ) -> Denied:
+        used = window.used(now)
+        wait_s = None if needed > bound.limit else window.freed_in_s(used + needed - bound.limit, now)
+        standing = Standing(bound, max(0, bound.limit - used), window.reset_in_s(now))
+        return Denied(standing, needed, wait_s, _standings(windows, now))
+
+    def _sweep(self, now: float) -> None:
+        """Forget windows in which nothing is counted, at most once per window length."""
+        if now - self._swept_at >= WINDOW_S:
+            self._swept_at = now
+            self._windows = {key: w for key, w in self._windows.items() if w.used(now)}
+
+
+def bounds_of(limits: Limits, deployment: str, org: str, user: str, api_key: str) -> tuple[Bound, ...]:
+    """The bounds that apply to one caller of one deployment; empty when it has no limits."""
+    scopes: tuple[tuple[Scope, object, tuple[str, ...]], ...] = (
+        ("org", limits.org, (deployment, org)),
+        ("user", limits.user, (deployment, org, user)),
+        ("api_key", limits.api_key, (deployment, api_key)),
+    )
+    found = []
+    for scope, limit, subject in scopes:
+        for dimension in ("requests", "tokens"):
+            number = getattr(limit, f"{dimension}_per_minute", None)
+            if number is not None:
+                found.append(Bound(scope, subject, dimension, number))
+    return tuple(found)
+
+
+def _take(bound: Bound, window: Window, tokens: int, now: float) -> Taken:
+    if bound.dimension == "requests":
+        return Taken(window, 1, window.run_down(1, now))
+    window.held += tokens
+    return Taken(window, tokens, None)
+
+
+def _standings(windows: Sequence[tuple[Bound, Window]], now: float) -> tuple[Standing, ...]:
+    return tuple(
+        Standing(bound, max(0, bound.limit - window.used(now)), window.reset_in_s(now))
+        for bound, window in windows
+    )

@@ -1,0 +1,95 @@
+"""The operator's endpoints: `/-/health`, `/-/ready`, and with the operator's token `/-/status` and `/-/ship`.
+
+Belongs here: what a rollout, a probe or a supervisor asks a replica.
+Does not: anything for tenants; no tenant's key opens these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+
+import orjson
+
+from slipway.gateway import asgi, errors, log
+from slipway.gateway.asgi import Scope, Send
+from slipway.gateway.auth import KeyFollower, is_operator
+from slipway.gateway.errors import ApiError
+from slipway.gateway.in_flight import Gauge
+from slipway.gateway.route_follower import RouteFollower
+from slipway.gateway.shipper import Shipper
+from slipway.gateway.spool import Spool
+from slipway.objectstore import ObjectStoreError
+
+
+class Operator:
+    """One replica's operator endpoints."""
+
+    def __init__(
+        self,
+        replica: str,
+        token: str,
+        keys: KeyFollower,
+        routes: RouteFollower,
+        in_flight: Gauge,
+        spool: Spool,
+        shipper: Shipper,
+        draining: Callable[[], bool],
+    ) -> None:
+        self._replica = replica
+        self._token = token
+        self._keys = keys
+        self._routes = routes
+        self._in_flight = in_flight
+        self._spool = spool
+        self._shipper = shipper
+        self._draining = draining
+
+    async def serve(self, scope: Scope, send: Send) -> None:
+        """Answer one request under `/-/`. Raises ApiError."""
+        endpoint = (scope["method"], scope["path"])
+        if endpoint == ("GET", "/-/health"):
+            await asgi.answer(send, 200, orjson.dumps({"status": "alive"}))
+        elif endpoint == ("GET", "/-/ready"):
+            await self._ready(send)
+        elif not is_operator(scope["headers"], self._token):
+            raise ApiError(401, "invalid_request_error", "unauthorized", "This needs the operator's token.")
+        elif endpoint == ("GET", "/-/status"):
+            await asgi.answer(send, 200, orjson.dumps(self._status()))
+        elif endpoint == ("POST", "/-/ship"):
+            await self._ship(send)
+        else:
+            raise errors.not_found(scope["path"])
+
+    async def _ready(self, send: Send) -> None:
+        waiting = [
+            reason
+            for reason, holds in (
+                ("draining", self._draining()),
+                ("API keys not read yet", not self._keys.loaded),
+                ("route table not read yet", not self._routes.loaded),
+            )
+            if holds
+        ]
+        status = 503 if waiting else 200
+        await asgi.answer(send, status, orjson.dumps({"ready": not waiting, "waiting_for": waiting}))
+
+    def _status(self) -> dict[str, object]:
+        return {
+            "replica": self._replica,
+            "routes_version": self._routes.table.version,
+            "routes_refused": self._routes.refused,
+            "models": len(self._routes.table.routes),
+            "in_flight": self._in_flight.counts(),
+            "spooled_events": self._spool.events,
+            "draining": self._draining(),
+        }
+
+    async def _ship(self, send: Send) -> None:
+        try:
+            shipped = await asyncio.to_thread(self._shipper.ship)
+        except ObjectStoreError as error:
+            log.write("warning", "shipping fails", error=str(error))
+            raise ApiError(503, "server_error", "not_shipped", str(error)) from error
+        await asgi.answer(send, 200, orjson.dumps(asdict(shipped)))

@@ -1,0 +1,140 @@
+"""One gateway replica as a process: put together, served by uvicorn, drained and shipped at the end.
+
+Belongs here: start order, signals, stop order. Does not: what any part does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+
+from slipway.gateway import auth, log, route_follower
+from slipway.gateway.app import Gateway
+from slipway.gateway.auth import KeyFollower
+from slipway.gateway.estimate import TemplateAllowance
+from slipway.gateway.in_flight import Gauge
+from slipway.gateway.limits import MemoryLimiter
+from slipway.gateway.operator import Operator
+from slipway.gateway.periodic import Periodic
+from slipway.gateway.proxy import Proxy
+from slipway.gateway.route_follower import RouteFollower
+from slipway.gateway.settings import Settings
+from slipway.gateway.shipper import Shipper
+from slipway.gateway.spool import Spool
+from slipway.gateway.upstream import Upstreams
+from slipway.objectstore import ObjectStore, ObjectStoreError
+from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
+
+_ROUTES_CACHE = "routes.cached.json"
+_LAST_SHIPMENT_S = 15.0
+
+
+class Replica:
+    """The parts of one replica. Constructing it opens the spool and reads the cached routes, nothing else."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        store = ObjectStore(settings.s3)
+        self._spool = Spool(settings.spool_dir, settings.replica)
+        self._shipper = Shipper(self._spool, store)
+        self._keys = KeyFollower(TenantsDatabase(settings.tenants_db_url))
+        self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE)
+        self._threads = [
+            Periodic("reading API keys", self._keys.poll, auth.POLL_S, (TenantsDatabaseError,)),
+            Periodic("reading routes", self._routes.poll, route_follower.POLL_S, (ObjectStoreError,)),
+            Periodic(
+                "shipping usage",
+                self._shipper.ship,
+                settings.ship_interval_s,
+                (ObjectStoreError, OSError),
+                backoff=True,
+            ),
+        ]
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM or SIGINT, let requests end, ship what is spooled."""
+        settings, in_flight, upstreams = self._settings, Gauge(), Upstreams()
+        proxy = Proxy(
+            replica=settings.replica,
+            routes=self._routes,
+            limiter=MemoryLimiter(),
+            allowance=TemplateAllowance(),
+            in_flight=in_flight,
+            upstreams=upstreams,
+            spool=self._spool,
+        )
+        operator = Operator(
+            replica=settings.replica,
+            token=settings.token,
+            keys=self._keys,
+            routes=self._routes,
+            in_flight=in_flight,
+            spool=self._spool,
+            shipper=self._shipper,
+            draining=lambda: server.should_exit,
+        )
+        server = _Server(_uvicorn_config(Gateway(self._keys, self._routes, proxy, operator), settings))
+        for thread in self._threads:
+            thread.start()
+        log.write("info", "gateway starts", replica=settings.replica, host=settings.host, port=settings.port)
+        try:
+            await server.serve()
+        finally:
+            await upstreams.close()
+            await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        for thread in self._threads:
+            thread.stop(timeout_s=1)
+        # In a thread of its own: a store that does not answer must not keep the process from ending.
+        last = threading.Thread(target=self._ship_the_rest, daemon=True)
+        last.start()
+        last.join(_LAST_SHIPMENT_S)
+        log.write("info", "gateway ends", replica=self._settings.replica, spooled_events=self._spool.events)
+
+    def _ship_the_rest(self) -> None:
+        try:
+            self._shipper.ship()
+        except (ObjectStoreError, OSError) as error:
+            log.write("warning", "usage stays spooled for the next start", error=str(error))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its habit of raising the signal again after serving, which would skip our own end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT begin the drain."""
+        loop = asyncio.get_running_loop()
+        handled = (signal.SIGTERM, signal.SIGINT)
+        for each in handled:
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in handled:
+                loop.remove_signal_handler(each)
+
+
+def _uvicorn_config(app: Gateway, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(settings.drain_s),
+    )
