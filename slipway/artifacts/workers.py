@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def run(
         pending: set[Future[None]] = {pool.submit(worker, shared) for _ in range(workers)}
         try:
             while pending:
-                done, pending = wait(pending, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                done, pending = wait(pending, timeout=TICK_S, return_when=FIRST_EXCEPTION)
                 tick()
                 for each in done:
                     each.result()
