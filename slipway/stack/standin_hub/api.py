@@ -102,8 +102,10 @@ class ApiHandler(Handler):
             return True
         if self._token() is None:
             self.refuse(401, f"Access to model {repository.id} is restricted.", "GatedRepo")
+        elif self._token() in repository.strangers:
+            self.refuse(403, f"Access to model {repository.id} is restricted to other accounts.", "GatedRepo")
         else:
-            self.refuse(403, f"Access to model {repository.id} is restricted to another token.", "GatedRepo")
+            self.refuse(401, "Invalid credentials in Authorization header")
         return False
 
     def _token(self) -> str | None:

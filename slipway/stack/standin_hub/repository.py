@@ -44,11 +44,15 @@ class Commit:
 
 @dataclass
 class Repository:
-    """A model repository. Gated: metadata is open, files need one of `tokens`."""
+    """A model repository. Gated: anyone may list it, files need one of `tokens`.
+
+    `strangers` are tokens that are valid, but not admitted here.
+    """
 
     id: str
     gated: bool = False
     tokens: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
     licence: str | None = None
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
