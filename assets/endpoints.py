@@ -4,8 +4,6 @@ Belongs here: the checks that Dagster shows, and that a failed one blocks the ro
 Does not: how a revision is probed, and the return to the last good one (slipway.dataplane).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -37,7 +35,7 @@ def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         with failures.explained():
             resolved = commits.resolved(context.instance, catalog, deployment)
-            outcome = data_plane.validate(resolved, progress=context.log.info)
+            outcome = data_plane.validate_revision(resolved, progress=context.log.info)
         checks = [
             dg.AssetCheckResult(
                 check_name=result.name,

@@ -3,15 +3,12 @@
 Belongs here: when routes are switched and the old revision retired. Does not: how (slipway).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets import failures, keys, metadata, pools, retries
 from resources.dataplane import DataPlaneResource
 from resources.gateway import GatewayResource, TenantsResource
-from slipway.catalog import Catalog
-from slipway.catalog.resolved import digest_of
+from slipway.catalog import Catalog, digests
 
 
 def gateway_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
@@ -48,7 +45,7 @@ def _organizations(catalog: Catalog) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.ORGANIZATIONS,
         description="The catalog's organisations in the tenants' database.",
-        code_version=digest_of(names),
+        code_version=digests.of_organizations(catalog),
         group_name="gateway",
         kinds={"sql"},
         retry_policy=retries.NETWORK,
@@ -56,6 +53,7 @@ def _organizations(catalog: Catalog) -> dg.AssetsDefinition:
     def organizations(tenants: TenantsResource) -> dg.MaterializeResult[None]:
         with failures.explained():
             tenants.sync_orgs(names)
-        return dg.MaterializeResult(metadata={"organizations": len(names), "catalog_digest": digest_of(names)})
+        counts = {"organizations": len(names)}
+        return dg.MaterializeResult(metadata=metadata.of_mirror(digests.of_organizations(catalog), counts))
 
     return organizations

@@ -5,8 +5,104 @@ Belongs here: the translation from domain values to metadata. Does not: computin
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
 
 from assets import keys
+from resources.artifacts import Pulled
+from resources.warehouse import Check, HourSummary
+from slipway.dataplane.revisions import Revision
+from slipway.gateway.routes import RouteTable
+
+# Digest of the part of the catalog that an asset mirrors; the drift sensor compares it.
+CATALOG_DIGEST = "catalog_digest"
+
+
+def of_weights(pulled: Pulled) -> dict[str, Any]:
+    """Commit, size and speed of a pull."""
+    manifest = pulled.manifest
+    return {
+        "commit": manifest.commit,
+        "source": pulled.source,
+        "licence": manifest.licence or "not stated",
+        "files": len(manifest.files),
+        "bytes": manifest.size_bytes,
+        "seconds": round(pulled.seconds, 3),
+        "mb_per_s": round(manifest.size_bytes / 1e6 / max(pulled.seconds, 1e-3), 1),
+    }
+
+
+def of_revision(revision: Revision) -> dict[str, Any]:
+    """Which spec serves, where, and in which state."""
+    return {
+        "spec_digest": revision.spec_digest,
+        "application": revision.application,
+        "strategy": revision.strategy,
+        "state": revision.state,
+        "upstream": dg.MetadataValue.url(revision.upstream),
+        "model_names": ", ".join(revision.served_names),
+    }
+
+
+def of_routes(table: RouteTable, retired: Iterable[str]) -> dict[str, Any]:
+    """The table's version, who is in it, and what was taken away."""
+    rows = [
+        dg.TableRecord(
+            {
+                "model": route.model,
+                "deployment": route.deployment,
+                "revision": route.revision[:8],
+                "sharing": route.sharing if isinstance(route.sharing, str) else ", ".join(route.sharing),
+            }
+        )
+        for route in table.routes
+    ]
+    return {
+        "version": table.version,
+        "models": len(table.routes),
+        "retired": ", ".join(retired) or "nothing",
+        **({"routes": dg.MetadataValue.table(rows)} if rows else {}),
+    }
+
+
+def of_mirror(digest: str, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The digest that the drift sensor compares, and what was mirrored."""
+    return {CATALOG_DIGEST: digest, **counts}
+
+
+def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:
+    """Numbers of one hour for one metering asset; money as text, since a float would not be exact."""
+    shared = {"requests": hour.requests, "final": hour.final}
+    if key == keys.REQUESTS:
+        return {
+            **shared,
+            "objects": hour.objects,
+            "duplicates": hour.duplicates,
+            "conflicts": hour.conflicts,
+            "quarantined": hour.quarantined,
+        }
+    if key == keys.USAGE:
+        return {
+            **shared,
+            "input_tokens": hour.input_tokens,
+            "cached_tokens": hour.cached_tokens,
+            "output_tokens": hour.output_tokens,
+        }
+    if key == keys.COST:
+        costs = {f"cost_{currency.lower()}": str(amount) for currency, amount in hour.cost.items()}
+        return {**shared, "unpriced": hour.unpriced, **costs}
+    return shared
+
+
+def check(result: Check, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """One metering check as an asset check."""
+    severity = dg.AssetCheckSeverity.ERROR if result.severity == "error" else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=result.name,
+        asset_key=key,
+        passed=result.passed,
+        severity=severity,
+        metadata=dict(result.evidence),
+    )

@@ -4,8 +4,6 @@ Belongs here: partitions, the single-run backfill, per-hour metadata, asset chec
 Does not: the tables and their SQL (slipway.metering).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -13,7 +11,7 @@ import dagster as dg
 from assets import failures, keys, metadata, pools, retries
 from assets.partitions import HOURLY, hour_of, key_of
 from resources.warehouse import CHECKS, WarehouseResource
-from slipway.catalog import Catalog
+from slipway.catalog import Catalog, digests
 
 _DESCRIPTIONS = {
     keys.REQUESTS: "Usage events of the hour, each request once.",
@@ -84,6 +82,7 @@ def _prices(catalog: Catalog) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.PRICES,
         description="Price versions in force, append-only.",
+        code_version=digests.of_prices(catalog),
         group_name="billing",
         kinds={"duckdb"},
         pool=pools.WAREHOUSE,
@@ -92,6 +91,6 @@ def _prices(catalog: Catalog) -> dg.AssetsDefinition:
     def prices(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         with failures.explained():
             synced = warehouse.sync_prices(catalog)
-        return dg.MaterializeResult(metadata=dict(synced))
+        return dg.MaterializeResult(metadata=metadata.of_mirror(digests.of_prices(catalog), synced))
 
     return prices

@@ -4,8 +4,6 @@ Belongs here: what Dagster must know (key, dependencies, pool, retries, metadata
 Does not: what the objects look like (slipway.runtimes), how they get there (slipway.dataplane).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets import commits, failures, keys, metadata, pools, retries
@@ -32,7 +30,9 @@ def _rollout(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
         pool=pools.data_plane(deployment.data_plane),
         retry_policy=retries.NETWORK,
     )
-    def rollout(context: dg.AssetExecutionContext, data_plane: DataPlaneResource) -> dg.MaterializeResult[None]:
+    def rollout(
+        context: dg.AssetExecutionContext, data_plane: DataPlaneResource
+    ) -> dg.MaterializeResult[None]:
         with failures.explained():
             resolved = commits.resolved(context.instance, catalog, deployment)
             revision = data_plane.roll_out(resolved, progress=context.log.info)

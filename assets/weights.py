@@ -4,8 +4,6 @@ Belongs here: what Dagster must know of a pull (key, pool, retries, metadata, pr
 Does not: how bytes are moved and verified (slipway.artifacts).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets import failures, keys, metadata, pools, retries
@@ -15,8 +13,8 @@ from slipway.catalog import Adapter, Catalog, Model
 
 def weights_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     """One asset per model that is hosted locally, and per adapter."""
-    models = [model for model in catalog.models if model.host_locally]
-    return [_weights(artifact) for artifact in (*models, *catalog.adapters)]
+    models = [_weights(model) for model in catalog.models if model.host_locally]
+    return models + [_weights(adapter) for adapter in catalog.adapters]
 
 
 def _weights(artifact: Model | Adapter) -> dg.AssetsDefinition:
@@ -30,7 +28,9 @@ def _weights(artifact: Model | Adapter) -> dg.AssetsDefinition:
         pool=pools.HUB,
         retry_policy=retries.NETWORK,
     )
-    def weights(context: dg.AssetExecutionContext, weights_store: WeightsResource) -> dg.MaterializeResult[None]:
+    def weights(
+        context: dg.AssetExecutionContext, weights_store: WeightsResource
+    ) -> dg.MaterializeResult[None]:
         with failures.explained():
             pulled = weights_store.pull(artifact, progress=context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_weights(pulled))

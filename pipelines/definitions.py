@@ -36,7 +36,7 @@ def build_definitions(
         assets=[*metering_assets(), *(_catalog_assets(catalog) if catalog else [])],
         jobs=[jobs.rollup, *([jobs.deploy] if catalog else [])],
         schedules=[schedules.hourly_rollup(lookback_hours)],
-        sensors=[catalog_drift(directory, catalog)] if catalog else [],
+        sensors=[catalog_drift(directory, catalog, jobs.deploy.name)] if catalog else [],
         resources={**resources(), **(overrides or {})},
     )
 

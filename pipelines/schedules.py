@@ -3,8 +3,6 @@
 Belongs here: cron times and the hours that a tick asks for. Does not: the jobs.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 import dagster as dg

@@ -15,12 +15,14 @@ BACKOFF_S = 30
 
 @dataclass(frozen=True)
 class Desired:
-    """What the catalog wants of one deployment. `spec_digest` is None while a moving ref is unresolved."""
+    """What the catalog wants of one deployment. `spec_digest` is None while a moving ref is unresolved.
+
+    `policy` is the digest of what the gateway is told besides: names, sharing, limits.
+    """
 
     deployment: str
-    artifacts: frozenset[str]
     spec_digest: str | None
-    route_digest: str
+    policy: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Observed:
     validated: bool = False
     live: bool = False
     routed_spec_digest: str | None = None
-    routed_route_digest: str | None = None
+    routed_policy: str | None = None
+    routed_is_live: bool = True
     busy: bool = False
 
 
@@ -90,12 +93,19 @@ def decide(
     if observed.busy:
         return Wait(desired.deployment, "a run is at it")
     selection, reason = wanted
-    digest = f"{desired.spec_digest or 'unresolved'}/{desired.route_digest}"
+    digest = f"{desired.spec_digest or 'unresolved'}/{desired.policy}"
+    if observed.routed_spec_digest is not None and not observed.routed_is_live:
+        # What tenants use is gone: that is repaired even where the catalog's spec was given up.
+        digest += "/lost"
     return _bounded(desired.deployment, digest, selection, reason, attempts, max_attempts, now)
 
 
-def decide_removed(deployment: str, attempts: Attempts | None, max_attempts: int, now: datetime) -> Decision:
+def decide_removed(
+    deployment: str, busy: bool, attempts: Attempts | None, max_attempts: int, now: datetime
+) -> Decision:
     """A deployment that serves but is no longer in the catalog: the routes drop and retire it."""
+    if busy:
+        return Wait(deployment, "a run is at it")
     selection = frozenset({("gateway", "routes")})
     return _bounded(deployment, "removed", selection, "removed from the catalog", attempts, max_attempts, now)
 
@@ -104,6 +114,7 @@ def decide_recorded(
     subject: tuple[str, str],
     desired_digest: str,
     recorded_digest: str | None,
+    busy: bool,
     attempts: Attempts | None,
     max_attempts: int,
     now: datetime,
@@ -112,6 +123,8 @@ def decide_recorded(
     if desired_digest == recorded_digest:
         return None
     name = "/".join(subject)
+    if busy:
+        return Wait(name, "a run is at it")
     reason = f"{name} differs from the catalog"
     return _bounded(name, desired_digest, frozenset({subject}), reason, attempts, max_attempts, now)
 
@@ -130,8 +143,8 @@ def _wanted(desired: Desired, observed: Observed) -> tuple[frozenset[tuple[str, 
         return frozenset(serve), f"spec {desired.spec_digest[:8]} is not serving"
     if observed.routed_spec_digest != desired.spec_digest:
         return frozenset({routes}), f"spec {desired.spec_digest[:8]} is validated but not routed"
-    if observed.routed_route_digest != desired.route_digest:
-        return frozenset({routes}), "limits, sharing or price differ from the route"
+    if observed.routed_policy != desired.policy:
+        return frozenset({routes}), "names, limits or sharing differ from the route"
     return None
 
 

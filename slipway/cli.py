@@ -23,7 +23,9 @@ _CATALOG = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(path_type=Path), help="State directory. Default: SLIPWAY_HOME, or ./.slipway.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="State directory. Default: SLIPWAY_HOME, or ./.slipway."
+)
 @click.version_option(package_name="slipway")
 def cli(home: Path | None) -> None:
     """Serverless LLM inference on your own GPUs: from the hub to a metered, billed endpoint."""
@@ -141,7 +143,7 @@ def key_list() -> None:
 
     database = TenantsDatabase(Environment.load().tenants_db_url)
     database.migrate()
-    for record in database.keys():
+    for record in database.keys():  # noqa: SIM118 - a query, not a mapping
         state = "usable" if record.usable else "revoked" if record.revoked_at else "organisation removed"
         click.echo(f"{record.id}  {record.prefix}...  {record.org}/{record.user}  {record.label}  {state}")
 

@@ -94,7 +94,11 @@ class DagsterApi:
     def _report(self, run_id: str, cursor: str | None, on_step: Callable[[str], None]) -> str | None:
         reply = self._query(_EVENTS, {"id": run_id, "cursor": cursor})["logsForRun"]
         for event in reply.get("events", []):
-            if event["__typename"] in {"LogMessageEvent", "ExecutionStepFailureEvent", "MaterializationEvent"}:
+            if event["__typename"] in {
+                "LogMessageEvent",
+                "ExecutionStepFailureEvent",
+                "MaterializationEvent",
+            }:
                 on_step(_one_line(event))
         return str(reply["cursor"]) if reply.get("cursor") else cursor
 

@@ -23,7 +23,7 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as its client saw it. Tokens are those of the reply's `usage`; `input` includes `cached`."""
+    """One request as its client saw it, with the tokens of its `usage`; `input` includes `cached`."""
 
     org: str
     model: str
@@ -85,7 +85,9 @@ class Client:
         """One text completion, not streamed."""
 
         def call() -> tuple[str, Any]:
-            reply = self.sdk.completions.create(model=model, prompt=prompt, max_tokens=max_tokens, temperature=0)
+            reply = self.sdk.completions.create(
+                model=model, prompt=prompt, max_tokens=max_tokens, temperature=0
+            )
             return reply.choices[0].text, reply.usage
 
         return self._record(model, call)

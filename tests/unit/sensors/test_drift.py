@@ -20,9 +20,9 @@ from sensors.drift import (
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUTES = ("gateway", "routes")
 SERVE = {("rollout", "chat"), ("endpoint", "chat"), ROUTES}
-DESIRED = Desired("chat", frozenset({"tiny", "tone"}), "d" * 64, "r1")
-GOOD = Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_route_digest="r1")
-OLD = Observed(validated=False, live=False, routed_spec_digest="0" * 64, routed_route_digest="r1")
+DESIRED = Desired("chat", "d" * 64, "r1")
+GOOD = Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_policy="r1")
+OLD = Observed(validated=False, live=False, routed_spec_digest="0" * 64, routed_policy="r1")
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ OLD = Observed(validated=False, live=False, routed_spec_digest="0" * 64, routed_
     [
         (Observed(missing_weights=frozenset({"tone"})), SERVE | {("weights", "tone")}),
         (OLD, SERVE),
-        (Observed(validated=True, live=False, routed_spec_digest="d" * 64, routed_route_digest="r1"), SERVE),
+        (Observed(validated=True, live=False, routed_spec_digest="d" * 64, routed_policy="r1"), SERVE),
         (
-            Observed(validated=True, live=True, routed_spec_digest="0" * 64, routed_route_digest="r1"),
+            Observed(validated=True, live=True, routed_spec_digest="0" * 64, routed_policy="r1"),
             {ROUTES},
         ),
         (
-            Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_route_digest="r0"),
+            Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_policy="r0"),
             {ROUTES},
         ),
         (Observed(validated=True, live=True), {ROUTES}),
@@ -91,22 +91,29 @@ def test_waiting_keeps_the_count() -> None:
 
 
 def test_a_removed_deployment_only_needs_the_routes() -> None:
-    repair = decide_removed("chat", None, 3, NOW)
+    repair = decide_removed("chat", False, None, 3, NOW)
     assert isinstance(repair, Repair)
     assert repair.selection == {ROUTES}
 
 
 def test_prices_are_synced_when_they_differ() -> None:
     subject = ("billing", "prices")
-    assert decide_recorded(subject, "b", "b", None, 3, NOW) is None
-    repair = decide_recorded(subject, "b", "a", None, 3, NOW)
+    assert decide_recorded(subject, "b", "b", False, None, 3, NOW) is None
+    repair = decide_recorded(subject, "b", "a", False, None, 3, NOW)
     assert isinstance(repair, Repair)
     assert repair.selection == {subject}
 
 
 def test_repairs_of_one_tick_are_one_selection() -> None:
-    price = decide_recorded(("billing", "prices"), "b", None, None, 3, NOW)
+    price = decide_recorded(("billing", "prices"), "b", None, False, None, 3, NOW)
     serve = decide(DESIRED, OLD, None, 3, NOW)
     assert isinstance(price, Repair)
     assert isinstance(serve, Repair)
     assert merge([price, serve]) == SERVE | {("billing", "prices")}
+
+
+def test_the_loss_of_what_is_routed_is_repaired_even_when_the_new_spec_was_given_up() -> None:
+    lost = Observed(routed_spec_digest="0" * 64, routed_policy="r1", routed_is_live=False)
+    given_up = Attempts("d" * 64 + "/r1", 3, NOW)
+    assert isinstance(decide(DESIRED, OLD, given_up, 3, NOW + timedelta(hours=1)), Alert)
+    assert isinstance(decide(DESIRED, lost, given_up, 3, NOW), Repair)

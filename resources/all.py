@@ -1,0 +1,29 @@
+"""The resources of the code location, by the names that assets and sensors ask for.
+
+Belongs here: one mapping. Does not: building clients (the modules beside it).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resources.artifacts import WeightsResource
+from resources.dataplane import DataPlaneResource
+from resources.environment import EnvironmentResource, StoreResource
+from resources.gateway import GatewayResource, TenantsResource
+from resources.warehouse import WarehouseResource
+
+
+def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
+    """All resources; `variables` go before the process environment (tests bring their own servers)."""
+    environment = EnvironmentResource(overrides=variables or {})
+    store = StoreResource(environment=environment)
+    return {
+        "environment": environment,
+        "store": store,
+        "weights_store": WeightsResource(environment=environment, store=store),
+        "data_plane": DataPlaneResource(environment=environment, store=store),
+        "gateway": GatewayResource(environment=environment, store=store),
+        "tenants": TenantsResource(environment=environment),
+        "warehouse": WarehouseResource(environment=environment, store=store),
+    }

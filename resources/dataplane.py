@@ -1,0 +1,154 @@
+"""The data plane as a resource: rollouts, validation, what serves, and retiring what no route names.
+
+Belongs here: building the domain's clients, and joining a rollout's stages with their records.
+Does not: how a stage works (slipway.dataplane).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import dagster as dg
+
+from resources.environment import EnvironmentResource, StoreResource
+from slipway.catalog import Catalog, ResolvedDeployment
+from slipway.catalog.deployment import Rollout
+from slipway.dataplane import rollout, validation
+from slipway.dataplane.protocol import DataPlane
+from slipway.dataplane.revisions import Revision, RevisionStore
+from slipway.dataplane.validation import CHECKS, CheckResult
+from slipway.routing import Target
+
+__all__ = ["CHECKS", "DataPlaneResource", "Outcome"]
+
+Log = Callable[[str], None]
+
+
+class NotRolledOutError(LookupError):
+    """There is nothing to validate: the spec was not rolled out, or was taken back."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What validation found, and the record that it left."""
+
+    revision: Revision
+    results: tuple[CheckResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the revision may have traffic."""
+        return all(result.passed for result in self.results)
+
+    @property
+    def summary(self) -> str:
+        """What failed, and what follows."""
+        failed = "; ".join(f"{each.name}: {each.message}" for each in self.results if not each.passed)
+        return (
+            f"{self.revision.application} was refused: {failed}. It never received tenant traffic; "
+            "the routes stay with the last good revision."
+        )
+
+
+class DataPlaneResource(dg.ConfigurableResource[None]):
+    """The cluster that engines run on; here Ray Serve, through its REST API."""
+
+    environment: EnvironmentResource
+    store: StoreResource
+
+    def roll_out(self, resolved: ResolvedDeployment, progress: Log) -> Revision:
+        """Apply, wait until the new spec truly serves, and record it; raises RolloutFailedError."""
+        return rollout.roll_out(self._plane(), self._revisions(), resolved, _line(progress))
+
+    def validate_revision(self, resolved: ResolvedDeployment, progress: Log) -> Outcome:
+        """Probe the rolled-out revision as a client would, and record it as validated or failed."""
+        revisions = self._revisions()
+        revision = revisions.get(resolved.name, resolved.spec_digest)
+        if revision is None:
+            raise NotRolledOutError(
+                f"{resolved.name}: spec {resolved.spec_digest[:8]} was not rolled out. "
+                f"Materialize rollout/{resolved.name} first."
+            )
+        settings: Rollout = resolved.deployment.rollout
+        results = validation.validate(revision, settings.validation)
+        recorded = rollout.record_validation(
+            self._plane(),
+            revisions,
+            revision,
+            results,
+            _line(progress),
+            automatic_rollback=settings.automatic_rollback,
+            deadline_s=settings.deadline_s,
+        )
+        return Outcome(recorded, tuple(results))
+
+    def last_good(self, catalog: Catalog) -> dict[str, Target]:
+        """For each deployment the revision that was validated last; those without one are left out."""
+        revisions = self._revisions()
+        good = {each.name: revisions.last_good(each.name) for each in catalog.deployments}
+        return {name: Target(each.spec_digest, each.upstream) for name, each in good.items() if each}
+
+    def retire(
+        self,
+        catalog: Catalog,
+        routed: Mapping[str, Target],
+        in_flight: Callable[[str, str], int],
+        progress: Log,
+    ) -> tuple[str, ...]:
+        """Drain and remove what no route names any more; call it when every gateway has the new routes."""
+        plane, revisions, report = self._plane(), self._revisions(), _line(progress)
+        wanted = {each.name: each for each in catalog.deployments}
+        removed: list[str] = []
+        for name, live in sorted(_by_deployment(plane).items()):
+            if name not in wanted:
+                removed += rollout.delete(plane, revisions, name, report)
+            elif name in routed and live - {routed[name].spec_digest}:
+                old = live - {routed[name].spec_digest}
+                removed += rollout.retire(
+                    plane,
+                    revisions,
+                    name,
+                    routed[name].spec_digest,
+                    partial(_in_flight, in_flight, name, old),
+                    wanted[name].rollout.drain_s,
+                    report,
+                    keep_revisions=catalog.settings.keep_revisions,
+                )
+        return tuple(removed)
+
+    def serving(self) -> dict[str, frozenset[str]]:
+        """Spec digests that serve now, by deployment."""
+        return {name: digests for name, digests in _by_deployment(self._plane(), only_serving=True).items()}
+
+    def validated(self, deployment: str, spec_digest: str) -> bool:
+        """Whether this spec's last validation passed."""
+        record = self._revisions().get(deployment, spec_digest)
+        return record is not None and record.state == "validated"
+
+    def _plane(self) -> DataPlane:
+        from slipway.dataplane.ray_serve import RayServe
+        from slipway.dataplane.serve_api import ServeApi
+
+        environment = self.environment.read()
+        return RayServe(ServeApi(environment.ray_dashboard_url, environment.ray_serve_url))
+
+    def _revisions(self) -> RevisionStore:
+        return RevisionStore(self.store.connect())
+
+
+def _in_flight(count: Callable[[str, str], int], deployment: str, digests: frozenset[str]) -> int:
+    return sum(count(deployment, digest) for digest in digests)
+
+
+def _by_deployment(plane: DataPlane, *, only_serving: bool = False) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for live in plane.status():
+        if live.is_serving or not only_serving:
+            found[live.deployment] = found.get(live.deployment, frozenset()) | {live.spec_digest}
+    return found
+
+
+def _line(progress: Log) -> Callable[[object], None]:
+    return lambda observed: progress(str(observed))

@@ -1,0 +1,187 @@
+"""The catalog-drift sensor: level-triggered, it compares what should serve with what does.
+
+Belongs here: reading both sides, and turning decisions into a run request, a reason and alerts.
+Does not: deciding (drift.py), observing a data plane (resources.dataplane).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from assets import commits, keys
+from assets.metadata import CATALOG_DIGEST
+from resources.dataplane import DataPlaneResource
+from resources.environment import EnvironmentResource
+from resources.gateway import GatewayResource
+from sensors import drift
+from sensors.code_location import reload_in_background
+from slipway.catalog import Catalog, Deployment, digests
+from slipway.catalog.problems import CatalogError
+from slipway.catalog.resolved import UnresolvedRevisionError
+from slipway.check import check_catalog
+from slipway.routing import desired_policy, routed_revisions
+
+INTERVAL_S = 5
+SUBJECTS_TAG = "slipway/subjects"
+REASON_TAG = "slipway/reason"
+# More repairs than this wait for the next tick, so that one run stays of a size that a person can read.
+MOST_REPAIRS = 20
+
+
+def catalog_drift(directory: Path, loaded: Catalog, job_name: str) -> dg.SensorDefinition:
+    """The sensor for one catalog directory; `loaded` is what this code location was built from."""
+    loaded_digest = digests.of_catalog(loaded)
+
+    @dg.sensor(
+        name="catalog_drift",
+        job_name=job_name,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Redeploys what differs from the catalog, with the smallest selection that repairs it.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext,
+        environment: EnvironmentResource,
+        data_plane: DataPlaneResource,
+        gateway: GatewayResource,
+    ) -> dg.SensorResult:
+        try:
+            catalog = check_catalog(directory).catalog
+        except CatalogError as error:
+            return _skip(f"The catalog has errors; nothing is changed:\n{error}")
+        if digests.of_catalog(catalog) != loaded_digest:
+            return _skip(_reload(environment, context))
+        now = datetime.now(UTC)
+        before = _read_cursor(context.cursor)
+        reading = _Reading(context.instance, catalog, data_plane, gateway)
+        decisions = dict(reading.decisions(before, now))
+        return _result(decisions, drift.after(decisions, before, now))
+
+    return sensor
+
+
+class _Reading:
+    """Both sides as one tick sees them: each store and cluster is asked once, not once per deployment."""
+
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        catalog: Catalog,
+        data_plane: DataPlaneResource,
+        gateway: GatewayResource,
+    ) -> None:
+        self._instance = instance
+        self._catalog = catalog
+        self._data_plane = data_plane
+        self._routed = routed_revisions(gateway.table())
+        self._serving = data_plane.serving()
+        self._busy = _busy_subjects(instance)
+
+    def decisions(
+        self, before: Mapping[str, drift.Attempts], now: datetime
+    ) -> Iterator[tuple[str, drift.Decision]]:
+        most = self._catalog.settings.drift_attempts
+        mirrors = ((keys.ORGANIZATIONS, digests.of_organizations), (keys.PRICES, digests.of_prices))
+        for key, digest_of in mirrors:
+            subject = (key.path[0], key.path[1])
+            name = "/".join(subject)
+            recorded = commits.recorded(self._instance, key, CATALOG_DIGEST)
+            busy = name in self._busy
+            wanted = digest_of(self._catalog)
+            yield name, drift.decide_recorded(subject, wanted, recorded, busy, before.get(name), most, now)
+        for deployment in self._catalog.deployments:
+            desired = self._desired(deployment)
+            observed = self._observed(deployment, desired)
+            attempts = before.get(deployment.name)
+            yield deployment.name, drift.decide(desired, observed, attempts, most, now)
+        for name in sorted(
+            {*self._routed, *self._serving} - {each.name for each in self._catalog.deployments}
+        ):
+            yield name, drift.decide_removed(name, name in self._busy, before.get(name), most, now)
+
+    def _desired(self, deployment: Deployment) -> drift.Desired:
+        try:
+            digest = commits.resolved(self._instance, self._catalog, deployment).spec_digest
+        except UnresolvedRevisionError:
+            digest = None
+        return drift.Desired(deployment.name, digest, desired_policy(self._catalog, deployment))
+
+    def _observed(self, deployment: Deployment, desired: drift.Desired) -> drift.Observed:
+        routed = self._routed.get(deployment.name)
+        serving = self._serving.get(deployment.name, frozenset())
+        digest = desired.spec_digest
+        converged = routed is not None and routed.spec_digest == digest and digest in serving
+        return drift.Observed(
+            # Weights and validation are asked only where something is amiss: a tick over many stays short.
+            missing_weights=frozenset() if converged else self._missing_weights(deployment),
+            validated=converged
+            or (digest is not None and self._data_plane.validated(deployment.name, digest)),
+            live=digest in serving,
+            routed_spec_digest=routed.spec_digest if routed else None,
+            routed_policy=routed.policy if routed else None,
+            routed_is_live=routed is not None and routed.spec_digest in serving,
+            busy=deployment.name in self._busy,
+        )
+
+    def _missing_weights(self, deployment: Deployment) -> frozenset[str]:
+        sources = {model.name: model.source for model in self._catalog.models}
+        sources |= {adapter.name: adapter.source for adapter in self._catalog.adapters}
+        return frozenset(
+            name
+            for name in commits.hosted(self._catalog, deployment)
+            if commits.recorded(self._instance, keys.weights(name), "source") != sources[name]
+        )
+
+
+def _result(
+    decisions: Mapping[str, drift.Decision], attempts: Mapping[str, drift.Attempts]
+) -> dg.SensorResult:
+    repairs = [each for each in decisions.values() if isinstance(each, drift.Repair)][:MOST_REPAIRS]
+    others = [each for each in decisions.values() if isinstance(each, drift.Alert | drift.Wait)]
+    cursor = json.dumps({name: asdict(each) for name, each in attempts.items()}, default=str)
+    if not repairs:
+        reason = "; ".join(f"{each.subject}: {each.reason}" for each in others)
+        return dg.SensorResult(skip_reason=reason or "Everything is as the catalog says.", cursor=cursor)
+    reason = "; ".join(f"{each.subject}: {each.reason} (attempt {each.attempt})" for each in repairs)
+    request = dg.RunRequest(
+        asset_selection=[dg.AssetKey(list(path)) for path in sorted(drift.merge(repairs))],
+        tags={SUBJECTS_TAG: json.dumps([each.subject for each in repairs]), REASON_TAG: reason},
+    )
+    return dg.SensorResult(run_requests=[request], cursor=cursor)
+
+
+def _skip(reason: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=reason)
+
+
+def _reload(environment: EnvironmentResource, context: dg.SensorEvaluationContext) -> str:
+    url = environment.read().get("SLIPWAY_DAGSTER_URL")
+    origin = context.code_location_origin
+    if url is None or origin is None:
+        return "The catalog changed. Reload the code location (SLIPWAY_DAGSTER_URL lets this sensor do it)."
+    reload_in_background(url, origin.location_name)
+    return "The catalog changed; the code location is being loaded again."
+
+
+def _busy_subjects(instance: dg.DagsterInstance) -> frozenset[str]:
+    """Subjects of runs that have not ended."""
+    statuses = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
+    return frozenset(name for run in runs for name in json.loads(run.tags.get(SUBJECTS_TAG, "[]")))
+
+
+def _read_cursor(cursor: str | None) -> dict[str, drift.Attempts]:
+    return {
+        name: drift.Attempts(each["digest"], each["count"], datetime.fromisoformat(each["last"]))
+        for name, each in json.loads(cursor or "{}").items()
+    }
