@@ -1,0 +1,66 @@
+"""Reading the published copy: short read-only connections that see one whole rollup.
+
+Belongs here: opening the copy, running a named query of `sql/`, rows as plain Python values.
+Does not: the queries' meaning (queries.py, checks.py), making the copy (publish.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway.metering.warehouse import Warehouse, WarehouseError, bound, sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_READER_MEMORY_BYTES = 512 * 2**20
+_READER_THREADS = 2
+
+
+@dataclass(frozen=True)
+class PublishedCopy:
+    """The read-only copy in a warehouse's directory. Money comes out as Decimal, instants as aware UTC."""
+
+    directory: Path
+
+    @property
+    def path(self) -> Path:
+        """The copy; another file takes its place whenever a rollup publishes."""
+        return Warehouse(self.directory).published_path
+
+    def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows of `sql/<query>.sql` as dictionaries. Raises WarehouseError when nothing was published."""
+        with self.reading() as connection:
+            cursor = connection.execute(sql(query), parameters)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, map(_plain, row), strict=True)) for row in cursor.fetchall()]
+
+    @contextmanager
+    def reading(self) -> Iterator[DuckDBPyConnection]:
+        """A read-only connection to the copy as it is now; publishing a newer one does not disturb it."""
+        import duckdb
+
+        # Attached to a database in memory: DuckDB keeps one instance per path and process, so that
+        # connecting to the path itself would show the old copy for as long as any reader is open.
+        connection = duckdb.connect()
+        try:
+            bound(connection, _READER_MEMORY_BYTES, _READER_THREADS)
+            path = str(self.path).replace("'", "''")
+            try:
+                connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published")
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    f"{self.path}: cannot be read: {error}. Roll up an hour; that publishes a new copy."
+                ) from error
+            yield connection
+        finally:
+            connection.close()
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value

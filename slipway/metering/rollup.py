@@ -1,0 +1,219 @@
+"""The rollup: usage objects of some hours become rows of latency, usage and cost, exactly once.
+
+Belongs here: chunks, their transactions, and what a run says of each hour.
+Does not: the arithmetic (sql/), reading objects (events.py), publishing (publish.py), when to run (assets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from slipway.metering.events import FetchedObject, batches, fetch
+from slipway.metering.fingerprint import fingerprint, list_hours
+from slipway.metering.price_table import write_prices
+from slipway.metering.prices import PriceSchedule
+from slipway.metering.warehouse import Warehouse, sql, transaction
+from slipway.objectstore import ObjectStore, StoredObject
+from slipway.usage import hour_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MAX_CHUNK_HOURS = 24
+# Compressed bytes of one chunk: some ten million events, whose exact quantiles still fit into memory.
+MAX_CHUNK_BYTES = 512 * 2**20
+
+_HOUR = timedelta(hours=1)
+_HOURLY_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
+
+
+@dataclass(frozen=True)
+class HourSummary:
+    """What one hour held when it was rolled up; `cost` is exact, by currency; `final` once it was over."""
+
+    hour: datetime
+    run_id: str
+    final: bool
+    objects: int
+    rows_in: int
+    requests: int
+    duplicates: int
+    conflicts: int
+    unpriced: int
+    quarantined: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+def roll_up(
+    store: ObjectStore,
+    warehouse: Warehouse,
+    hours: Sequence[datetime],
+    *,
+    run_id: str,
+    now: datetime,
+    books: Sequence[PriceSchedule],
+) -> list[HourSummary]:
+    """Replace the rows of these hours by what their usage objects say now; one summary per hour, in order.
+
+    Prices are brought to `books` first and taken from the price table. Each chunk is one transaction: a run
+    that dies has replaced whole chunks or nothing, and running it again gives the same rows. Readers see
+    them after `publish`. Raises ObjectStoreError, WarehouseError, ClosedPriceError, and ValueError for an
+    hour that does not start one.
+    """
+    asked = sorted({_checked(hour) for hour in hours})
+    listing = list_hours(store, asked)
+    sizes = {hour: sum(found.size_bytes for found in objects) for hour, objects in listing.items()}
+    summaries: list[HourSummary] = []
+    with warehouse.writing() as connection:
+        with transaction(connection):
+            write_prices(connection, books, now)
+        for chunk in chunks(sizes):
+            connection.execute(sql("chunk_begin"))
+            _load(connection, store, {hour: listing[hour] for hour in chunk}, now)
+            with transaction(connection):
+                _replace_rows(connection, chunk, run_id, now)
+            summaries += _summaries(connection, chunk)
+    return summaries
+
+
+def chunks(
+    sizes: Mapping[datetime, int], max_hours: int = MAX_CHUNK_HOURS, max_bytes: int = MAX_CHUNK_BYTES
+) -> list[list[datetime]]:
+    """Cut the hours, in order, into chunks of at most so many hours and bytes; a large hour stands alone."""
+    cut: list[list[datetime]] = []
+    chunk_bytes = 0
+    for hour in sorted(sizes):
+        if not cut or len(cut[-1]) >= max_hours or chunk_bytes + sizes[hour] > max_bytes:
+            cut.append([])
+            chunk_bytes = 0
+        cut[-1].append(hour)
+        chunk_bytes += sizes[hour]
+    return cut
+
+
+def _checked(hour: datetime) -> datetime:
+    if hour.tzinfo is None or hour_of(hour) != hour:
+        raise ValueError(
+            f"hour = {hour.isoformat()}: not the start of an hour with a time zone. Use hour_of()."
+        )
+    return hour.astimezone(UTC)
+
+
+def _load(
+    connection: DuckDBPyConnection,
+    store: ObjectStore,
+    listing: Mapping[datetime, Sequence[StoredObject]],
+    now: datetime,
+) -> None:
+    """Fill the chunk's temporary tables: chunk_hour, request (each id once), copies and unreadable."""
+    flat = [(hour, stored) for hour, objects in listing.items() for stored in objects]
+    _insert_many(
+        connection,
+        "INSERT INTO usage_object SELECT unnest($number::INTEGER[]), unnest($hour::TIMESTAMPTZ[]), "
+        "unnest($key::VARCHAR[])",
+        number=list(range(len(flat))),
+        hour=[hour for hour, _ in flat],
+        key=[stored.key for _, stored in flat],
+    )
+    read: dict[datetime, list[StoredObject]] = {hour: [] for hour in listing}
+    broken: list[FetchedObject] = []
+    with closing(fetch(store, flat)) as fetched:
+        for group in batches(_noted(fetched, read, broken)):
+            _read_lines(connection, group)
+    _set_aside(connection, broken)
+    connection.execute(sql("deduplicate"))
+    _insert_hours(connection, read, now)
+
+
+def _noted(
+    fetched: Iterator[FetchedObject], read: dict[datetime, list[StoredObject]], broken: list[FetchedObject]
+) -> Iterator[FetchedObject]:
+    """Pass readable objects on, and keep what was read of every one."""
+    for item in fetched:
+        read[item.hour].append(item.stored)
+        if item.problem is None:
+            yield item
+        else:
+            broken.append(item)
+
+
+def _read_lines(connection: DuckDBPyConnection, group: list[Any]) -> None:
+    import pyarrow as pa
+
+    connection.register("batch", pa.Table.from_batches(group))
+    try:
+        connection.execute(sql("read_lines"))
+    finally:
+        connection.unregister("batch")
+
+
+def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) -> None:
+    connection.execute(sql("set_aside"))
+    _insert_many(
+        connection,
+        "INSERT INTO unreadable SELECT unnest($hour::TIMESTAMPTZ[]), unnest($key::VARCHAR[]), NULL, "
+        "unnest($reason::VARCHAR[]), NULL",
+        hour=[item.hour for item in broken],
+        key=[item.stored.key for item in broken],
+        reason=[item.problem for item in broken],
+    )
+
+
+def _insert_hours(
+    connection: DuckDBPyConnection, read: Mapping[datetime, Sequence[StoredObject]], now: datetime
+) -> None:
+    _insert_many(
+        connection,
+        "INSERT INTO chunk_hour SELECT unnest($hour::TIMESTAMPTZ[]), unnest($fingerprint::VARCHAR[]), "
+        "unnest($objects::BIGINT[]), unnest($final::BOOLEAN[]), unnest($elapsed_s::DOUBLE[])",
+        hour=list(read),
+        fingerprint=[fingerprint(objects) for objects in read.values()],
+        objects=[len(objects) for objects in read.values()],
+        final=[now >= hour + _HOUR for hour in read],
+        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in read],
+    )
+
+
+def _insert_many(connection: DuckDBPyConnection, statement: str, **columns: list[Any]) -> None:
+    """Insert lists as columns: one statement for any number of rows."""
+    if next(iter(columns.values())):
+        connection.execute(statement, columns)
+
+
+def _replace_rows(
+    connection: DuckDBPyConnection, chunk: Sequence[datetime], run_id: str, now: datetime
+) -> None:
+    """DELETE and INSERT of the chunk's hours, within the caller's transaction."""
+    for table in _HOURLY_TABLES:
+        connection.execute(
+            f"DELETE FROM {table} WHERE hour IN (SELECT unnest($hours::TIMESTAMPTZ[]))",  # noqa: S608
+            {"hours": list(chunk)},
+        )
+    connection.execute(sql("deployment_hourly"), {"run_id": run_id})
+    connection.execute(sql("latency_hist_hourly"))
+    connection.execute(sql("metered"))
+    connection.execute(sql("usage_hourly"))
+    connection.execute(sql("quarantine"), {"run_id": run_id})
+    connection.execute(sql("rollup_run"), {"run_id": run_id, "now": now})
+
+
+def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[HourSummary]:
+    found: dict[datetime, HourSummary] = {}
+    costs: dict[datetime, dict[str, Decimal]] = {}
+    for *columns, currency, cost in connection.execute(
+        sql("hour_summaries"), {"hours": list(chunk)}
+    ).fetchall():
+        hour = columns[0].astimezone(UTC)
+        costs.setdefault(hour, {})
+        if currency is not None:
+            costs[hour][currency] = cost
+        found[hour] = HourSummary(hour, *columns[1:], costs[hour])
+    return list(found.values())

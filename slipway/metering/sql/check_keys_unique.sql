@@ -1,0 +1,18 @@
+-- One row per key that more than one row of a table has, in the asked hours.
+WITH asked AS (SELECT unnest($hours::TIMESTAMPTZ[]) AS hour)
+SELECT 'deployment_hourly' AS "table", [hour::VARCHAR, deployment, model]::VARCHAR AS key, count(*) AS n
+FROM deployment_hourly SEMI JOIN asked USING (hour) GROUP BY hour, deployment, model HAVING n > 1
+UNION ALL
+SELECT 'latency_hist_hourly', [hour::VARCHAR, deployment, metric, bucket::VARCHAR]::VARCHAR, count(*) AS n
+FROM latency_hist_hourly SEMI JOIN asked USING (hour) GROUP BY hour, deployment, metric, bucket HAVING n > 1
+UNION ALL
+SELECT 'usage_hourly', [hour::VARCHAR, org, "user", api_key, deployment, model, price_version]::VARCHAR, count(*) AS n
+FROM usage_hourly SEMI JOIN asked USING (hour)
+GROUP BY hour, org, "user", api_key, deployment, model, price_version HAVING n > 1
+UNION ALL
+SELECT 'rollup_run', hour::VARCHAR, count(*) AS n
+FROM rollup_run SEMI JOIN asked USING (hour) GROUP BY hour HAVING n > 1
+UNION ALL
+SELECT 'price', [deployment, org, effective_from::VARCHAR]::VARCHAR, count(*) AS n
+FROM price GROUP BY deployment, org, effective_from HAVING n > 1
+ORDER BY ALL;

@@ -1,0 +1,9 @@
+-- One row per deployment and org with requests in the asked hours for which no price was in force.
+SELECT
+    deployment, org, sum(requests)::BIGINT AS requests,
+    sum(input_uncached + input_cached)::BIGINT AS input_tokens, sum(output)::BIGINT AS output_tokens,
+    min(hour) AS first_hour
+FROM usage_hourly
+WHERE price_version IS NULL AND hour IN (SELECT unnest($hours::TIMESTAMPTZ[]))
+GROUP BY deployment, org
+ORDER BY deployment, org;

@@ -1,0 +1,5 @@
+-- One row per price, in the order of PriceRow's fields.
+SELECT
+    deployment, org, effective_from, effective_to, book, input, cached, output, currency, bill_failed, assigned_from
+FROM price
+ORDER BY deployment, org NULLS FIRST, effective_from;

@@ -1,0 +1,133 @@
+"""The DuckDB warehouse: where its file lies, and the one writer that may open it.
+
+Belongs here: connections with bounded memory and UTC, the writer's lock, the schema, the SQL files' loader.
+Does not: what is written (rollup.py, prices.py), what readers open (publish.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_SQL = Path(__file__).parent / "sql"
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse cannot be opened; the message names the file, the cause and the remedy."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """One directory with the live file, its published copy and DuckDB's spill files.
+
+    `memory_bytes` bounds DuckDB's buffers; what is larger spills into the directory. A writer waits
+    `lock_timeout_s` for another one before it gives up.
+    """
+
+    directory: Path
+    memory_bytes: int = 2 * 2**30
+    threads: int = 2
+    lock_timeout_s: float = 300
+
+    @property
+    def path(self) -> Path:
+        """The live file. Only `writing()` opens it."""
+        return self.directory / "warehouse.duckdb"
+
+    @property
+    def published_path(self) -> Path:
+        """The read-only copy that everybody else opens; replaced as a whole after each rollup."""
+        return self.directory / "published.duckdb"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one writer, among all processes of this machine; WarehouseError when another one stays.
+
+        A lock beside the file and not DuckDB's own: that one is a POSIX lock, which is lost as soon as this
+        process closes any other handle of the file, such as the one that copies it.
+        """
+        from filelock import FileLock, Timeout
+
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.directory / "warehouse.lock", timeout=self.lock_timeout_s)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise WarehouseError(
+                f"{self.path}: another process has been writing for more than {self.lock_timeout_s:g} s. "
+                "Wait for that rollup to end, then run this again."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def writing(self) -> Iterator[DuckDBPyConnection]:
+        """A short read-write connection, as the one writer. Raises WarehouseError."""
+        with self.locked(), self.opened() as connection:
+            yield connection
+
+    @contextmanager
+    def opened(self) -> Iterator[DuckDBPyConnection]:
+        """A read-write connection with the schema in place, for a caller that is `locked()`.
+
+        Raises WarehouseError when the file is locked by a program that is not Slipway, or is no warehouse.
+        """
+        connection = self._connect()
+        try:
+            connection.execute(sql("schema"))
+            yield connection
+        finally:
+            connection.close()
+
+    def _connect(self) -> DuckDBPyConnection:
+        import duckdb
+
+        try:
+            connection = duckdb.connect(str(self.path))
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"{self.path}: cannot be opened for writing: {error}. Close the program that has it open "
+                "(readers use published.duckdb), or restore the file."
+            ) from error
+        bound(connection, self.memory_bytes, self.threads)
+        connection.execute(f"SET temp_directory = '{_quoted(self.directory / 'spill')}'")
+        return connection
+
+
+def bound(connection: DuckDBPyConnection, memory_bytes: int, threads: int) -> None:
+    """Set what every connection of metering has: UTC, bounded memory and threads, no order to keep."""
+    connection.execute(
+        f"SET TimeZone = 'UTC'; SET memory_limit = '{int(memory_bytes)}B'; SET threads = {int(threads)}; "
+        "SET preserve_insertion_order = false"
+    )
+
+
+@contextmanager
+def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Commit when the block ends, roll back when it raises."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return (_SQL / f"{name}.sql").read_text()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
