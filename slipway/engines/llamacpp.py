@@ -1,0 +1,104 @@
+"""The Ray Serve application that hosts llama.cpp: weights from S3 to the node, an engine, its OpenAI API.
+
+Belongs here: the replica's life in Ray, and the builder that a Serve configuration names.
+Does not: arguments (llamacpp_args.py), the engine (llamacpp_engine.py), the API (frontend.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+from slipway.engines import llamacpp_args, llamacpp_engine
+from slipway.engines.frontend import Frontend, Served
+
+# Name of the one deployment within the application; slipway.runtimes.ray sets its options by it.
+DEPLOYMENT = "llamacpp"
+
+_DEFAULT_CACHE_BYTES = 200 * 2**30
+
+
+class AdapterArgs(BaseModel):
+    """An adapter: the model name that it answers to, and its prefix in the object store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    served_name: str
+    prefix: str
+
+
+class Args(BaseModel):
+    """`args` of the application in a Serve configuration (slipway.runtimes.ray writes them)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deployment: str
+    spec_digest: str
+    served_name: str
+    model_prefix: str
+    adapters: tuple[AdapterArgs, ...] = ()
+    engine_args: tuple[str, ...] = ()
+    reuse_prompts: bool = False
+
+
+class Replica:
+    """One replica: fetches verified weights, loads the engine, answers HTTP."""
+
+    def __init__(self, args: dict[str, Any]) -> None:
+        from ray import serve
+
+        wanted = Args.model_validate(args)
+        settings = llamacpp_args.parse(wanted.engine_args)
+        model = llamacpp_engine.gguf_file(_fetched(wanted.model_prefix))
+        adapters = [llamacpp_engine.gguf_file(_fetched(adapter.prefix)) for adapter in wanted.adapters]
+        self._engine = llamacpp_engine.start(model, adapters, settings, wanted.served_name)
+        served = Served(
+            deployment=wanted.deployment,
+            spec_digest=wanted.spec_digest,
+            replica=serve.get_replica_context().replica_id.unique_id,
+            model=wanted.served_name,
+            adapters=tuple(adapter.served_name for adapter in wanted.adapters),
+            reuse_prompts=wanted.reuse_prompts,
+        )
+        self._frontend = Frontend(self._engine.url, self._engine.key, served)
+
+    async def __call__(self, request: Request) -> Response:
+        """Serve calls this for every HTTP request below the route prefix."""
+        return await self._frontend.answer(request)
+
+    async def check_health(self) -> None:
+        """Serve calls this every few seconds, and replaces the replica when it raises."""
+        if not await self._frontend.is_alive():
+            raise RuntimeError("The llama.cpp engine of this replica does not answer its health check.")
+
+
+def build(args: dict[str, Any]) -> Application:
+    """The application, as Serve calls it from `import_path: slipway.engines.llamacpp:build`.
+
+    Raises EngineRefusedError for engine arguments that no replica could start with, before one tries.
+    """
+    from ray import serve
+
+    llamacpp_args.parse(Args.model_validate(args).engine_args)
+    deployment: Any = serve.deployment(name=DEPLOYMENT)(Replica)
+    application: Application = deployment.bind(args)
+    return application
+
+
+def _fetched(prefix: str) -> Path:
+    """Directory on this node with the verified files of a prefix. Where from is this node's environment."""
+    from slipway.artifacts.node_cache import NodeCache
+    from slipway.environment import Environment
+    from slipway.objectstore import ObjectStore
+
+    environment = Environment.load()
+    bound_bytes = int(environment.get("SLIPWAY_NODE_CACHE_BYTES") or _DEFAULT_CACHE_BYTES)
+    cache = NodeCache(ObjectStore(environment.s3), environment.node_cache_dir, bound_bytes)
+    return cache.fetch(prefix)
