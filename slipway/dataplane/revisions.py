@@ -1,0 +1,159 @@
+"""Revisions: what was rolled out, with its evidence, one record per deployment and spec digest in S3.
+
+Belongs here: the record, its place, and which one is the last good.
+Does not: making revisions serve (rollout.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.dataplane.protocol import Applied, Strategy
+from slipway.objectstore import ObjectStore
+
+PREFIX = "revisions/"
+
+State = Literal["applied", "validated", "failed"]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One spec of a deployment as it was rolled out. Instants are ISO 8601 in UTC.
+
+    `upstream` is the OpenAI base URL; `served_names` are the deployment's own, then its adapters'.
+    `spec` is the catalog's side (ResolvedDeployment), `rendered` what the cluster was given.
+    """
+
+    deployment: str
+    spec_digest: str
+    application: str
+    strategy: Strategy
+    upstream: str
+    served_names: tuple[str, ...]
+    state: State
+    spec: Mapping[str, Any]
+    rendered: Mapping[str, Any]
+    applied_at: str
+    validated_at: str | None = None
+    failed_at: str | None = None
+    cause: str | None = None
+    evidence: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def applied(self) -> Applied:
+        """What a data plane needs to bring this revision back."""
+        return Applied(self.application, self.deployment, self.spec_digest, self.rendered)
+
+    def encode(self) -> bytes:
+        """The record as it lies in the store."""
+        return json.dumps({"schema": 1, **asdict(self)}, indent=1, sort_keys=True).encode()
+
+
+def of(resolved: ResolvedDeployment, applied: Applied, upstream: str, now: datetime) -> Revision:
+    """The record of a spec that serves, and has not been validated."""
+    return Revision(
+        deployment=resolved.name,
+        spec_digest=resolved.spec_digest,
+        application=applied.application,
+        strategy=resolved.deployment.rollout.strategy,
+        upstream=upstream,
+        served_names=resolved.deployment.served_names,
+        state="applied",
+        spec=resolved.model_dump(mode="json", by_alias=True),
+        rendered=applied.rendered,
+        applied_at=now.astimezone(UTC).isoformat(),
+    )
+
+
+def validated(revision: Revision, evidence: tuple[Mapping[str, Any], ...], now: datetime) -> Revision:
+    """The same revision with its evidence, allowed to receive tenants' traffic."""
+    at = now.astimezone(UTC).isoformat()
+    return replace(
+        revision, state="validated", validated_at=at, failed_at=None, cause=None, evidence=evidence
+    )
+
+
+def failed(
+    revision: Revision, cause: str, now: datetime, evidence: tuple[Mapping[str, Any], ...] = ()
+) -> Revision:
+    """The same revision, known not to be good, and why."""
+    at = now.astimezone(UTC).isoformat()
+    return replace(revision, state="failed", validated_at=None, failed_at=at, cause=cause, evidence=evidence)
+
+
+class RevisionStore:
+    """The records of all deployments in one object store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def get(self, deployment: str, spec_digest: str) -> Revision | None:
+        """The record of one spec; None when it was never rolled out."""
+        body = self._store.get(_key(deployment, spec_digest))
+        return None if body is None else decode(body)
+
+    def put(self, revision: Revision) -> Revision:
+        """Write the record, replacing an earlier one of the same spec; returns it."""
+        key = _key(revision.deployment, revision.spec_digest)
+        self._store.put(key, revision.encode(), content_type="application/json")
+        return revision
+
+    def all(self, deployment: str) -> list[Revision]:
+        """Every record of the deployment, the last applied first."""
+        keys = [found.key for found in self._store.list(f"{PREFIX}{deployment}/")]
+        bodies = (self._store.get(key) for key in keys)
+        found = [decode(body) for body in bodies if body is not None]
+        return sorted(found, key=lambda each: each.applied_at, reverse=True)
+
+    def last_good(self, deployment: str, *, other_than: str | None = None) -> Revision | None:
+        """The revision that was validated last; `other_than` leaves one spec digest out."""
+        return last_good(self.all(deployment), other_than=other_than)
+
+    def prune(self, deployment: str, keep: int) -> list[str]:
+        """Remove all records but those kept for rolling back (`to_keep`); returns the removed digests."""
+        records = self.all(deployment)
+        kept = to_keep(records, keep)
+        removed = [each.spec_digest for each in records if each.spec_digest not in kept]
+        for digest in removed:
+            self._store.delete(_key(deployment, digest))
+        return removed
+
+    def forget(self, deployment: str) -> None:
+        """Remove every record of a deployment that is gone from the catalog."""
+        for found in list(self._store.list(f"{PREFIX}{deployment}/")):
+            self._store.delete(found.key)
+
+
+def last_good(records: list[Revision], *, other_than: str | None = None) -> Revision | None:
+    """Of these, the one validated last; a failed one is never good, whatever it was before."""
+    good = [each for each in records if each.state == "validated" and each.spec_digest != other_than]
+    return max(good, key=lambda each: each.validated_at or "", default=None)
+
+
+def to_keep(records: list[Revision], keep: int) -> frozenset[str]:
+    """Digests to keep: the `keep` validated last, and the one applied last, whatever became of it."""
+    good = sorted(
+        (each for each in records if each.state == "validated"),
+        key=lambda each: each.validated_at or "",
+        reverse=True,
+    )
+    newest = sorted(records, key=lambda each: each.applied_at, reverse=True)[:1]
+    return frozenset(each.spec_digest for each in (*good[:keep], *newest))
+
+
+def decode(body: bytes) -> Revision:
+    """A record from its bytes; fields that a later version added are left aside."""
+    read: dict[str, Any] = json.loads(body)
+    known = {each.name: read[each.name] for each in fields(Revision) if each.name in read}
+    known["served_names"] = tuple(known["served_names"])
+    known["evidence"] = tuple(known.get("evidence", ()))
+    return Revision(**known)
+
+
+def _key(deployment: str, spec_digest: str) -> str:
+    return f"{PREFIX}{deployment}/{spec_digest}.json"
