@@ -89,6 +89,11 @@ class Environment:
         return self.require("SLIPWAY_RAY_SERVE_URL")
 
     @property
+    def ray_token(self) -> str | None:
+        """Ray's token, where the cluster asks for one (RAY_AUTH_MODE=token); None where it does not."""
+        return self.get("SLIPWAY_RAY_TOKEN")
+
+    @property
     def gateway_urls(self) -> tuple[str, ...]:
         """Base URLs of all gateway replicas, comma separated in `SLIPWAY_GATEWAY_URLS`."""
         return tuple(url for url in (self.get("SLIPWAY_GATEWAY_URLS") or "").split(",") if url)

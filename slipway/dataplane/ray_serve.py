@@ -81,7 +81,7 @@ class RayServe:
             time.sleep(_POLL_S)
 
     def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
-        """Every application of the deployment, or of all. `is_serving` is Serve's word; `wait` asks replicas."""
+        """Applications of the deployment, or of all. `is_serving` is Serve's word; `wait` asks replicas."""
         details = self._api.read()
         return tuple(
             self._live(str(config["args"]["deployment"]), name, config, details)
