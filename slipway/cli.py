@@ -112,7 +112,9 @@ def demo() -> None:
     """Take a real model from the hub to a bill, and check every claim on the way."""
     from slipway.stack.demo.flow import run_demo
 
-    sys.exit(run_demo(Environment.load().home / "demo", _load(None), progress=click.echo))
+    environment = Environment.load()
+    directory = environment.catalog_dir
+    sys.exit(run_demo(environment.home / "demo", directory, _load(directory), progress=click.echo))
 
 
 @cli.group()

@@ -102,6 +102,12 @@ class TenantsDatabase:
             if changed or added:
                 _count_change(connection)
 
+    def orgs(self) -> list[str]:
+        """Names of the active organizations, sorted."""
+        query = select(Organization.name).where(Organization.active).order_by(Organization.name)
+        with self._reading() as connection:
+            return list(connection.scalars(query))
+
     def add_user(self, org: str, user: str) -> None:
         """Add a user to an organization; harmless when there. Raises UnknownTenantError without the org."""
         with self._transaction() as connection:

@@ -1,0 +1,70 @@
+"""`slipway plan`: what the catalog wants against what the routes, the revisions and the tenants' database hold.
+
+Belongs here: reading what is deployed, in the same plain values as what is wanted.
+Does not: comparing (slipway.catalog.plan), changing anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway import routing
+from slipway.catalog import Catalog, Deployment, ResolvedDeployment
+from slipway.catalog.plan import Change, plan
+from slipway.catalog.resolved import resolve
+from slipway.dataplane.revisions import Revision, RevisionStore
+from slipway.environment import Environment
+from slipway.gateway import routes
+from slipway.gateway.routes import Route, RouteTable
+from slipway.objectstore import ObjectStore
+from slipway.tenants import TenantsDatabase
+
+
+def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]:
+    """Every difference, object by object. Raises ObjectStoreError and TenantsDatabaseError."""
+    store = ObjectStore(environment.s3)
+    body = store.get(routes.KEY)
+    table = routes.parse(body) if body is not None else routes.build([])
+    live = _live_revisions(table, RevisionStore(store))
+    wanted = {each.name: _wanted(catalog, each, live.get(each.name)) for each in catalog.deployments}
+    deployed = {name: _deployed(table, revision) for name, revision in live.items()}
+    orgs: dict[str, Any] = {org.name: {} for org in catalog.organizations}
+    return [
+        *plan("Deployment", wanted, deployed),
+        *plan("Organization", orgs, {name: {} for name in _known_orgs(environment)}),
+    ]
+
+
+def _live_revisions(table: RouteTable, revisions: RevisionStore) -> dict[str, Revision]:
+    routed = routing.routed_revisions(table)
+    found = {name: revisions.get(name, each.spec_digest) for name, each in routed.items()}
+    return {name: revision for name, revision in found.items() if revision is not None}
+
+
+def _wanted(catalog: Catalog, deployment: Deployment, live: Revision | None) -> dict[str, Any]:
+    # A moving ref counts as where it was last seen: only a new pull can tell that it moved.
+    commits = {each["name"]: each["commit"] for each in _artifacts(live)} if live else {}
+    unseen = dict.fromkeys((deployment.model, *(a.adapter for a in deployment.adapters)), "unknown")
+    resolved = resolve(catalog, deployment, {**unseen, **commits})
+    target = routing.Target("any", "http://any/v1")
+    return _comparable(resolved, routing.routes_of(catalog, deployment, target))
+
+
+def _deployed(table: RouteTable, revision: Revision) -> dict[str, Any]:
+    resolved = ResolvedDeployment.model_validate(revision.spec)
+    return _comparable(resolved, [each for each in table.routes if each.deployment == revision.deployment])
+
+
+def _comparable(resolved: ResolvedDeployment, told: list[Route]) -> dict[str, Any]:
+    names = {each.model: each.model_dump(mode="json", include={"sharing", "limits", "task"}) for each in told}
+    return {**resolved.engine_spec(), "routes": names}
+
+
+def _artifacts(revision: Revision) -> list[dict[str, Any]]:
+    return [revision.spec["model"], *revision.spec["adapters"]]
+
+
+def _known_orgs(environment: Environment) -> list[str]:
+    database = TenantsDatabase(environment.tenants_db_url)
+    database.migrate()
+    return database.orgs()

@@ -1,0 +1,125 @@
+"""What the demo claims, judged from the record and the published bill: pure functions.
+
+Belongs here: each claim, its evidence, and the exact cost as a client would compute it.
+Does not: collecting facts (story.py), showing them (report.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from slipway.metering.prices import PriceRow
+from slipway.metering.queries import Bill
+from slipway.stack.demo.story import ADAPTER, ASSISTANT, CHAT, Record
+from slipway.stack.demo.traffic import Seen
+
+# The gateway's word for each outcome that a client of the demo sees.
+STATUS = {200: "success", 429: "limited", 404: "client_error"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One promise, whether it was seen to hold, and what was seen."""
+
+    text: str
+    held: bool
+    evidence: str
+
+
+def tokens(seen: Iterable[Seen]) -> dict[str, int]:
+    """Tokens as clients saw them, `input` including `cached`."""
+    total = {"input": 0, "cached": 0, "output": 0}
+    for each in seen:
+        total["input"] += each.input
+        total["cached"] += each.cached
+        total["output"] += each.output
+    return total
+
+
+def by_status(seen: Iterable[Seen]) -> dict[str, int]:
+    """Requests by the gateway's words for their outcomes."""
+    return dict(sorted(Counter(STATUS.get(each.status, "server_error") for each in seen).items()))
+
+
+def expected_cost(
+    seen: Iterable[Seen], prices: Sequence[PriceRow], deployments: Mapping[str, str]
+) -> Decimal:
+    """Tokens x the price in force at each request, exact: pico-units are integers until the last step."""
+    pico = 0
+    for each in seen:
+        if each.status != 200:
+            continue
+        price = _in_force(prices, deployments[each.model], each.at)
+        pico += (each.input - each.cached) * price.input_pico
+        pico += each.cached * price.cached_pico + each.output * price.output_pico
+    return Decimal(pico).scaleb(-12)
+
+
+def judge(record: Record, bills: Mapping[str, Bill], prices: Sequence[PriceRow]) -> list[Claim]:
+    """Every claim of the demo, in the order in which a person would ask."""
+    return [*_isolation(record), *_limits(record), *_billing(record, bills, prices), *_rollouts(record)]
+
+
+def _isolation(record: Record) -> Iterator[Claim]:
+    shown = record.models_listed
+    want = {"acme": ["-", ASSISTANT, CHAT, ADAPTER], "globex": ["-", ASSISTANT], "initech": ["-"]}
+    held = all(shown.get(org) == names for org, names in want.items())
+    yield Claim("each org lists only what is shared with it", held, str(shown))
+    hidden = next((each for each in record.clients["initech"].seen if each.model == CHAT), None)
+    unknown = record.unknown_model
+    same = (
+        hidden is not None
+        and unknown is not None
+        and (hidden.status, hidden.error.replace(CHAT, "*"))
+        == (404, unknown.error.replace(unknown.model, "*"))
+        and unknown.status == 404
+    )
+    yield Claim(
+        "a model that is not shared looks like one that does not exist", same, hidden.error if hidden else ""
+    )
+
+
+def _limits(record: Record) -> Iterator[Claim]:
+    refused = [each for each in record.clients["globex"].seen if each.status == 429]
+    for what in ("tokens", "requests"):
+        found = next((each.error for each in refused if f"{what} per minute" in each.error.lower()), "")
+        yield Claim(f"globex met its {what}/min", bool(found), found)
+
+
+def _billing(record: Record, bills: Mapping[str, Bill], prices: Sequence[PriceRow]) -> Iterator[Claim]:
+    deployments = {CHAT: CHAT, ADAPTER: CHAT, ASSISTANT: ASSISTANT}
+    for org, client in record.clients.items():
+        bill = bills.get(org)
+        seen = tokens(client.seen)
+        client_side = (seen["input"] - seen["cached"], seen["cached"], seen["output"])
+        billed = (bill.input_uncached, bill.input_cached, bill.output) if bill else (0, 0, 0)
+        yield Claim(f"{org}: billed tokens = tokens seen by its client", billed == client_side, f"{billed}")
+        counted = dict(sorted(bill.by_status.items())) if bill else {}
+        yield Claim(f"{org}: every request is counted once", counted == by_status(client.seen), f"{counted}")
+        cost = Decimal(bill.cost) if bill and bill.cost else Decimal(0)
+        wanted = expected_cost(client.seen, prices, deployments)
+        yield Claim(f"{org}: cost = tokens x the price in force", cost == wanted, f"{cost} = {wanted}")
+
+
+def _rollouts(record: Record) -> Iterator[Claim]:
+    failed = [each for each in record.redeploy_flow if each.status != 200]
+    changed = bool(record.redeployed_digest) and record.redeployed_digest != record.first_digests.get(CHAT)
+    yield Claim("the edit was redeployed", changed, record.redeployed_digest[:8])
+    evidence = f"{len(record.redeploy_flow)} requests, {len(failed)} failed"
+    held = bool(record.redeploy_flow) and not failed
+    yield Claim("no request failed during the redeploy", held, evidence)
+    refused = record.rollback is not None and record.rollback.status == "FAILURE"
+    stayed = refused and record.serving_digest == record.redeployed_digest != record.bad_digest
+    evidence = f"serving {record.serving_digest[:8]}, refused {record.bad_digest[:8]}"
+    yield Claim("the bad edit was refused and the good revision serves", stayed, evidence)
+    failed = [each for each in record.rollback_flow if each.status != 200]
+    evidence = f"{len(record.rollback_flow)} requests, {len(failed)} failed"
+    yield Claim("no request failed during the bad edit", bool(record.rollback_flow) and not failed, evidence)
+
+
+def _in_force(prices: Sequence[PriceRow], deployment: str, at: datetime) -> PriceRow:
+    return next(row for row in prices if row.deployment == deployment and row.org is None and row.covers(at))

@@ -1,0 +1,75 @@
+"""`slipway demo`: starts a stack of its own, tells the story, judges it, reports, and stops the stack.
+
+Belongs here: the frame around the story. Does not: its steps (story.py) or claims (claims.py).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from slipway.artifacts.manifest import Manifest
+from slipway.catalog.loader import LoadedCatalog
+from slipway.environment import Environment
+from slipway.metering import queries
+from slipway.metering.published import PublishedCopy
+from slipway.stack import supervisor
+from slipway.stack.demo import claims, edits, report
+from slipway.stack.demo import summary as numbers
+from slipway.stack.demo.story import Story
+
+Say = Callable[[str], None]
+
+
+def run_demo(home: Path, catalog_dir: Path, loaded: LoadedCatalog, progress: Say) -> int:
+    """Run the demo in `home`, on a copy of the catalog; returns 0 only if every claim was seen to hold."""
+    supervisor.down(home, progress=lambda line: None)
+    shutil.rmtree(home, ignore_errors=True)
+    copy = home / "catalog"
+    edits.copy_catalog(catalog_dir, copy)
+    try:
+        story = _tell(home, copy, progress)
+        held = _report(home, loaded, story, progress)
+    finally:
+        progress("\n== Stopping the demo's stack")
+        supervisor.down(home, progress=lambda line: None)
+    progress(f"\nreport   {home / 'report.html'}\nsummary  {home / 'summary.json'}")
+    progress(f"To look at its runs in the Dagster UI: slipway --home {home} up --catalog {copy}")
+    return 0 if held else 1
+
+
+def _tell(home: Path, catalog_dir: Path, progress: Say) -> Story:
+    progress("== Starting the stack: S3, hub, Ray, gateway, Dagster")
+    supervisor.up(home, catalog=catalog_dir, progress=lambda line: progress(f"   {line}"))
+    environment = Environment.load({"SLIPWAY_HOME": str(home)})
+    story = Story(environment, catalog_dir, progress)
+    story.deploy()
+    story.tenants()
+    story.traffic()
+    story.edit()
+    story.bad_edit()
+    story.bill()
+    return story
+
+
+def _report(home: Path, loaded: LoadedCatalog, story: Story, progress: Say) -> bool:
+    copy = PublishedCopy(story.environment.warehouse_dir)
+    first, last = story.record.hours
+    until = last + timedelta(hours=1)
+    bills = {bill.org: bill for bill in queries.bills(copy, first, until)}
+    prices = queries.prices(copy)
+    judged = claims.judge(story.record, bills, prices)
+    model = loaded.catalog.models[0]
+    manifest = Manifest.read(story.store, model.name, str(model.source.rsplit("@", 1)[1]))
+    if manifest is None:
+        raise RuntimeError(f"{model.name} has no manifest in the store, although it was served.")
+    latencies = queries.latencies(copy, first, until)
+    document = numbers.summary(loaded.catalog, manifest, story.record, bills, latencies, prices)
+    (home / "summary.json").write_text(json.dumps(document, indent=2) + "\n")
+    (home / "report.html").write_text(report.page(document, judged))
+    progress("")
+    numbers.show(document, judged)
+    return all(claim.held for claim in judged)

@@ -1,0 +1,113 @@
+"""The demo as one HTML page without any other file: tables and bar charts.
+
+Belongs here: markup. Does not: numbers (summary.py), claims (claims.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from slipway.stack.demo.claims import Claim
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em }
+html { color: #1c2733 }
+h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
+table { border-collapse: collapse; margin: .5em 0 } td, th { padding: .2em .9em .2em 0; text-align: left }
+td.n { text-align: right; font-variant-numeric: tabular-nums } .no { color: #b3261e; font-weight: bold }
+.ok { color: #1a7f37 } code { font-size: .9em } svg text { font: 12px system-ui, sans-serif; fill: #1c2733 }
+"""
+_COLOURS = ("#3b6fb6", "#7ba7d9", "#e0913a", "#7a9a4f")
+_BAR_PX, _LABEL_PX, _ROW_PX = 420, 210, 22
+
+
+def page(document: Mapping[str, Any], claims: Sequence[Claim]) -> str:
+    """The whole page."""
+    model = document["model"]
+    sections = [
+        f"<p>{escape(model['source'])}<br>{model['bytes'] / 1e6:.1f} MB in {model['files']} files, "
+        f"commit <code>{escape(model['commit'][:12])}</code></p>",
+        _claims(claims),
+        *(_tenant(tenant) for tenant in document["tenants"]),
+        _latency(document["latency"]),
+        "<h2>Prices</h2>" + _table(_price_rows(document["prices"])),
+        "<h2>Seconds</h2>" + bars([(name, value) for name, value in document["seconds"].items()], "s"),
+    ]
+    body = "\n".join(sections)
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Slipway demo</title>"
+        f"<style>{_STYLE}</style><h1>From the hub to a bill</h1>{body}</html>\n"
+    )
+
+
+def bars(values: Sequence[tuple[str, float]], unit: str) -> str:
+    """A horizontal bar chart as inline SVG; each bar carries its number."""
+    largest = max((value for _, value in values), default=0) or 1
+    rows = []
+    for n, (label, value) in enumerate(values):
+        width, y = _BAR_PX * value / largest, n * _ROW_PX
+        rows.append(
+            f'<text x="{_LABEL_PX - 8}" y="{y + 15}" text-anchor="end">{escape(label)}</text>'
+            f'<rect x="{_LABEL_PX}" y="{y + 3}" width="{width:.1f}" height="16" '
+            f'fill="{_COLOURS[n % len(_COLOURS)]}"/>'
+            f'<text x="{_LABEL_PX + width + 6:.1f}" y="{y + 15}">{value:,.1f} {escape(unit)}</text>'
+        )
+    height, width_px = max(len(values), 1) * _ROW_PX, _LABEL_PX + _BAR_PX + 110
+    return f'<svg width="{width_px}" height="{height}" role="img">{"".join(rows)}</svg>'
+
+
+def _claims(claims: Sequence[Claim]) -> str:
+    rows = "".join(
+        f"<tr><td class={'ok' if claim.held else 'no'}>{'holds' if claim.held else 'DOES NOT HOLD'}"
+        f"<td>{escape(claim.text)}<td><code>{escape(claim.evidence[:160])}</code>"
+        for claim in claims
+    )
+    return f"<h2>Claims</h2><table>{rows}</table>"
+
+
+def _tenant(tenant: Mapping[str, Any]) -> str:
+    billed, seen = tenant["billed"], tenant["seen_by_client"]
+    rows = [
+        ["", "billed", "seen by the client"],
+        ["input, uncached", billed["input_uncached"], seen["input"] - seen["cached"]],
+        ["input, cached", billed["input_cached"], seen["cached"]],
+        ["output", billed["output"], seen["output"]],
+    ]
+    outcomes = bars([(status, float(count)) for status, count in tenant["by_status"].items()], "requests")
+    return (
+        f"<h2>{escape(tenant['org'])}: {tenant['requests']} requests, "
+        f"{escape(tenant['cost'])} {escape(tenant['currency'])}</h2>{_table(rows)}{outcomes}"
+    )
+
+
+def _latency(latencies: Sequence[Mapping[str, Any]]) -> str:
+    parts = ["<h2>Latency</h2>"]
+    for row in latencies:
+        for name, label in (("ttft_ms", "time to first token"), ("itl_ms", "inter-token latency")):
+            values = [(quantile, value) for quantile, value in row[name].items() if value is not None]
+            parts.append(f"<h3>{escape(row['deployment'])}: {label}</h3>{bars(values, 'ms')}")
+    return "".join(parts)
+
+
+def _price_rows(prices: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    head = ["deployment", "version", "in force from", "input", "cached input", "output", "per 1M tokens"]
+    rows = [
+        [
+            each["deployment"],
+            each["version"],
+            each["effective_from"],
+            *each["per_1m"].values(),
+            each["currency"],
+        ]
+        for each in prices
+    ]
+    return [head, *rows]
+
+
+def _table(rows: Sequence[Sequence[Any]]) -> str:
+    def cell(value: Any) -> str:
+        return f"<td class=n>{value:,}" if isinstance(value, int) else f"<td>{escape(str(value))}"
+
+    return "<table>" + "".join("<tr>" + "".join(map(cell, row)) for row in rows) + "</table>"
