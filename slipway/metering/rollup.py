@@ -215,5 +215,6 @@ def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> lis
         costs.setdefault(hour, {})
         if currency is not None:
             costs[hour][currency] = cost
-        found[hour] = HourSummary(hour, *columns[1:], costs[hour])
+        values: list[Any] = [hour, *columns[1:], costs[hour]]
+        found[hour] = HourSummary(*values)
     return list(found.values())

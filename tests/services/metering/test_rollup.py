@@ -1,4 +1,4 @@
-"""The rollup on a real object store: each event once, whole hours or nothing, and the truth about the rest."""
+"""The rollup on a real object store: each event once, and the truth about what is not counted."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,0 +1,234 @@
+"""Publishing and dying: readers see whole rollups, and a run that is killed leaves nothing to repair."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slipway.metering.publish import publish, publish_copy
+from slipway.metering.published import PublishedCopy
+from slipway.metering.queries import latencies, latency_by_hour
+from slipway.metering.rollup import roll_up
+from slipway.metering.warehouse import Warehouse, WarehouseError
+from slipway.objectstore import ObjectStore, ObjectStoreError
+
+HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
+NOW = datetime(2026, 3, 20, tzinfo=UTC)
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
+TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "price", "rollup_run", "quarantine")
+
+Rows = Callable[[str], list[dict[str, Any]]]
+
+# A rollup and its publication in a process of its own, which says when it is ready to be killed.
+CHILD = """
+import json, sys
+from datetime import datetime
+from pathlib import Path
+from slipway.environment import S3Location
+from slipway.metering.prices import PriceRow, PriceSchedule
+from slipway.metering.publish import publish
+from slipway.metering.rollup import roll_up
+from slipway.metering.warehouse import Warehouse
+from slipway.objectstore import ObjectStore
+import duckdb, pyarrow
+
+given = json.loads(sys.argv[1])
+hours = [datetime.fromisoformat(hour) for hour in given["hours"]]
+january = datetime.fromisoformat(given["january"])
+row = PriceRow("chat", None, january, None, "standard", 1, 1, 1, "USD", "engine-output")
+store = ObjectStore(S3Location(**given["location"]))
+warehouse = Warehouse(Path(given["directory"]))
+print("ready", flush=True)
+roll_up(store, warehouse, hours, run_id="killed", now=datetime.fromisoformat(given["now"]),
+        books=[PriceSchedule("chat", "standard", (row,))])
+publish(warehouse, store, hours)
+print("done", flush=True)
+"""
+
+
+def child(store: ObjectStore, warehouse: Warehouse, hours: list[datetime]) -> subprocess.Popen[str]:
+    given = {
+        "location": asdict(store.location), "directory": str(warehouse.directory),
+        "hours": [hour.isoformat() for hour in hours], "now": NOW.isoformat(), "january": JANUARY.isoformat(),
+    }  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, json.dumps(given)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_a_rollup_killed_at_any_moment_is_completed_by_the_next_one(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows, tmp_path: Path
+) -> None:
+    hours = [HOUR + timedelta(hours=n) for n in range(30)]  # two chunks
+    for hour in hours:
+        events = [new_event(hour + timedelta(seconds=n)) for n in range(300)]
+        ship(hour, events)
+        ship(hour, [*events[:5], b"{\n"])
+    undisturbed = child(store, Warehouse(tmp_path / "undisturbed"), hours)
+    started = time.monotonic()
+    assert undisturbed.wait(60) == 0
+    whole_run_s = time.monotonic() - started
+
+    chance = random.Random(5)
+    for _ in range(6):
+        process = child(store, warehouse, hours)
+        time.sleep(chance.uniform(0, whole_run_s))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for table in ("rollup_run", "usage_hourly"):  # whole chunks or nothing
+            assert len(rows(table)) in {0, 24, 30}
+    assert child(store, warehouse, hours).wait(60) == 0
+    survived = {table: rows(table) for table in TABLES}
+    with Warehouse(tmp_path / "undisturbed").writing() as connection:
+        for table in TABLES:
+            (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone() or (None,)
+            assert len(survived[table]) == count
+    assert sum(row["requests"] for row in survived["usage_hourly"]) == 30 * 300
+    # The other warehouse, brought over whole, is the same row for row.
+    (tmp_path / "undisturbed" / "warehouse.duckdb").replace(warehouse.path)
+    assert {table: rows(table) for table in TABLES} == survived
+
+
+def test_readers_see_one_whole_rollup_while_the_copy_is_replaced(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event
+) -> None:
+    ship(HOUR, [new_event()])
+
+    def rollup(run: int) -> None:
+        roll_up(store, warehouse, [HOUR], run_id=str(run), now=NOW, books=[])
+        publish_copy(warehouse)
+
+    rollup(0)
+    copy = PublishedCopy(warehouse.directory)
+    seen: set[int] = set()
+    troubles: list[object] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        query = "SELECT r.run_id, d.run_id FROM rollup_run r, deployment_hourly d"
+        while not stop.is_set():
+            try:
+                with copy.reading() as connection:
+                    first = connection.execute(query).fetchall()
+                    time.sleep(0.01)
+                    again = connection.execute(query).fetchall()
+            except Exception as error:  # noqa: BLE001  whatever it is, it is what the test is looking for
+                troubles.append(error)
+                return
+            if first != again or len(first) != 1 or first[0][0] != first[0][1]:
+                troubles.append((first, again))
+            seen.add(int(first[0][0]))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for run in range(1, 12):
+        rollup(run)
+    time.sleep(0.2)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert troubles == []
+    assert len(seen) > 3 and max(seen) == 11  # no reader is stuck with an old copy while others read
+
+
+def test_nothing_published_yet_is_said_with_the_remedy(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"published\.duckdb: cannot be read.*Roll up an hour"):
+        PublishedCopy(warehouse.directory).rows("prices")
+
+
+def test_a_second_writer_waits_its_turn_and_then_says_who_is_in_the_way(warehouse: Warehouse) -> None:
+    impatient = Warehouse(warehouse.directory, lock_timeout_s=0.2)
+    with (
+        warehouse.writing(),
+        pytest.raises(WarehouseError, match=r"another process has been writing for more than 0\.2 s"),
+        impatient.writing(),
+    ):
+        pass
+    with impatient.writing() as connection:
+        assert connection.execute("SELECT count(*) FROM rollup_run").fetchone() == (0,)
+
+
+def test_a_file_that_is_no_warehouse_is_named(warehouse: Warehouse) -> None:
+    warehouse.directory.mkdir()
+    warehouse.path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: cannot be opened"), warehouse.writing():
+        pass
+
+
+def test_a_store_that_is_away_leaves_the_warehouse_as_it_was(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows
+) -> None:
+    ship(HOUR, [new_event()])
+    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW, books=[])
+    before = {table: rows(table) for table in TABLES}
+    missing = ObjectStore(store.location.__class__(**{**asdict(store.location), "bucket": "gone"}))
+    with pytest.raises(ObjectStoreError, match="bucket gone"):
+        roll_up(missing, warehouse, [HOUR], run_id="2", now=NOW, books=[])
+    assert {table: rows(table) for table in TABLES} == before
+
+
+def test_parquet_of_a_day_has_all_its_hours_and_is_replaced_as_a_whole(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event
+) -> None:
+    import io
+
+    import pyarrow.parquet as pq
+
+    def published_rows(day: str) -> int:
+        body = store.get(f"metering/deployment_hourly/day={day}.parquet")
+        assert body is not None
+        return pq.read_table(io.BytesIO(body)).num_rows
+
+    next_day = HOUR + timedelta(days=1)
+    hours = [HOUR, HOUR + timedelta(hours=1), next_day]
+    for hour in hours:
+        ship(hour, [new_event(hour)])
+        roll_up(store, warehouse, [hour], run_id="r", now=NOW, books=[])
+        publish(warehouse, store, [hour])
+    assert (published_rows("2026-03-10"), published_rows("2026-03-11")) == (2, 1)
+
+
+def test_quantiles_of_a_day_come_from_merged_histograms_and_are_within_one_percent(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event
+) -> None:
+    chance = np.random.default_rng(2)
+    hours = [HOUR + timedelta(hours=n) for n in range(6)]
+    ttft_us = [(chance.lognormal(11 + n / 3, 0.7, 400) + 1).astype(int) for n in range(6)]
+    for hour, values in zip(hours, ttft_us, strict=True):
+        ship(hour, [new_event(hour, ttft_us=v, duration_us=v + 10**6) for v in values.tolist()])
+    roll_up(store, warehouse, hours, run_id="r", now=NOW, books=[])
+    publish_copy(warehouse)
+    copy = PublishedCopy(warehouse.directory)
+    (day,) = latencies(copy, HOUR, HOUR + timedelta(days=1))
+    assert (day.requests, day.ttft_count, day.exact) == (2400, 2400, False)
+    every = np.concatenate(ttft_us) / 1e3
+    for name, q in (("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99)):
+        expected = np.percentile(every, q, method="inverted_cdf")
+        assert day.ttft_ms[name] == pytest.approx(expected, rel=0.0102)
+    (hour_only,) = latencies(copy, HOUR, HOUR + timedelta(hours=1))
+    assert hour_only.exact
+    assert hour_only.ttft_ms["p95"] == pytest.approx(np.percentile(ttft_us[0], 95) / 1e3)
+    plotted = latency_by_hour(copy, HOUR, HOUR + timedelta(days=1), deployment="chat")
+    assert [row["hour"] for row in plotted] == hours and all(row["final"] for row in plotted)
+
+
+def test_a_period_without_requests_has_no_latency(store: ObjectStore, warehouse: Warehouse) -> None:
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    publish_copy(warehouse)
+    assert latencies(PublishedCopy(warehouse.directory), HOUR, NOW) == []

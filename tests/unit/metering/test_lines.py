@@ -1,0 +1,116 @@
+"""What a line of a usage object must be: judged by the SQL that reads it, in a DuckDB in memory."""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from slipway.metering.events import FetchedObject, UnreadableObjectError, batches, unpack
+from slipway.metering.warehouse import bound, sql
+from slipway.objectstore import StoredObject
+
+HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
+IN_HOUR = round(HOUR.timestamp() * 1000) + 1
+
+Judge = Callable[..., list[str | None]]
+
+
+def uuid_at(milliseconds: int, version: int = 7) -> str:
+    digits = f"{(milliseconds << 80) | (version << 76) | (2 << 62) | random.getrandbits(62):032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def line(**changes: Any) -> bytes:
+    fields = {
+        "request_id": uuid_at(IN_HOUR), "ts": "2026-03-10T09:00:00.001Z", "org": "acme", "user": "ann",
+        "api_key": "k", "model": "chat", "deployment": "chat", "replica": "g", "task": "text-generation",
+        "stream": True, "input_tokens": 10, "cached_tokens": 3, "output_tokens": 5, "status": "success",
+        "error_type": None, "ttft_us": 5, "duration_us": 9, "max_gap_us": None, "cold_start": False,
+        "attempt": 1,
+    }  # fmt: skip
+    return orjson.dumps({**fields, **changes})
+
+
+def without(field: str) -> bytes:
+    return orjson.dumps({name: value for name, value in orjson.loads(line()).items() if name != field})
+
+
+@pytest.fixture
+def judge() -> Judge:
+    """The reason of each line, None where it counts."""
+    import duckdb
+    import pyarrow as pa
+
+    def read(*lines: bytes) -> list[str | None]:
+        with duckdb.connect() as connection:
+            bound(connection, 2**28, 1)
+            connection.execute(sql("chunk_begin"))
+            connection.execute("INSERT INTO usage_object VALUES (0, $hour, 'key')", {"hour": HOUR})
+            text = b"".join(item + b"\n" for item in lines)
+            fetched = FetchedObject(0, HOUR, StoredObject("key", len(text), "tag"), text, None)
+            for group in batches(iter([fetched])):
+                connection.register("batch", pa.Table.from_batches(group))
+                connection.execute(sql("read_lines"))
+            found = connection.execute("SELECT reason FROM request ORDER BY line_number").fetchall()
+            return [reason for (reason,) in found]
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        line(),
+        line(ttft_us=None, error_type="timeout"),
+        line(ts="2026-03-10T09:00:00+00:00"),
+        line(a_field_of_a_later_version={"nested": [1]}),
+        line(input_tokens=0, cached_tokens=0, output_tokens=0),
+        line(org="straße-東京"),
+    ],
+)
+def test_a_good_line_counts(judge: Judge, good: bytes) -> None:
+    assert judge(good) == [None]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (line()[:80], "not a line of JSON"),
+        (b"", "not a line of JSON"),
+        (b"[1, 2]", "request_id = NULL: not a UUIDv7"),
+        (line()[:-1] + b', "org": "\xff"}', "not a line of JSON"),
+        (line() + line(), "not a line of JSON"),
+        (line(request_id="req_123"), "request_id = req_123: not a UUIDv7"),
+        (line(request_id=uuid_at(IN_HOUR, version=4)), "not a UUIDv7"),
+        (line(request_id=uuid_at(IN_HOUR - 2)), "another hour"),
+        (line(request_id=uuid_at(IN_HOUR + 3_600_000)), "another hour"),
+        (line(ts="2026-03-10T10:00:00+01:00"), "ts = 2026-03-10T10:00:00+01:00: not an instant in UTC"),
+        (line(ts="2026-03-10T09:00:00"), "not an instant in UTC"),
+        (line(ts="yesterdayZ"), "not an instant in UTC"),
+        (line(status="ok"), "status = ok: unknown"),
+        (line(input_tokens=10.6), "input_tokens = 10.6: not a whole number"),
+        (line(output_tokens=-1), "output_tokens = -1.0: negative"),
+        (line(cached_tokens="many"), "cached_tokens: missing, or not a number"),
+        (line(input_tokens=None), "input_tokens: missing, or not a number"),
+        (line(output_tokens=1e300), "larger than any count"),
+        (line()[:-1].replace(b'"duration_us":9', b'"duration_us":NaN') + b"}", "larger than any count"),
+        (line(cached_tokens=11), "cached_tokens = 11: larger than input_tokens = 10"),
+        (line(ttft_us="soon"), "ttft_us: missing, or not a number"),
+        (line(ttft_us=0.5), "ttft_us = 0.5: not a whole number"),
+        (line(org=None), "org: missing"),
+        *((without(name), f"{name}: missing") for name in ("user", "api_key", "deployment", "stream")),
+    ],
+)
+def test_a_bad_line_is_told_apart_and_spoils_no_other(judge: Judge, bad: bytes, reason: str) -> None:
+    before, found, after = judge(line(), bad, line())
+    assert before is None and after is None
+    assert found is not None and reason in found
+
+
+@pytest.mark.parametrize("body", [b"", b"\x1f\x8b", b"plain text", b"\x00" * 40])
+def test_what_is_no_gzip_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableObjectError):
+        unpack(body)

@@ -1,0 +1,107 @@
+"""Chunks, fingerprints and checks: decisions over values."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from slipway.metering.checks import cost_reconciles, keys_unique, tokens_conserved
+from slipway.metering.fingerprint import EMPTY, differing, fingerprint
+from slipway.metering.rollup import chunks
+from slipway.objectstore import StoredObject
+
+HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
+
+
+def hours(count: int) -> list[datetime]:
+    return [HOUR + timedelta(hours=n) for n in range(count)]
+
+
+def test_a_year_of_small_hours_is_cut_into_days() -> None:
+    cut = chunks(dict.fromkeys(reversed(hours(8760)), 10))
+    assert [len(chunk) for chunk in cut] == [24] * 365
+    assert [hour for chunk in cut for hour in chunk] == hours(8760)
+
+
+def test_a_chunk_is_bounded_by_bytes_and_a_larger_hour_stands_alone() -> None:
+    sizes = dict(zip(hours(5), [4, 4, 4, 100, 1], strict=True))
+    assert [[sizes[hour] for hour in chunk] for chunk in chunks(sizes, max_bytes=10)] == [
+        [4, 4],
+        [4],
+        [100],
+        [1],
+    ]
+
+
+def test_a_fingerprint_follows_keys_sizes_and_tags_but_not_the_order() -> None:
+    one, two = StoredObject("usage/a", 1, "x"), StoredObject("usage/b", 2, "y")
+    assert fingerprint([one, two]) == fingerprint([two, one])
+    changed = [
+        StoredObject("usage/c", 1, "x"),
+        StoredObject("usage/a", 2, "x"),
+        StoredObject("usage/a", 1, "z"),
+    ]
+    assert len({fingerprint([other]) for other in (one, *changed)}) == 4
+
+
+def test_an_hour_differs_when_its_objects_do_and_an_unseen_empty_hour_does_not() -> None:
+    same, changed, new, unseen = hours(4)
+    live = {same: "a", changed: "b", new: "c", unseen: EMPTY}
+    assert differing({same: "a", changed: "a"}, live) == [changed, new]
+
+
+TOKENS = {"requests": 3, "input_tokens": 30, "cached_tokens": 10, "output_tokens": 7}
+HOUR_ROW: dict[str, Any] = {
+    "hour": HOUR,
+    **TOKENS,
+    **{f"latency_{name}": value for name, value in TOKENS.items()},
+    **{f"usage_{name}": value for name, value in TOKENS.items()},
+}
+
+
+@pytest.mark.parametrize(
+    "field", ["latency_requests", "usage_input_tokens", "usage_cached_tokens", "output_tokens"]
+)
+def test_a_token_that_went_missing_fails_the_check_and_is_shown(field: str) -> None:
+    assert tokens_conserved([HOUR_ROW]).passed
+    result = tokens_conserved([HOUR_ROW, {**HOUR_ROW, field: HOUR_ROW[field] - 1}])
+    assert not result.passed and result.severity == "error"
+    assert result.evidence["hours_that_differ"] == [
+        {**HOUR_ROW, field: HOUR_ROW[field] - 1, "hour": str(HOUR)}
+    ]
+
+
+# 10^18 tokens at 10^12 pico: far more digits than a float or Python's default decimal context keeps.
+COST_ROW: dict[str, Any] = {
+    "hour": HOUR, "org": "acme", "deployment": "chat", "price_version": "v",
+    "input_uncached": 10**18 + 1, "input_cached": 1, "output": 1,
+    "price_input": 10**12, "price_cached": 1, "price_output": 1, "prices_found": 1,
+    "cost": Decimal("1000000000000000001.000000000002"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cost": COST_ROW["cost"] + Decimal("0.000000000001")},
+        {"cost": None},
+        {"prices_found": 0, "price_input": None},
+        {"prices_found": 2},
+    ],
+)
+def test_a_cost_off_by_a_pico_fails_the_check(change: dict[str, Any]) -> None:
+    assert cost_reconciles([COST_ROW]).passed
+    result = cost_reconciles([{**COST_ROW, **change}])
+    assert not result.passed
+    assert result.evidence["groups_that_differ"][0]["tokens_times_price"] in {str(COST_ROW["cost"]), "None"}
+
+
+def test_usage_without_a_price_has_nothing_to_reconcile() -> None:
+    assert cost_reconciles([{**COST_ROW, "price_version": None, "cost": None, "prices_found": 0}]).passed
+
+
+def test_a_shared_key_fails_the_check_with_its_evidence() -> None:
+    assert keys_unique([]).passed
+    result = keys_unique([{"table": "usage_hourly", "key": "[a]", "n": 2}])
+    assert not result.passed and result.evidence["rows"] == [{"table": "usage_hourly", "key": "[a]", "n": 2}]
