@@ -66,7 +66,7 @@ def schema() -> None:
 @cli.command()
 @_CATALOG
 def plan(catalog: Path | None) -> None:
-    """Show what differs from what is deployed, field by field; changes nothing. Exits 2 when something does."""
+    """Show what differs from what is deployed, field by field; changes nothing. Exits 2 on a difference."""
     from slipway.plans import deployed_changes
 
     changes = deployed_changes(_load(catalog).catalog, Environment.load())

@@ -1,4 +1,4 @@
-"""`slipway plan`: what the catalog wants against what the routes, the revisions and the tenants' database hold.
+"""`slipway plan`: what the catalog wants against what routes, revisions and the tenants' database hold.
 
 Belongs here: reading what is deployed, in the same plain values as what is wanted.
 Does not: comparing (slipway.catalog.plan), changing anything.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from slipway.dataplane.revisions import RevisionStore
@@ -89,9 +90,8 @@ class Story:
             self.record.clients[org] = Client(org, url, secret)
         database.close()
         for org, client in self.record.clients.items():
-            self.record.models_listed[org] = until(
-                lambda c=client: _listed(c), f"{org}'s key at the gateway", 10
-            )
+            listed = until(partial(_listed, client), f"the key of {org} to work", 10)
+            self.record.models_listed[org] = listed
 
     def traffic(self) -> None:
         """Three tenants: one streams, one meets its limits, one must learn nothing."""
