@@ -6,7 +6,7 @@ Does not: how events are spooled (slipway.gateway) or rated (slipway.metering).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -49,7 +49,7 @@ class UsageEvent:
         """One NDJSON line, newline included."""
         import orjson
 
-        return orjson.dumps(asdict(self), option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def event_time(request_id: str) -> datetime:

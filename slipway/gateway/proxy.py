@@ -95,7 +95,7 @@ class _Request:
         task = asyncio.current_task()
         assert task is not None
         self._watcher = asyncio.create_task(_watch(receive, call, task))
-        wants_usage = bodies.wants_usage(body)
+        wants = stream.Wants(bodies.wants_usage(body), body.get("timings_per_token") is True)
         several = len(bodies.prompts_of(body)) > 1
         self._exchange = await self._proxy.upstreams.open(
             route, self._operation.path, _payload(body, route), call
@@ -104,7 +104,7 @@ class _Request:
         if response.status != 200:
             raise await upstream.refusal(response, route.model)
         if call.stream and response.content_type == "text/event-stream":
-            editor = stream.StreamEditor(route.model, wants_usage=wants_usage, several_prompts=several)
+            editor = stream.StreamEditor(route.model, wants, several_prompts=several)
             await self._stream(response, editor, route)
         else:
             await self._whole(response, route)

@@ -12,6 +12,7 @@ up be counted exactly.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -52,19 +53,13 @@ class UsageCount:
 
     def report(self, usage: dict[str, Any], choices: list[Any] | None) -> None:
         """Take note of a usage object; with choices it is the count so far of that choice."""
-        details = usage.get("prompt_tokens_details") or {}
-        counts = (
-            int(usage.get("prompt_tokens") or 0),
-            int(details.get("cached_tokens") or 0),
-            int(usage.get("completion_tokens") or 0),
-        )
-        self._note(counts, choices)
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+        self._note(usage.get("prompt_tokens"), cached, usage.get("completion_tokens"), choices)
 
     def report_timings(self, timings: dict[str, Any], choices: list[Any] | None) -> None:
         """Take note of llama.cpp's own counts so far."""
-        cached = int(timings.get("cache_n") or 0)
-        counts = (cached + int(timings.get("prompt_n") or 0), cached, int(timings.get("predicted_n") or 0))
-        self._note(counts, choices)
+        cached = timings.get("cache_n") or 0
+        self._note(cached + (timings.get("prompt_n") or 0), cached, timings.get("predicted_n"), choices)
 
     def totals(self) -> tuple[int, int, int]:
         """(input incl. cached, cached, output) tokens as far as they are known."""
@@ -78,25 +73,35 @@ class UsageCount:
         prompt, cached = max(((each[0], each[1]) for each in counts), default=(0, 0))
         return prompt, cached, output
 
-    def _note(self, counts: tuple[int, int, int], choices: list[Any] | None) -> None:
+    def _note(self, prompt: Any, cached: Any, output: Any, choices: list[Any] | None) -> None:
+        prompt, output = max(0, int(prompt or 0)), max(0, int(output or 0))
+        counts = (prompt, min(prompt, max(0, int(cached or 0))), output)
         if choices:
             self._running[choices[0].get("index") or 0] = counts
         else:
             self._final.append(counts)
 
 
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """Which counts a client asked to see in a stream: the usage at its end, llama.cpp's timings per token."""
+
+    usage: bool
+    timings: bool
+
+
 class StreamEditor:
-    """Turns an engine's events into the client's: its model name, and usage only if it asked for it.
+    """Turns an engine's events into the client's: its model name, and counts only if it asked for them.
 
     After `feed`: `tokens` tells whether the bytes returned carry text, `done` that the engine said [DONE],
     `error` the engine's error in the stream, `finished` that a choice came to its end.
     """
 
-    __slots__ = ("_model", "_split", "_wants_usage", "done", "error", "finished", "tokens", "usage")
+    __slots__ = ("_model", "_split", "_wants", "done", "error", "finished", "tokens", "usage")
 
-    def __init__(self, model: str, *, wants_usage: bool, several_prompts: bool) -> None:
+    def __init__(self, model: str, wants: Wants, *, several_prompts: bool = False) -> None:
         self._model = model
-        self._wants_usage = wants_usage
+        self._wants = wants
         self._split = EventSplitter()
         self.usage = UsageCount(several_prompts=several_prompts)
         self.tokens = False
@@ -135,7 +140,9 @@ class StreamEditor:
         if "error" in chunk and isinstance(chunk["error"], dict):
             self.error = chunk["error"]
         ended = self._look_at(choices) if choices else False
-        if "usage" in chunk and not (self._wants_usage and (ended or not choices)):
+        if timings and not (ended or not choices or self._wants.timings):
+            del chunk["timings"]
+        if "usage" in chunk and not (self._wants.usage and (ended or not choices)):
             if not choices:
                 return b""
             del chunk["usage"]
