@@ -94,7 +94,7 @@ class Validation(Spec):
 
     ttft_bound_ms: int = Field(10_000, ge=1, description="Largest time to first token that passes.")
     prompt: str = Field("The capital of France is", description="What the gate asks.")
-    timeout_s: float = Field(120, gt=0)
+    timeout_s: float = Field(120, gt=0, description="Longest wait for one answer.")
 
 
 class Rollout(Spec):
