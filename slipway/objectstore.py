@@ -7,6 +7,7 @@ Does not: what the keys mean (weights, revisions, routes and usage keep their ow
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -14,9 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import boto3.session
     from mypy_boto3_s3.client import S3Client
 
 from slipway.environment import S3Location
+
+
+# Making clients from one boto3 session is not safe between threads; using them is.
+_connecting = threading.Lock()
 
 
 class ObjectStoreError(RuntimeError):
@@ -156,6 +162,9 @@ def _remedy(error: Exception) -> str:
         return "Create the bucket, or set SLIPWAY_S3_BUCKET."
     if code in {"InsufficientStorage", "QuotaExceeded", "EntityTooLarge", "507"}:
         return "Free space in the store, then run this again."
+    if code in {"InternalError", "500"}:
+        # SeaweedFS without a free volume answers so, and says no more.
+        return "The store may be full: see its log, free space in it, then run this again."
     return "Check SLIPWAY_S3_ENDPOINT and that the store is up (`slipway status`)."
 
 
@@ -169,25 +178,33 @@ def _status(error: Exception) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _connect(location: S3Location, pool_size: int) -> S3Client:
+@functools.cache
+def _session() -> boto3.session.Session:
+    """One session for all stores: reading the service's description costs ten times the rest of a client."""
     import boto3
+
+    return boto3.session.Session()
+
+
+def _connect(location: S3Location, pool_size: int) -> S3Client:
     from botocore.config import Config
 
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=location.endpoint_url,
-        region_name=location.region,
-        aws_access_key_id=location.access_key,
-        aws_secret_access_key=location.secret_key,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            max_pool_connections=pool_size,
-            retries={"max_attempts": 4, "mode": "standard"},
-            connect_timeout=5,
-            read_timeout=60,
-            # Stores other than AWS differ in trailing checksums; Slipway verifies sha256 itself.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
+    with _connecting:
+        return _session().client(
+            "s3",
+            endpoint_url=location.endpoint_url,
+            region_name=location.region,
+            aws_access_key_id=location.access_key,
+            aws_secret_access_key=location.secret_key,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                max_pool_connections=pool_size,
+                retries={"max_attempts": 4, "mode": "standard"},
+                connect_timeout=5,
+                read_timeout=60,
+                # Stores other than AWS differ in trailing checksums; Slipway verifies sha256 itself.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
