@@ -133,7 +133,8 @@ class Uploads:
         if code == "NoSuchUpload":
             raise UploadGoneError(f"{key}: the store no longer knows its upload. Run this again.") from error
         if reply.status in {429, 500, 502, 503, 504} or code in {"RequestTimeout", "SlowDown"}:
-            raise TransientError(f"{what}: the store answered {reply.status} {code}.")
+            full = " It may be full: see its log." if reply.status == 500 else ""
+            raise TransientError(f"{what}: the store answered {reply.status} {code}.{full}")
         with self._store.explained(f"write {key}"):
             raise error
 

@@ -1,0 +1,125 @@
+"""A stand-in hub over HTTP with one repository of some MB, and a pull that gives up quickly."""
+
+import contextlib
+import random
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from slipway.artifacts import weights
+from slipway.artifacts.hub import HubSource
+from slipway.artifacts.manifest import Manifest
+from slipway.artifacts.parts import MIB, TransferLimits
+from slipway.artifacts.progress import Progress
+from slipway.artifacts.retry import RetryPolicy
+from slipway.artifacts.transfer import TransferSettings
+from slipway.artifacts.weights import WeightsRequest
+from slipway.objectstore import ObjectStore
+from slipway.stack.standin_hub import Repository, StandinHub
+
+QUICK = RetryPolicy(attempts=4, first_wait_s=0.01, longest_wait_s=0.05)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the repository holds, by path, and where it lies."""
+
+    files: dict[str, bytes]
+    directory: Path
+    large: str = "model-1.safetensors"  # three parts
+    small: str = "sub/model-2.safetensors"  # one part
+    text: str = "config.json"  # kept by git itself
+    empty: str = "empty.txt"
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(body) for body in self.files.values())
+
+
+@pytest.fixture(scope="session")
+def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
+    draw = random.Random(20260101)
+    content = Content({}, tmp_path_factory.mktemp("content"))
+    content.files[content.large] = draw.randbytes(12 * MIB + 345)
+    content.files[content.small] = draw.randbytes(MIB)
+    content.files[content.text] = b'{"model_type": "tiny"}\n'
+    content.files[content.empty] = b""
+    for path, body in content.files.items():
+        (content.directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (content.directory / path).write_bytes(body)
+    return content
+
+
+@pytest.fixture
+def repository(content: Content) -> Repository:
+    repository = Repository("org/tiny", licence="mit")
+    repository.commit_directory(content.directory)
+    return repository
+
+
+@pytest.fixture
+def hub(repository: Repository) -> Iterator[StandinHub]:
+    with StandinHub([repository]) as hub:
+        yield hub
+
+
+@pytest.fixture
+def source(hub: StandinHub) -> HubSource:
+    """Slipway's client of the stand-in hub, without any token."""
+    return HubSource(hub.url, {}, retry=QUICK)
+
+
+@pytest.fixture
+def tiny(repository: Repository) -> WeightsRequest:
+    """The repository at its commit, under the name `tiny`."""
+    return WeightsRequest(name="tiny", source=f"hf://{repository.id}@{repository.refs['main']}")
+
+
+@pytest.fixture
+def settings() -> TransferSettings:
+    return TransferSettings(TransferLimits(part_bytes=5 * MIB, parts_in_flight=4), QUICK)
+
+
+@pytest.fixture
+def looks() -> list[Progress]:
+    """What `pull` reported."""
+    return []
+
+
+@pytest.fixture
+def pull(
+    store: ObjectStore, source: HubSource, settings: TransferSettings, looks: list[Progress]
+) -> Callable[[WeightsRequest], Manifest]:
+    """Pull a request from the stand-in hub into the store."""
+    return lambda request: weights.pull(request, store, source, looks.append, settings)
+
+
+@pytest.fixture
+def uploads_left(store: ObjectStore) -> Callable[[], list[str]]:
+    """Keys of multipart uploads that are neither complete nor aborted."""
+
+    def left() -> list[str]:
+        reply = store.client.list_multipart_uploads(Bucket=store.location.bucket)
+        return [upload["Key"] for upload in reply.get("Uploads", [])]
+
+    return left
+
+
+@pytest.fixture
+def answers() -> Callable[[str, Path], None]:
+    """Waits until a server answers below 500."""
+
+    def wait(url: str, log: Path) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(url, timeout=2).close()
+                return
+            time.sleep(0.1)
+        pytest.fail(f"{url} did not answer:\n{log.read_text()[-4000:]}")
+
+    return wait

@@ -1,0 +1,192 @@
+"""Everything that the hub or the store can do wrong: one clear message, nothing published, no upload left."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from slipway.artifacts import weights
+from slipway.artifacts.errors import (
+    AccessError,
+    ArtifactError,
+    CorruptFileError,
+    SourceError,
+    SourceUnavailableError,
+)
+from slipway.artifacts.hub import HubSource
+from slipway.artifacts.manifest import Manifest
+from slipway.artifacts.parts import MIB
+from slipway.catalog.fields import SecretRef
+from slipway.objectstore import ObjectStore, ObjectStoreError
+from slipway.stack.ports import free_ports
+from slipway.stack.standin_hub import Fault
+
+TOKEN = "hf_of-the-owner"
+
+
+@pytest.fixture
+def nothing_published(store, tiny, uploads_left):
+    """Afterwards: no manifest, and no upload left behind."""
+    yield
+    assert not [item.key for item in store.list("") if item.key.endswith("manifest.json")]
+    assert uploads_left() == []
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ("hf://org/absent@main", "hf://org/absent@main: no such repository"),
+        ("hf://org/tiny@absent", "hf://org/tiny@absent: no such revision"),
+        (f"hf://org/tiny@{'0' * 40}", "no such revision"),
+        ("s3://bucket/prefix", "s3://bucket/prefix: not a source that can be pulled"),
+    ],
+)
+def test_a_source_that_does_not_exist_is_named(pull, tiny, nothing_published, at, message):
+    with pytest.raises(SourceError) as refused:
+        pull(tiny.model_copy(update={"source": at}))
+    assert message in str(refused.value)
+    assert not refused.value.retriable
+
+
+class TestGated:
+    @pytest.fixture(autouse=True)
+    def gated(self, repository):
+        repository.gated = True
+        repository.tokens = frozenset({TOKEN})
+        repository.strangers = frozenset({"hf_of-a-stranger"})
+
+    @pytest.mark.parametrize("include", [("*.safetensors",), ("*.json",)])
+    def test_without_a_token_says_which_variable_to_set(self, pull, tiny, nothing_published, include):
+        with pytest.raises(AccessError, match=r"gated.*No token was sent.*HF_TOKEN"):
+            pull(tiny.model_copy(update={"include": include}))
+
+    @pytest.mark.parametrize("include", [("*.safetensors",), ("*.json",)])
+    @pytest.mark.parametrize("token", ["hf_mistyped", "hf_of-a-stranger"])
+    def test_a_wrong_token_is_named_by_its_variable_and_never_shown(
+        self, hub, store, tiny, settings, nothing_published, token, include
+    ):
+        source = HubSource(hub.url, {"ORG_TOKEN": token}, retry=settings.retry)
+        request = tiny.model_copy(update={"token": SecretRef(env="ORG_TOKEN"), "include": include})
+        with pytest.raises(AccessError, match="token in ORG_TOKEN was not accepted") as refused:
+            weights.pull(request, store, source, print, settings)
+        assert token not in str(refused.value)
+        assert token not in repr(refused.value.__cause__)
+
+    def test_a_named_variable_that_is_not_set_is_named(self, pull, tiny, nothing_published):
+        with pytest.raises(AccessError, match="ORG_TOKEN, which is not set"):
+            pull(tiny.model_copy(update={"token": SecretRef(env="ORG_TOKEN")}))
+
+    @pytest.mark.parametrize("variable", ["HF_TOKEN", "ORG_TOKEN"])
+    def test_the_right_token_opens_it_and_goes_to_the_hub_alone(self, hub, store, tiny, settings, variable):
+        """The content door answers 400 to any token, so a leak would fail the pull."""
+        source = HubSource(hub.url, {variable: TOKEN}, retry=settings.retry)
+        ref = SecretRef(env=variable) if variable != "HF_TOKEN" else None
+        manifest = weights.pull(
+            tiny.model_copy(update={"token": ref}), store, source, lambda look: None, settings
+        )
+        assert weights.verify(manifest, store, lambda look: None) == []
+
+
+@pytest.mark.parametrize("at_byte", [0, 7 * MIB, 12 * MIB])
+def test_one_wrong_byte_in_a_file_of_the_right_size_is_found(
+    pull, tiny, hub, store, content, at_byte, uploads_left
+):
+    hub.faults.switch_on(Fault("corrupted", path=content.large, after_bytes=at_byte))
+    with pytest.raises(CorruptFileError, match=content.large) as found:
+        pull(tiny)
+    assert "Nothing was published" in str(found.value)
+    assert content.large not in str([item.key for item in store.list("")])
+    assert Manifest.read(store, "tiny", tiny.source[-40:]) is None
+    assert uploads_left() == []
+    hub.faults.clear()
+    assert weights.verify(pull(tiny), store, lambda look: None) == []
+
+
+def test_one_wrong_byte_in_a_file_that_git_keeps_is_found(pull, tiny, hub, content, nothing_published):
+    hub.faults.switch_on(Fault("corrupted", "resolve", path=content.text, after_bytes=3))
+    with pytest.raises(CorruptFileError, match=r"config\.json.*git-blob-sha1"):
+        pull(tiny)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("dropped", after_bytes=MIB + 17, times=2),
+        Fault("truncated", after_bytes=1000, times=2),
+        Fault("rate-limited", seconds=0.02, times=3),
+        Fault("rate-limited", "api", seconds=0.02, times=1),
+        Fault("rate-limited", "resolve", seconds=0.02, times=2),
+        Fault("unavailable", times=3),
+        Fault("unavailable", "resolve", times=2),
+        Fault("unavailable", "api", times=1),
+        Fault("expired", times=2),
+        Fault("latency", seconds=0.05),
+        Fault("dropped", "resolve", path="config.json", after_bytes=5, times=2),
+    ],
+    ids=lambda fault: f"{fault.kind}-at-{fault.door}",
+)
+def test_a_fault_that_passes_is_outlived(pull, tiny, hub, store, fault):
+    hub.faults.switch_on(fault)
+    assert weights.verify(pull(tiny), store, lambda look: None) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "message"),
+    [
+        (Fault("dropped", after_bytes=MIB), SourceUnavailableError, "broke off"),
+        (Fault("truncated", after_bytes=1000), SourceUnavailableError, "got 1000"),
+        (Fault("rate-limited", seconds=0.01), SourceUnavailableError, "429"),
+        (Fault("unavailable"), SourceUnavailableError, "503"),
+        (Fault("unavailable", "api"), SourceUnavailableError, "503"),
+        (Fault("expired"), SourceUnavailableError, "expired"),
+        (Fault("vanished"), SourceError, "is gone"),
+        (Fault("vanished", "resolve"), SourceError, "is gone"),
+        (Fault("wrong-length"), CorruptFileError, "Nothing was published"),
+        (Fault("wrong-length", "resolve"), CorruptFileError, "Nothing was published"),
+    ],
+    ids=lambda value: f"{value.kind}-at-{value.door}" if isinstance(value, Fault) else "",
+)
+def test_a_fault_that_stays_publishes_nothing_and_completes_when_it_is_gone(
+    pull, tiny, hub, store, uploads_left, fault, kind, message
+):
+    hub.faults.switch_on(fault)
+    with pytest.raises(kind, match=message) as failed:
+        pull(tiny)
+    assert "hf://org/tiny" in str(failed.value)
+    assert "signature" not in str(failed.value)
+    assert Manifest.read(store, "tiny", tiny.source[-40:]) is None
+    assert uploads_left() == []
+    hub.faults.clear()
+    assert weights.verify(pull(tiny), store, lambda look: None) == []
+
+
+def test_retry_after_is_waited_for(pull, tiny, hub):
+    hub.faults.switch_on(Fault("rate-limited", "api", seconds=0.6, times=1))
+    began = time.monotonic()
+    pull(tiny)
+    assert time.monotonic() - began >= 0.6
+
+
+def test_a_hub_that_is_down_is_named(pull, tiny, hub, nothing_published):
+    hub.stop()
+    with pytest.raises(SourceUnavailableError, match=r"hf://org/tiny.*did not answer"):
+        pull(tiny)
+
+
+def test_a_store_with_a_wrong_secret_is_named_and_unchanged(store, tiny, source, settings, nothing_published):
+    intruder = ObjectStore(replace(store.location, secret_key="wrong"))
+    with pytest.raises(ObjectStoreError, match="SLIPWAY_S3_SECRET_KEY"):
+        weights.pull(tiny, intruder, source, lambda look: None, settings)
+
+
+def test_a_store_that_is_down_is_named(store, tiny, source, settings):
+    gone = ObjectStore(replace(store.location, endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}"))
+    with pytest.raises(ObjectStoreError, match="SLIPWAY_S3_ENDPOINT"):
+        weights.pull(tiny, gone, source, lambda look: None, settings)
+
+
+def test_every_error_of_a_pull_is_of_the_domain():
+    """Callers catch two types: these, and the store's."""
+    assert all(
+        issubclass(kind, ArtifactError) for kind in (AccessError, CorruptFileError, SourceUnavailableError)
+    )
