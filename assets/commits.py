@@ -22,9 +22,7 @@ def hosted(catalog: Catalog, deployment: Deployment) -> list[str]:
 
 def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deployment) -> ResolvedDeployment:
     """The deployment with everything pinned; raises UnresolvedRevisionError before the first pull."""
-    sources = {model.name: model.source for model in catalog.models}
-    sources |= {adapter.name: adapter.source for adapter in catalog.adapters}
-    moving = [name for name in hosted(catalog, deployment) if not is_pinned(sources[name])]
+    moving = [name for name in hosted(catalog, deployment) if not is_pinned(catalog.source(name))]
     found = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
     return resolve(catalog, deployment, {name: commit for name, commit in found.items() if commit})
 

@@ -128,12 +128,10 @@ class _Reading:
         )
 
     def _missing_weights(self, deployment: Deployment) -> frozenset[str]:
-        sources = {model.name: model.source for model in self._catalog.models}
-        sources |= {adapter.name: adapter.source for adapter in self._catalog.adapters}
         return frozenset(
             name
             for name in commits.hosted(self._catalog, deployment)
-            if commits.recorded(self._instance, keys.weights(name), "source") != sources[name]
+            if commits.recorded(self._instance, keys.weights(name), "source") != self._catalog.source(name)
         )
 
 

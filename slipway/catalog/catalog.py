@@ -6,12 +6,11 @@ Does not: reading files (loader.py) or judging what they say (checks.py).
 
 from __future__ import annotations
 
-from typing import TypeVar
+from functools import cached_property
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import (
     Adapter,
-    Document,
     Endpoint,
     Engine,
     Model,
@@ -20,8 +19,6 @@ from slipway.catalog.documents import (
     Settings,
 )
 from slipway.catalog.fields import Spec
-
-D = TypeVar("D", bound=Document)
 
 
 class Catalog(Spec):
@@ -38,27 +35,45 @@ class Catalog(Spec):
 
     def model(self, name: str) -> Model:
         """The model of that name; KeyError when there is none."""
-        return _named(self.models, name)
+        return self._models[name]
 
     def adapter(self, name: str) -> Adapter:
         """The adapter of that name; KeyError when there is none."""
-        return _named(self.adapters, name)
+        return self._adapters[name]
 
     def deployment(self, name: str) -> Deployment:
         """The deployment of that name; KeyError when there is none."""
-        return _named(self.deployments, name)
+        return self._deployments[name]
 
     def engine(self, name: str) -> Engine:
         """The engine of that name; KeyError when there is none."""
-        return _named(self.engines, name)
+        return self._engines[name]
 
     def price_book(self, name: str) -> PriceBook:
         """The price book of that name; KeyError when there is none."""
-        return _named(self.price_books, name)
+        return self._price_books[name]
 
+    def source(self, artifact: str) -> str:
+        """The source of a model or adapter (their names never meet); KeyError when there is none."""
+        found = self._models.get(artifact)
+        return found.source if found is not None else self._adapters[artifact].source
 
-def _named(documents: tuple[D, ...], name: str) -> D:
-    for document in documents:
-        if document.name == name:
-            return document
-    raise KeyError(name)
+    @cached_property
+    def _models(self) -> dict[str, Model]:
+        return {each.name: each for each in self.models}
+
+    @cached_property
+    def _adapters(self) -> dict[str, Adapter]:
+        return {each.name: each for each in self.adapters}
+
+    @cached_property
+    def _deployments(self) -> dict[str, Deployment]:
+        return {each.name: each for each in self.deployments}
+
+    @cached_property
+    def _engines(self) -> dict[str, Engine]:
+        return {each.name: each for each in self.engines}
+
+    @cached_property
+    def _price_books(self) -> dict[str, PriceBook]:
+        return {each.name: each for each in self.price_books}

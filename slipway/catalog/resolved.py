@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment
-from slipway.catalog.documents import Engine
+from slipway.catalog.documents import Adapter, Engine, Model
 from slipway.catalog.fields import Name, Spec, is_pinned, split_revision
 
 # Fields of a deployment that change what tenants may do or pay, not what the engine runs.
@@ -93,9 +93,12 @@ def resolve(catalog: Catalog, deployment: Deployment, commits: Mapping[str, str]
 
 def declared_digest(catalog: Catalog, deployment: Deployment) -> str:
     """Digest of a deployment as the catalog declares it: a moving ref counts by its name, not its commit."""
-    sources = {model.name: model.source for model in catalog.models}
-    sources |= {adapter.name: adapter.source for adapter in catalog.adapters}
-    refs = {name: str(split_revision(source)[1]) for name, source in sources.items()}
+    model = catalog.model(deployment.model)
+    artifacts: list[Model | Adapter] = [
+        model,
+        *(catalog.adapter(served.adapter) for served in deployment.adapters),
+    ]
+    refs = {each.name: str(split_revision(each.source)[1]) for each in artifacts}
     return resolve(catalog, deployment, refs).spec_digest
 
 

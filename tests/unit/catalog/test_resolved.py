@@ -48,7 +48,9 @@ def test_a_revision_is_named_after_its_digest() -> None:
 
 def test_a_moving_ref_needs_a_commit() -> None:
     model = CATALOG.models[0].model_copy(update={"source": "hf://org/name@main"})
-    catalog: Catalog = CATALOG.model_copy(update={"models": (model,)})
+    catalog = Catalog.model_validate(
+        {**{name: getattr(CATALOG, name) for name in Catalog.model_fields}, "models": (model,)}
+    )
     deployment: Deployment = catalog.deployment("assistant")
     with pytest.raises(UnresolvedRevisionError, match="Materialize its weights"):
         resolve(catalog, deployment, {})
