@@ -1,0 +1,157 @@
+"""A real Ray head node with Serve, a bucket with real weights, and deployments to roll out there."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
+from slipway.dataplane.protocol import Progress
+from slipway.dataplane.ray_serve import RayServe
+from slipway.dataplane.revisions import RevisionStore
+from slipway.dataplane.serve_api import ServeApi
+from slipway.environment import S3Location
+from slipway.objectstore import ObjectStore
+from slipway.stack import ray_head
+from slipway.stack.ports import free_ports
+from slipway.stack.standin_hub import demo
+
+TOKEN = "a-token-of-the-tests-0123456789abcdef"
+COMMIT = "1" * 40
+
+
+@pytest.fixture(scope="session")
+def node_store(seaweed: S3Location) -> ObjectStore:
+    """The bucket that engines of this node read: the demo's model and adapter, published."""
+    store = ObjectStore(replace(seaweed, bucket="dataplane"))
+    store.ensure_bucket()
+    return store
+
+
+@pytest.fixture(scope="session")
+def weights(node_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    """The store once the weights are in it."""
+    publish(node_store, "smollm2", demo.demo_model_file())
+    publish(node_store, "formal", demo.demo_adapter_file(tmp_path_factory.mktemp("adapter")))
+    return node_store
+
+
+def publish(store: ObjectStore, name: str, path: Path) -> None:
+    file = ManifestFile(
+        path=path.name, size_bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    manifest = Manifest(
+        name=name, source="file:///test", commit=COMMIT, created_at=datetime.now(UTC), files=(file,)
+    )
+    store.put(manifest.prefix + path.name, path.read_bytes())
+    manifest.publish(store)
+
+
+@pytest.fixture(scope="session")
+def ray(node_store: ObjectStore) -> Iterator[ServeApi]:
+    """A Ray head with 2 CPUs whose Serve has not been configured by anyone yet."""
+    with tempfile.TemporaryDirectory(prefix="slipway-t-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        root = Path(home)
+        ports = ray_head.RayPorts(*free_ports(7))
+        environment = ray_head.environment(node_store.location, root / "cache", root / "home", TOKEN)
+        with (root / "ray.log").open("wb") as log:
+            process = subprocess.Popen(
+                ray_head.command(root / "r", ports),
+                env={**os.environ, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            dashboard = f"http://127.0.0.1:{ports.dashboard}"
+            _wait_until_healthy(f"{dashboard}/api/gcs_healthz", process, root / "ray.log")
+            yield ServeApi(dashboard, f"http://127.0.0.1:{free_ports(1)[0]}", TOKEN)
+        finally:
+            _stop(process, root)
+            shutil.rmtree(root / "r", ignore_errors=True)
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        time.sleep(0.2)
+    pytest.fail(f"Ray did not start:\n{log.read_text()[-4000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes], root: Path) -> None:
+    """Kill the tree, and what left it: Ray's workers name their session directory in their command line."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    process.kill()
+    process.wait()
+    for other in psutil.process_iter(["environ"]):
+        if (other.info["environ"] or {}).get("SLIPWAY_HOME") == str(root / "home"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                other.kill()
+
+
+@pytest.fixture(scope="session")
+def plane(ray: ServeApi, weights: ObjectStore) -> RayServe:
+    """The Ray node as a data plane, its weights in place."""
+    return RayServe(ray)
+
+
+@pytest.fixture(scope="session")
+def revisions(node_store: ObjectStore) -> RevisionStore:
+    return RevisionStore(node_store)
+
+
+@dataclass
+class RunLog:
+    """Collects progress, as a Dagster run log would."""
+
+    lines: list[Progress] = field(default_factory=list)
+
+    def __call__(self, progress: Progress) -> None:
+        self.lines.append(progress)
+
+
+@pytest.fixture
+def run_log() -> RunLog:
+    return RunLog()
+
+
+def resolved(name: str, **fields: Any) -> ResolvedDeployment:
+    """A deployment of the demo model that takes half a CPU."""
+    adapters = fields.pop("adapters", ())
+    fields.setdefault("args", ("--ctx-size=1024", "--parallel=2"))
+    deployment = Deployment(
+        name=name,
+        model="smollm2",
+        adapters=adapters,
+        runtime="ray",
+        engine="llama",
+        resources={"requests": {"cpu": "500m"}},
+        **fields,
+    )
+    return ResolvedDeployment(
+        deployment=deployment,
+        engine=Engine(name="llama", server="llama.cpp"),
+        model=ResolvedArtifact(name="smollm2", source="file:///test", commit=COMMIT),
+        adapters=tuple(
+            ResolvedArtifact(name="formal", source="file:///test", commit=COMMIT) for _ in adapters
+        ),
+    )

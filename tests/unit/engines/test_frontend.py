@@ -1,0 +1,58 @@
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from starlette.responses import Response
+
+from slipway.engines.frontend import Served, prepare
+
+PLAIN = Served("chat", "d" * 64, "r1", "chat", (), reuse_prompts=True)
+WITH_ADAPTERS = replace(PLAIN, adapters=("law", "tone"))
+
+
+def prepared(served: Served, **body: Any) -> dict[str, Any]:
+    found = prepare(orjson.dumps(body), served)
+    assert not isinstance(found, Response)
+    return found[1]
+
+
+def test_the_adapter_that_is_named_applies_and_no_other() -> None:
+    for name, scales in {"chat": [0.0, 0.0], "law": [1.0, 0.0], "tone": [0.0, 1.0]}.items():
+        asked = prepared(WITH_ADAPTERS, model=name)
+        assert asked["lora"] == [{"id": 0, "scale": scales[0]}, {"id": 1, "scale": scales[1]}]
+
+
+def test_with_adapters_loaded_no_prompt_is_reused_whatever_was_configured() -> None:
+    assert prepared(PLAIN, model="chat")["cache_prompt"] is True
+    assert prepared(WITH_ADAPTERS, model="chat")["cache_prompt"] is False
+    assert prepared(replace(PLAIN, reuse_prompts=False), model="chat")["cache_prompt"] is False
+
+
+def test_a_client_chooses_neither_adapter_nor_slot_nor_cache() -> None:
+    stolen = {"lora": [{"id": 0, "scale": 1}], "id_slot": 1, "cache_prompt": True, "cache_salt": "x"}
+    asked = prepared(WITH_ADAPTERS, model="chat", **stolen)
+    assert asked == prepared(WITH_ADAPTERS, model="chat")
+    assert "lora" not in prepared(PLAIN, model="chat", **stolen)
+
+
+def test_fields_that_we_do_not_know_pass_through() -> None:
+    assert prepared(PLAIN, model="chat", top_k=3, new_field={"a": 1})["new_field"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "invalid_json"),
+        (b"[1]", 400, "invalid_json"),
+        (b"{}", 400, "missing_model"),
+        (b'{"model": 3}', 400, "missing_model"),
+        (b'{"model": "other"}', 404, "model_not_found"),
+    ],
+)
+def test_a_bad_body_is_answered_in_openais_shape(body: bytes, status: int, code: str) -> None:
+    answer = prepare(body, PLAIN)
+    assert isinstance(answer, Response)
+    error = orjson.loads(answer.body)["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert set(error) == {"message", "type", "param", "code"}
