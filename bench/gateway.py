@@ -1,6 +1,6 @@
 """What the gateway adds to an engine's first byte, measured against the engine directly in the same run.
 
-Belongs here: starting an engine, a fake upstream that answers at once, a store and one gateway; asking both in turns.
+Belongs here: starting an engine, a fake upstream that answers at once, a store, a gateway; asking in turns.
 Does not: throughput under load. `python -m bench.gateway` prints the result; `measure()` returns it.
 """
 
@@ -37,7 +37,7 @@ _END = b"\r\n0\r\n\r\n"
 
 @dataclass(frozen=True)
 class FirstByte:
-    """Medians over all rounds, in milliseconds. `added_ms` is the median of gateway minus direct, pair by pair."""
+    """Medians over all rounds in milliseconds; `added_ms` is of gateway minus direct, pair by pair."""
 
     rounds: int
     direct_ms: float
@@ -247,9 +247,7 @@ def _serve_engine(port: int) -> None:
 
 async def _serve_fake(port: int) -> None:
     """A fake upstream: two tokens and the usage at once, whatever it is asked."""
-    token = (
-        b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}],"model":"fake"}\n\n'
-    )
+    token = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
     usage = (
         b'data: {"choices":[],"model":"fake","usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n'
         b"data: [DONE]\n\n"

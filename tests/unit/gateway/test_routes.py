@@ -1,0 +1,92 @@
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from slipway.catalog.deployment import Limit, Limits
+from slipway.gateway.routes import Route, RouteTableError, build, encode, parse
+
+NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+
+def route(model="chat", **fields) -> Route:
+    base = {
+        "deployment": "chat",
+        "revision": "d" * 64,
+        "upstreams": ("http://127.0.0.1:8000/chat-dddddddd/v1",),
+        "upstream_model": "chat",
+        "sharing": ("acme",),
+    }
+    return Route(**{"model": model, **base, **fields})
+
+
+def test_a_table_is_the_same_after_writing_and_reading():
+    limits = Limits(org=Limit(tokens_per_minute=5))
+    table = build([route(), route("other", sharing="all", limits=limits, timeout_s=1.5)], now=NOW)
+    assert parse(encode(table)) == table
+
+
+def test_equal_routes_have_equal_versions_whenever_and_in_whatever_order():
+    assert build([route("a"), route("b")], now=NOW).version == build([route("b"), route("a")]).version
+    assert build([route("a")]).version != build([route("a", sharing="all")]).version
+
+
+@pytest.mark.parametrize(
+    ("sharing", "sees"), [("none", []), ("all", ["acme", "evil"]), (("acme",), ["acme"]), ((), [])]
+)
+def test_a_model_is_visible_to_whom_it_is_shared_with_and_nobody_else(sharing, sees):
+    table = build([route(sharing=sharing)])
+    assert [org for org in ("acme", "evil") if table.visible("chat", org)] == sees
+    assert [org for org in ("acme", "evil") if table.models_of(org)] == sees
+    assert table.visible("missing", "acme") is None
+
+
+def test_an_org_called_all_is_not_everybody():
+    assert build([route(sharing=("all",))]).visible("chat", "acme") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"model": ""}, "routes[0].model"),
+        ({"upstreams": []}, "routes[0].upstreams"),
+        ({"upstreams": ["http://h/api"]}, "routes[0].upstreams[0]"),
+        ({"upstreams": ["ftp://h/v1"]}, "routes[0].upstreams[0]"),
+        ({"upstreams": ["http:///v1"]}, "routes[0].upstreams[0]"),
+        ({"task": "magic"}, "routes[0].task"),
+        ({"sharing": "some"}, "routes[0].sharing"),
+        ({"limits": {"org": {"tokens_per_minute": 0}}}, "routes[0].limits.org.tokens_per_minute"),
+        ({"timeout_s": 0}, "routes[0].timeout_s"),
+        ({"revision": None}, "routes[0].revision"),
+        ({"surprise": 1}, "routes[0].surprise"),
+    ],
+)
+def test_a_bad_route_is_refused_and_its_field_named(change, named):
+    document = orjson.loads(encode(build([route()])))
+    document["routes"][0].update(change)
+    with pytest.raises(RouteTableError) as refused:
+        parse(orjson.dumps(document))
+    assert named in str(refused.value)
+
+
+def test_all_problems_are_told_at_once():
+    document = orjson.loads(encode(build([route()])))
+    document["routes"][0].update({"task": "magic", "timeout_s": -1})
+    del document["version"]
+    with pytest.raises(RouteTableError) as refused:
+        parse(orjson.dumps(document))
+    assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [(b"", "not JSON"), (b"[]", "not a JSON object"), (b"{}", "schema"), (b'{"schema": 2}', "schema = 2")],
+)
+def test_what_is_no_table_is_refused(body, says):
+    with pytest.raises(RouteTableError, match=says):
+        parse(body)
+
+
+def test_two_routes_for_one_model_are_refused():
+    with pytest.raises(RouteTableError, match="chat has several routes"):
+        build([route(), route(deployment="b")])
