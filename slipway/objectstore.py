@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 from slipway.environment import S3Location
 
-
 # Making clients from one boto3 session is not safe between threads; using them is.
 _connecting = threading.Lock()
 
