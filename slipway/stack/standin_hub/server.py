@@ -75,7 +75,9 @@ class StandinHub:
     def start(self) -> None:
         """Serve on both ports, in threads of this process."""
         for server in (self._api, self._cdn):
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+            thread = threading.Thread(
+                target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+            )
             thread.start()
             self._threads.append(thread)
 
