@@ -50,6 +50,8 @@ def render(resolved: ResolvedDeployment) -> dict[str, Any]:
         "route_prefix": f"/{name}",
         "import_path": import_path,
         "args": _args(resolved),
+        # A line per request would bury what the engine says when it fails; the gateway has the access log.
+        "logging_config": {"enable_access_log": False},
         "deployments": [{"name": deployment_name, **_options(resolved)}],
     }
 

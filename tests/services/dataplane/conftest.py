@@ -127,6 +127,7 @@ class RunLog:
 
     def __call__(self, progress: Progress) -> None:
         self.lines.append(progress)
+        print(time.strftime("%X"), progress)  # pytest shows it when the test fails
 
 
 @pytest.fixture
