@@ -76,6 +76,7 @@ def _variables(catalog: Path, layout: Layout, ports: Ports, existing: Variables)
         "SLIPWAY_RAY_TOKEN": secret("SLIPWAY_RAY_TOKEN"),
         "SLIPWAY_GATEWAY_URLS": url("gateway"),
         "SLIPWAY_GATEWAY_TOKEN": secret("SLIPWAY_GATEWAY_TOKEN"),
+        "SLIPWAY_DAGSTER_URL": url("dagster"),
         "SLIPWAY_TENANTS_DB": f"sqlite:///{layout.tenants_db}",
         "SLIPWAY_WAREHOUSE": str(layout.warehouse),
         "SLIPWAY_NODE_CACHE": str(layout.node_cache),

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psutil
 
 from slipway.stack import ports
 from slipway.stack.decisions import Action, decide, disk_refusal, main_process, missing_parts, port_refusal
@@ -24,13 +21,12 @@ from slipway.stack.errors import StackError
 from slipway.stack.health import Trouble
 from slipway.stack.layout import Layout
 from slipway.stack.logs import last_lines, open_log
-from slipway.stack.processes import Seen, look, owned
+from slipway.stack.processes import Seen, look, owned, spawn
 from slipway.stack.service import Service
 from slipway.stack.state import Leader, StackState, write_state
 from slipway.stack.stopping import stop_order, stop_service
 
 _POLL_S = 0.25
-_children: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -169,21 +165,10 @@ class Ascent:
             **service.markers(self.layout.home),
         }
         try:
-            # A session of its own: Ctrl-C and the end of this terminal do not reach it.
-            process = subprocess.Popen(
-                service.command,
-                cwd=service.directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            process = spawn(service.command, service.directory, environment, output)
         except OSError as error:
             raise StackError(f"{service.name}: cannot start {service.command[0]}: {error}") from error
-        # Held, so that ended children are reaped while this process lives on.
-        _children[:] = [child for child in _children if child.poll() is None] + [process]
-        return Leader(process.pid, psutil.Process(process.pid).create_time())
+        return Leader(process.pid, process.create_time())
 
     def _failure(self, service: Service, cause: str) -> StackError:
         log = self.layout.log(service.name)

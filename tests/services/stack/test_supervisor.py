@@ -1,0 +1,235 @@
+"""What the supervisor promises, with servers that cost nothing."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.stack.errors import StackError
+
+TWO = {"gateway": (), "dagster": ("--part",)}
+Make = Callable[..., Any]
+
+
+def test_down_leaves_no_process_and_no_open_port(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    assert stack.states() == {"gateway": "ready", "dagster": "ready"}
+    running = [pid for pids in stack.pids().values() for pid in pids]
+    assert len(running) == 3
+    assert len(stack.open_ports()) == 2
+    stack.down()
+    assert not any(stack.alive(pid) for pid in running)
+    assert stack.pids() == {}
+    assert stack.open_ports() == []
+
+
+def test_up_twice_leaves_every_process_alone_and_is_quick(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    before = stack.pids()
+    begun = time.monotonic()
+    stack.up()
+    assert time.monotonic() - begun < 2
+    assert stack.pids() == before
+
+
+def test_the_next_up_uses_the_same_ports(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    first = stack.up().ports
+    stack.down()
+    assert stack.up().ports == first
+
+
+@pytest.mark.parametrize("killed", ["gateway", "dagster"])
+def test_up_repairs_the_one_service_whose_main_process_was_killed(make_fakes: Make, killed: str) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    other = "dagster" if killed == "gateway" else "gateway"
+    before = stack.pids()
+    stack.kill(stack.leader(killed))
+    assert stack.states()[killed] != "ready"
+    stack.up()
+    after = stack.pids()
+    assert after[other] == before[other]
+    assert set(after[killed]).isdisjoint(before[killed]), "what the killed one left behind was stopped, too"
+    assert stack.states()[killed] == "ready"
+
+
+def test_up_starts_a_service_again_whose_part_was_killed_although_it_answers(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    before = stack.pids()
+    part = next(pid for pid in before["dagster"] if pid != stack.leader("dagster"))
+    stack.kill(part)
+    assert stack.states() == {"gateway": "ready", "dagster": "sick"}
+    stack.up()
+    after = stack.pids()
+    assert len(after["dagster"]) == 2
+    assert after["gateway"] == before["gateway"]
+
+
+def test_up_repairs_the_loss_of_everything_the_files_included(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    stack.kill(stack.leader("gateway"), stack.leader("dagster"))
+    (stack.home / "stack.json").unlink()
+    (stack.home / "stack.env").unlink()
+    stack.up()
+    assert stack.states() == {"gateway": "ready", "dagster": "ready"}
+    assert {name: len(pids) for name, pids in stack.pids().items()} == {"gateway": 1, "dagster": 2}
+
+
+def test_down_stops_a_stack_whose_home_was_removed(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    shutil.rmtree(stack.home)
+    stack.down()
+    assert stack.pids() == {}
+    assert not stack.home.exists()
+
+
+def test_a_service_that_ignores_sigterm_is_killed(make_fakes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.stack.stopping._DEFAULT_GRACE_S", 0.5)
+    stack = make_fakes({"deaf": ("--deaf", "--part")})
+    stack.up()
+    stack.down()
+    assert stack.pids() == {}
+    assert stack.open_ports() == []
+
+
+def test_a_taken_port_is_named_with_its_holder_and_nothing_is_started(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    stack.down()
+    port = stack.state.ports["dagster"]
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        with pytest.raises(StackError) as raised:
+            stack.up()
+        assert stack.pids() == {}
+    message = str(raised.value)
+    assert f"dagster: port {port} (dagster) is taken by " in message
+    assert "slipway down" in message
+    stack.up()
+    assert stack.states() == {"gateway": "ready", "dagster": "ready"}
+
+
+def test_a_port_taken_while_one_service_was_down_leaves_the_others_running(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    before = stack.pids()
+    port = stack.state.ports["gateway"]
+    stack.kill(stack.leader("gateway"))
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("", port))
+        stranger.listen()
+        with pytest.raises(StackError, match=f"gateway: port {port}"):
+            stack.up()
+    assert stack.pids() == {"dagster": before["dagster"]}
+
+
+def test_no_disk_space_is_said_before_anything_is_started(make_fakes: Make) -> None:
+    stack = make_fakes(TWO, needed_bytes=2**60)
+    with pytest.raises(
+        StackError, match=r"no disk space: .* GiB free, and the stack needs 1073741824\.00 GiB"
+    ):
+        stack.up()
+    assert stack.pids() == {}
+    assert not (stack.home / "stack.json").exists()
+
+
+def test_a_service_that_dies_at_start_shows_its_last_words_and_leaves_nothing(make_fakes: Make) -> None:
+    stack = make_fakes({"gateway": (), "dagster": ("--fails", "no such flavour: mint")})
+    with pytest.raises(StackError) as raised:
+        stack.up()
+    assert "dagster: ended while starting" in str(raised.value)
+    assert "no such flavour: mint" in str(raised.value)
+    assert stack.pids() == {}
+    assert stack.open_ports() == []
+
+
+def test_a_service_whose_settings_changed_is_started_again_and_no_other(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    before = stack.pids()
+    changed = make_fakes({**TWO, "dagster": ("--part", "--slow=0.1")})
+    changed.up()
+    assert changed.pids()["gateway"] == before["gateway"]
+    assert set(changed.pids()["dagster"]).isdisjoint(before["dagster"])
+
+
+def test_two_stacks_do_not_touch_each_other(make_fakes: Make) -> None:
+    one, two = make_fakes(TWO, home="one"), make_fakes(TWO, home="two")
+    one.up()
+    two.up()
+    before = two.pids()
+    one.down()
+    assert two.pids() == before
+    assert set(two.states().values()) == {"ready"}
+
+
+_UP = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+import conftest
+from slipway.stack import supervisor
+supervisor.up(Path({home!r}), catalog=Path("unused"), progress=lambda line: print(line, flush=True),
+              blueprint=conftest.fakes({arguments!r}))
+"""
+
+
+def _up_process(stack: Any, arguments: dict[str, tuple[str, ...]]) -> "subprocess.Popen[str]":
+    code = _UP.format(here=str(Path(__file__).parent), home=str(stack.home), arguments=arguments)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_of_two_ups_at_once_the_second_waits_and_changes_nothing(make_fakes: Make) -> None:
+    arguments = {"gateway": ("--slow=1",), "dagster": ("--part",)}
+    stack = make_fakes(arguments)
+    both = [_up_process(stack, arguments) for _ in range(2)]
+    said = [process.communicate(timeout=30)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert {name: len(pids) for name, pids in stack.pids().items()} == {"gateway": 1, "dagster": 2}
+    assert sum("gateway: starting" in each for each in said) == 1
+    assert sum("waiting for it" in each for each in said) == 1
+
+
+def test_an_interrupted_up_is_completed_by_the_next_one(make_fakes: Make) -> None:
+    arguments = {"gateway": ("--slow=2",), "dagster": ("--part",)}
+    stack = make_fakes(arguments)
+    process = _up_process(stack, arguments)
+    assert process.stdout is not None
+    while "dagster: ready" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) != 0
+    before = stack.pids()
+    assert {name: len(pids) for name, pids in before.items()} == {"gateway": 1, "dagster": 2}
+    stack.up()
+    assert stack.pids() == before, "what was starting was waited for, not started again"
+
+
+def test_an_interrupted_up_is_undone_by_down(make_fakes: Make) -> None:
+    arguments = {"gateway": ("--slow=30",), "dagster": ()}
+    stack = make_fakes(arguments)
+    process = _up_process(stack, arguments)
+    assert process.stdout is not None
+    while "dagster: ready" not in process.stdout.readline():
+        pass
+    process.kill()
+    process.wait()
+    stack.down()
+    assert stack.pids() == {}
+    assert stack.open_ports() == []
