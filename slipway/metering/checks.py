@@ -68,7 +68,10 @@ def tokens_conserved(rows: Rows) -> CheckResult:
     ]
     sums = {name: sum(row[name] for row in rows) for name in columns}
     return CheckResult(
-        "tokens_conserved", not differing, {**sums, "hours_that_differ": _shown(differing)}, "error"
+        "tokens_conserved",
+        not differing,
+        {"hours": len(rows), **sums, "hours_that_differ": _shown(differing)},
+        "error",
     )
 
 

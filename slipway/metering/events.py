@@ -138,14 +138,15 @@ def _lines(objects: Sequence[FetchedObject]) -> pa.RecordBatch:
 
     text = b"".join(fetched.text for fetched in objects)
     lines = _split(text)
+    object_ends = np.cumsum([len(fetched.text) for fetched in objects])
+    counts = np.diff(np.searchsorted(_offsets(lines), object_ends), prepend=0)
     try:
         lines.validate(full=True)
     except pa.ArrowInvalid:
         text = b"".join(_as_utf8(line) + b"\n" for line in text[:-1].split(b"\n"))
         lines = _split(text)
-    counts = [fetched.text.count(b"\n") for fetched in objects]
     numbers = np.repeat(np.array([fetched.number for fetched in objects], np.int32), counts)
-    starts = np.repeat(np.cumsum([0, *counts[:-1]]), counts)
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
     line_numbers = (np.arange(len(numbers)) - starts + 1).astype(np.int32)
     return pa.RecordBatch.from_arrays(
         [pa.array(numbers), pa.array(line_numbers), lines], ["object_number", "line_number", "line"]
@@ -160,6 +161,13 @@ def _split(text: bytes) -> Any:
     ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")).astype(np.int64) + 1
     offsets = np.concatenate([np.zeros(1, np.int64), ends])
     return pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def _offsets(lines: Any) -> Any:
+    """Where each line begins in the text, and where the last one ends."""
+    import numpy as np
+
+    return np.frombuffer(lines.buffers()[1], np.int64)
 
 
 def _as_utf8(line: bytes) -> bytes:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from slipway.metering.published import PublishedCopy
-from slipway.metering.warehouse import Warehouse
+from slipway.metering.warehouse import Warehouse, WarehouseError
 from slipway.objectstore import ObjectStore
 
 PREFIX = "metering/"
@@ -49,10 +49,13 @@ def publish_copy(warehouse: Warehouse) -> int:
             connection.execute("CHECKPOINT")
         # Written under a fixed name, so that what an interrupted publication left is overwritten.
         unfinished = warehouse.published_path.with_suffix(".unfinished")
-        with warehouse.path.open("rb") as live, unfinished.open("wb") as copy:
-            shutil.copyfileobj(live, copy, 8 * 2**20)
-            copy.flush()
-            os.fsync(copy.fileno())
+        try:
+            _copy_durably(warehouse.path, unfinished)
+        except OSError as error:
+            raise WarehouseError(
+                f"{unfinished}: cannot be written: {error}. Free space for a second copy of the warehouse, "
+                "then publish again; readers keep the copy they have."
+            ) from error
         size_bytes = unfinished.stat().st_size
         unfinished.replace(warehouse.published_path)
     return size_bytes
@@ -84,3 +87,10 @@ def publish_parquet(warehouse: Warehouse, store: ObjectStore, days: Sequence[dat
                     )
             put(f"{PREFIX}price.parquet", "FROM price ORDER BY ALL")
     return keys
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    with source.open("rb") as live, target.open("wb") as copy:
+        shutil.copyfileobj(live, copy, 8 * 2**20)
+        copy.flush()
+        os.fsync(copy.fileno())

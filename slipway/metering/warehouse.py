@@ -6,6 +6,7 @@ Does not: what is written (rollup.py, prices.py), what readers open (publish.py)
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Warehouse:
         """The read-only copy that everybody else opens; replaced as a whole after each rollup."""
         return self.directory / "published.duckdb"
 
+    @property
+    def spill_dir(self) -> Path:
+        """Where DuckDB puts what does not fit into memory while it works."""
+        return self.directory / "spill"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one writer, among all processes of this machine; WarehouseError when another one stays.
@@ -79,12 +85,21 @@ class Warehouse:
     def opened(self) -> Iterator[DuckDBPyConnection]:
         """A read-write connection with the schema in place, for a caller that is `locked()`.
 
-        Raises WarehouseError when the file is locked by a program that is not Slipway, or is no warehouse.
+        Raises WarehouseError when the file is locked by a program that is not Slipway, is no warehouse, or
+        when disk or memory do not suffice; what was not committed is then not there.
         """
+        import duckdb
+
+        shutil.rmtree(self.spill_dir, ignore_errors=True)  # what a killed writer left
         connection = self._connect()
         try:
             connection.execute(sql("schema"))
             yield connection
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise WarehouseError(
+                f"{self.path}: {error}. Free space in {self.directory}, or roll up fewer hours at a time; "
+                "then run this again."
+            ) from error
         finally:
             connection.close()
 
@@ -99,7 +114,7 @@ class Warehouse:
                 "(readers use published.duckdb), or restore the file."
             ) from error
         bound(connection, self.memory_bytes, self.threads)
-        connection.execute(f"SET temp_directory = '{_quoted(self.directory / 'spill')}'")
+        connection.execute(f"SET temp_directory = '{_quoted(self.spill_dir)}'")
         return connection
 
 
