@@ -54,13 +54,15 @@ class _Steady:
 
     def __init__(self, line: Callable[[str], None]) -> None:
         self._line = line
-        self._last = 0.0
+        self._last = time.monotonic()
+        self._done = False
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now - self._last < LOG_EVERY_S and progress.done_bytes < progress.total_bytes:
+        complete = progress.done_files == progress.total_files
+        if self._done or (now - self._last < LOG_EVERY_S and not complete):
             return
-        self._last = now
+        self._last, self._done = now, complete
         eta = "" if progress.eta_s is None else f", {progress.eta_s:.0f} s to go"
         self._line(
             f"{progress.done_bytes / 1e6:.1f} of {progress.total_bytes / 1e6:.1f} MB"

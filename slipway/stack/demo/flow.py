@@ -66,7 +66,8 @@ def _report(home: Path, loaded: LoadedCatalog, story: Story, progress: Say) -> b
     manifest = Manifest.read(story.store, model.name, str(model.source.rsplit("@", 1)[1]))
     if manifest is None:
         raise RuntimeError(f"{model.name} has no manifest in the store, although it was served.")
-    latencies = queries.latencies(copy, first, until)
+    # Requests for a model that is not there belong to no deployment.
+    latencies = [each for each in queries.latencies(copy, first, until) if each.deployment]
     document = numbers.summary(loaded.catalog, manifest, story.record, bills, latencies, prices)
     (home / "summary.json").write_text(json.dumps(document, indent=2) + "\n")
     (home / "report.html").write_text(report.page(document, judged))
