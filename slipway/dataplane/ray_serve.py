@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane import serve_config, serve_status
@@ -27,7 +27,7 @@ from slipway.runtimes import ray as renderer
 _POLL_S = 0.5
 _WRITE_ATTEMPTS = 5
 _LOG_ATTEMPTS = 4
-_DELETE_DEADLINE_S = 120.0
+_DELETE_DEADLINE_S = 60.0
 _LOCK_TIMEOUT_S = 120.0
 
 
@@ -95,15 +95,16 @@ class RayServe:
 
     def delete(self, applications: frozenset[str], report: Report) -> None:
         """Take applications out of the configuration and wait until Serve has stopped them."""
+        deadline_s = _DELETE_DEADLINE_S + serve_config.longest_shutdown_s(self._api.read(), applications)
         self._change(put=None, remove=applications)
-        end = time.monotonic() + _DELETE_DEADLINE_S
+        end = time.monotonic() + deadline_s
         told: Progress | None = None
         while left := applications & set(self._api.read().get("applications") or {}):
             name = min(left)
             told = _tell(Progress(name, "deleting", 0, 0), told, report)
             if time.monotonic() >= end:
                 raise DataPlaneError(
-                    f"Ray Serve still has {', '.join(sorted(left))} {_DELETE_DEADLINE_S:g} s after it was "
+                    f"Ray Serve still has {', '.join(sorted(left))} {deadline_s:g} s after it was "
                     "removed. Look at its replicas in Ray's dashboard, then run this again."
                 )
             time.sleep(_POLL_S)
@@ -121,7 +122,7 @@ class RayServe:
         The lock covers writers on this machine. Serve's API has no compare-and-set: a writer elsewhere may
         still come between, so the document is read again, and merged again if our change is not in it.
         """
-        with self._lock:
+        with self._held_lock():
             for _ in range(_WRITE_ATTEMPTS):
                 details = self._api.read()
                 if _holds(details, put, remove):
@@ -136,6 +137,15 @@ class RayServe:
                 f"Ray at {self._api.dashboard_url}: another writer replaced the Serve configuration "
                 f"{_WRITE_ATTEMPTS} times. Let one system at a time write it, then run this again."
             )
+
+    def _held_lock(self) -> AcquireReturnProxy:
+        try:
+            return self._lock.acquire()
+        except Timeout as error:
+            raise DataPlaneUnreachableError(
+                f"{self._lock.lock_file} is held for {_LOCK_TIMEOUT_S:g} s by another writer of the Serve "
+                f"configuration of {self._api.dashboard_url}. Wait for it or end it, then run this again."
+            ) from error
 
     def _look(
         self, wanted: Applied, reported: Mapping[str, str], unhealthy_s: float

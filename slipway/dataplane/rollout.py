@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane import revisions as records
-from slipway.dataplane.errors import NotServingError, RolloutFailedError
+from slipway.dataplane.errors import DataPlaneError, NotServingError, RolloutFailedError
 from slipway.dataplane.protocol import Applied, DataPlane, Progress, Report
 from slipway.dataplane.revisions import Revision, RevisionStore
 from slipway.dataplane.validation import CheckResult
@@ -127,10 +127,13 @@ def _failed(
     resolved: ResolvedDeployment,
 ) -> RolloutFailedError:
     """Undo first, record then: a run killed in between finds the spec not serving, and undoes it again."""
-    if resolved.deployment.rollout.automatic_rollback:
-        outcome = _undo(plane, revisions, failed, report, resolved.deployment.rollout.deadline_s)
-    else:
-        outcome = "automatic_rollback is off: nothing was undone."
+    rollout = resolved.deployment.rollout
+    outcome = "automatic_rollback is off: nothing was undone."
+    if rollout.automatic_rollback:
+        try:
+            outcome = _undo(plane, revisions, failed, report, rollout.deadline_s)
+        except DataPlaneError as error:  # the cause of the rollout's failure must still be told
+            outcome = f"It could not be undone: {error} The next rollout tries again."
     revisions.put(failed)
     return RolloutFailedError(f"{failed.deployment}: {failed.cause}\n{outcome}")
 

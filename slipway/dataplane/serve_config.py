@@ -96,6 +96,17 @@ def owned(details: Document, deployment: str | None) -> Iterator[tuple[str, dict
             yield name, config, application
 
 
+def longest_shutdown_s(details: Document, applications: Collection[str]) -> float:
+    """How long Serve may take to stop these, when a replica of theirs does not end by itself."""
+    configs = declared(details)
+    times = (
+        float(deployment.get("graceful_shutdown_timeout_s") or 0)
+        for name in applications
+        for deployment in configs.get(name, {}).get("deployments") or ()
+    )
+    return max(times, default=0.0)
+
+
 def _mentions(value: object, text: str) -> bool:
     if isinstance(value, Mapping):
         return any(_mentions(each, text) for each in value.values())

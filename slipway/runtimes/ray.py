@@ -24,6 +24,8 @@ SPEC_DIGEST_ENV = "SLIPWAY_SPEC_DIGEST"
 # probes that ask for the spec digest would wait behind tenants' requests.
 MAX_ONGOING_REQUESTS = 100
 
+DRAINED_SHUTDOWN_S = 5.0
+
 HEALTH_CHECK_PERIOD_S = 5.0
 HEALTH_CHECK_TIMEOUT_S = 30.0
 
@@ -80,8 +82,16 @@ def _options(resolved: ResolvedDeployment) -> dict[str, Any]:
         "health_check_period_s": HEALTH_CHECK_PERIOD_S,
         "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
         "graceful_shutdown_wait_loop_s": 1.0,
-        "graceful_shutdown_timeout_s": deployment.rollout.drain_s,
+        "graceful_shutdown_timeout_s": _shutdown_s(deployment),
     }
+
+
+def _shutdown_s(deployment: Deployment) -> float:
+    """In place, Serve drains the old replica; a blue-green one is drained before it is removed.
+
+    Not longer than needed: Serve also waits that long for a replica that never found room to start.
+    """
+    return deployment.rollout.drain_s if deployment.rollout.strategy == "in-place" else DRAINED_SHUTDOWN_S
 
 
 def _replicas(deployment: Deployment) -> dict[str, Any]:

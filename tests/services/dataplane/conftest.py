@@ -136,16 +136,16 @@ def run_log() -> RunLog:
 
 
 def resolved(name: str, **fields: Any) -> ResolvedDeployment:
-    """A deployment of the demo model that takes half a CPU."""
+    """A deployment of the demo model; it takes half a CPU unless `resources` says otherwise."""
     adapters = fields.pop("adapters", ())
     fields.setdefault("args", ("--ctx-size=1024", "--parallel=2"))
+    fields.setdefault("resources", {"requests": {"cpu": "500m"}})
     deployment = Deployment(
         name=name,
         model="smollm2",
         adapters=adapters,
         runtime="ray",
         engine="llama",
-        resources={"requests": {"cpu": "500m"}},
         **fields,
     )
     return ResolvedDeployment(

@@ -166,6 +166,16 @@ def test_a_wrong_token_is_named_with_its_remedy(ray: ServeApi) -> None:
         ServeApi(ray.dashboard_url, ray.serve_url, TOKEN + "x").read()
 
 
+def test_a_replica_that_finds_no_room_fails_at_the_deadline_and_is_removed(
+    chat: Revision, plane: RayServe, revisions: RevisionStore
+) -> None:
+    greedy = resolved("greedy", resources={"requests": {"cpu": 64}}, rollout={"deadline_s": 6})
+    with pytest.raises(RolloutFailedError, match="not within 6 s") as failed:
+        rollout.roll_out(plane, revisions, greedy, RunLog())
+    assert "nothing serves" in str(failed.value)
+    assert names(plane, "greedy") == set()
+
+
 def test_in_place_an_engine_that_dies_at_start_brings_the_last_good_revision_back(
     plane: RayServe, revisions: RevisionStore, run_log: RunLog
 ) -> None:

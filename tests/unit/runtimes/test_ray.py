@@ -113,6 +113,12 @@ def test_prompts_are_reused_only_where_isolation_was_given_up() -> None:
     assert ray.render(resolved(isolate_prompt_cache=False))["args"]["reuse_prompts"] is True
 
 
+def test_serve_drains_an_in_place_change_and_a_blue_green_one_is_drained_before() -> None:
+    in_place = options(rollout={"strategy": "in-place", "drain_s": 77})
+    assert in_place["graceful_shutdown_timeout_s"] == 77
+    assert options(rollout={"drain_s": 77})["graceful_shutdown_timeout_s"] == ray.DRAINED_SHUTDOWN_S
+
+
 def test_an_engine_that_ray_does_not_host_is_refused_by_name() -> None:
     spec = resolved().model_copy(update={"engine": Engine(name="llama", server="ollama", images={})})
     with pytest.raises(ValueError, match=r"ollama.*llama\.cpp"):
