@@ -112,6 +112,7 @@ def _s3(layout: Layout, ports: Ports, variables: Variables) -> Service:
         directory=layout.home,
         environment=seaweedfs.environment(location.access_key, location.secret_key),
         ports=listens,
+        url=location.endpoint_url,
         prepare=_directories(layout.s3_data, layout.s3_logs),
         trouble=lambda _since: http_trouble(f"{location.endpoint_url}/healthz"),
         finish=partial(_make_bucket, location),
@@ -137,6 +138,7 @@ def _hub(layout: Layout, ports: Ports) -> Service:
         directory=layout.home,
         environment={},
         ports=listens,
+        url=f"http://127.0.0.1:{ports['hub']}",
         prepare=_directories(layout.hub_cache),
         trouble=lambda _since: http_trouble(f"http://127.0.0.1:{ports['hub']}/-/health"),
     )
@@ -160,6 +162,7 @@ def _ray(layout: Layout, ports: Ports, variables: Variables) -> Service:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         },
         ports=listens,
+        url=variables["SLIPWAY_RAY_DASHBOARD_URL"],
         parts=(
             Part("GCS", re.compile(r"/gcs_server ")),
             Part("raylet", re.compile(r"/raylet ")),
@@ -173,7 +176,8 @@ def _ray(layout: Layout, ports: Ports, variables: Variables) -> Service:
             token=token,
         ),
         start_deadline_s=120,
-        patience_s=15,
+        # Serve takes up to half a minute to replace a proxy that died, and a new Ray has no applications.
+        patience_s=45,
     )
 
 
@@ -212,6 +216,7 @@ def _gateway(layout: Layout, ports: Ports, variables: Variables) -> Service:
             "SLIPWAY_GATEWAY_REPLICA": "gateway-0",
         },
         ports={"gateway": ports["gateway"]},
+        url=variables["SLIPWAY_GATEWAY_URLS"],
         after=frozenset({"s3"}),
         prepare=partial(_prepare_gateway, layout, variables["SLIPWAY_TENANTS_DB"]),
         trouble=lambda _since: http_trouble(f"{variables['SLIPWAY_GATEWAY_URLS']}/-/health"),
@@ -240,6 +245,7 @@ def _dagster(root: Path, layout: Layout, ports: Ports, variables: Variables) -> 
         directory=root,
         environment={**variables, "DAGSTER_HOME": str(layout.dagster_home)},
         ports={"dagster": ports["dagster"]},
+        url=url,
         parts=(
             Part("webserver", re.compile(r"-m dagster_webserver ")),
             Part("daemon", re.compile(r"-m dagster\._daemon ")),

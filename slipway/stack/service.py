@@ -53,6 +53,8 @@ class Service:
     directory: Path
     environment: Mapping[str, str] = field(repr=False)
     ports: Mapping[str, int]
+    url: str = ""
+    """Where a person or a client finds it."""
     after: frozenset[str] = frozenset()
     """Services that must be ready before this one is started."""
     parts: tuple[Part, ...] = ()

@@ -145,7 +145,7 @@ def _status(service: Service, state: StackState, layout: Layout, processes: list
         name=service.name,
         state=verdict,
         detail=detail,
-        url=state.url(service.name) if service.name in state.ports else "",
+        url=service.url,
         ports=dict(service.ports),
         pids=tuple(each.pid for each in processes),
         memory=memory(processes),

@@ -1,5 +1,6 @@
 """Stacks of cheap servers under the real supervisor: what is not under test here is what they serve."""
 
+import contextlib
 import re
 import sys
 import time
@@ -61,7 +62,8 @@ class StackUnderTest:
     def kill(self, *pids: int) -> None:
         """SIGKILL, and wait until the processes have ended."""
         for pid in pids:
-            psutil.Process(pid).kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended with another one
+                psutil.Process(pid).kill()
         deadline = time.monotonic() + 10
         while any(self.alive(pid) for pid in pids):
             assert time.monotonic() < deadline
