@@ -167,6 +167,11 @@ def _bounded(
     return Repair(subject, digest, selection, tried + 1, reason)
 
 
+def quiet(decisions: Mapping[str, Decision]) -> bool:
+    """Whether nothing is asked for, waited for or under way."""
+    return all(each is None or isinstance(each, Alert) for each in decisions.values())
+
+
 def merge(repairs: Iterable[Repair]) -> frozenset[tuple[str, str]]:
     """One selection for all repairs of a tick: steps are grouped into few runs."""
     return frozenset().union(*(repair.selection for repair in repairs))

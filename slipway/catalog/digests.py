@@ -14,6 +14,16 @@ def of_catalog(catalog: Catalog) -> str:
     return digest_of(catalog.model_dump(mode="json", by_alias=True))
 
 
+def of_structure(catalog: Catalog) -> str:
+    """Digest of which assets a catalog makes and how they depend on each other."""
+    hosted = sorted(model.name for model in catalog.models if model.host_locally)
+    reads = [
+        (each.name, each.model, sorted(served.adapter for served in each.adapters))
+        for each in catalog.deployments
+    ]
+    return digest_of([hosted, sorted(adapter.name for adapter in catalog.adapters), sorted(reads, key=str)])
+
+
 def of_organizations(catalog: Catalog) -> str:
     """Digest of what the tenants' database mirrors."""
     return digest_of(sorted(org.name for org in catalog.organizations))

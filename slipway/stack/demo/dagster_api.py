@@ -62,6 +62,22 @@ class DagsterApi:
             raise DagsterApiError(f"{job} was not launched: {json.dumps(reply)[:800]}")
         return str(reply["run"]["runId"])
 
+    def backfill(self, assets: Iterable[Iterable[str]], partitions: Iterable[str]) -> str:
+        """Launch a backfill of assets over partitions, as the UI does; returns its id."""
+        parameters = {
+            "assetSelection": [{"path": list(path)} for path in assets],
+            "partitionNames": list(partitions),
+        }
+        reply = self._query(_BACKFILL, {"params": parameters})["launchPartitionBackfill"]
+        if reply["__typename"] != "LaunchBackfillSuccess":
+            raise DagsterApiError(f"the backfill was not launched: {json.dumps(reply)[:800]}")
+        return str(reply["backfillId"])
+
+    def backfill_finished(self, backfill_id: str) -> bool:
+        """Whether all its runs have ended."""
+        reply = self._query(_BACKFILL_STATUS, {"id": backfill_id})["partitionBackfillOrError"]
+        return reply.get("status") not in {"REQUESTED", "CANCELING", "FAILING"}
+
     def wait(
         self, run_id: str, *, timeout_s: float = 300, on_step: Callable[[str], None] = lambda step: None
     ) -> Run:
@@ -146,6 +162,18 @@ mutation Launch($params: ExecutionParams!) {
     ... on PipelineNotFoundError { message }
     ... on RunConfigValidationInvalid { errors { message } }
   }
+}"""
+_BACKFILL = """
+mutation Backfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+_BACKFILL_STATUS = """
+query Backfill($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
 }"""
 _EVENTS = """
 query Events($id: ID!, $cursor: String) {

@@ -15,6 +15,7 @@ from sensors.drift import (
     decide_recorded,
     decide_removed,
     merge,
+    quiet,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,3 +118,9 @@ def test_the_loss_of_what_is_routed_is_repaired_even_when_the_new_spec_was_given
     given_up = Attempts("d" * 64 + "/r1", 3, NOW)
     assert isinstance(decide(DESIRED, OLD, given_up, 3, NOW + timedelta(hours=1)), Alert)
     assert isinstance(decide(DESIRED, lost, given_up, 3, NOW), Repair)
+
+
+def test_it_is_quiet_only_when_nothing_is_asked_for_or_waited_for() -> None:
+    assert quiet({"a": None, "b": Alert("b", "d", "gave up")})
+    assert not quiet({"a": Wait("a", "busy")})
+    assert not quiet({"a": decide(DESIRED, OLD, None, 3, NOW)})

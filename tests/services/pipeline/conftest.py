@@ -1,0 +1,71 @@
+"""The whole embedded stack, once for this folder: its sensor deploys the demo catalog by itself."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from slipway.environment import Environment
+from slipway.gateway import routes
+from slipway.objectstore import ObjectStore
+from slipway.stack import supervisor
+from slipway.stack.demo.dagster_api import DagsterApi
+from slipway.stack.demo.traffic import Client, until
+from slipway.tenants import TenantsDatabase
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A stack with its home and catalog, and the faces that a person would use."""
+
+    home: Path
+    catalog: Path
+    environment: Environment
+    dagster: DagsterApi
+    store: ObjectStore
+
+    def up(self) -> None:
+        """What `make up` does."""
+        supervisor.up(self.home, catalog=self.catalog, progress=print)
+
+    def routed(self) -> dict[str, str]:
+        """Spec digest of each deployment in the route table."""
+        body = self.store.get(routes.KEY)
+        return {route.deployment: route.revision for route in routes.parse(body).routes} if body else {}
+
+    def client(self, org: str) -> Client:
+        """A client of an organisation with a key of its own, once the gateway knows it."""
+        database = TenantsDatabase(self.environment.tenants_db_url)
+        database.add_user(org, "test")
+        client = Client(
+            org, self.environment.gateway_urls[0], database.create_key(org, "test", "test").secret
+        )
+        database.close()
+        until(lambda: client.chat("no-such-model", "?", stream=False).status == 404, "the key to work", 10)
+        client.seen.clear()
+        return client
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    root = tmp_path_factory.mktemp("stack")
+    home, catalog = root / "home", root / "catalog"
+    shutil.copytree(REPOSITORY / "catalog", catalog)
+    try:
+        supervisor.up(home, catalog=catalog, progress=print)
+        environment = Environment.load({"SLIPWAY_HOME": str(home)})
+        running = RunningStack(
+            home,
+            catalog,
+            environment,
+            DagsterApi(environment.require("SLIPWAY_DAGSTER_URL")),
+            ObjectStore(environment.s3),
+        )
+        until(lambda: {"chat", "assistant"} <= running.routed().keys(), "the first deployment", 150)
+        yield running
+    finally:
+        supervisor.down(home, progress=print)
