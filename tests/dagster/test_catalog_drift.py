@@ -1,0 +1,52 @@
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from resources.all import resources
+from sensors.catalog_drift import catalog_drift
+from slipway.check import check_catalog
+
+REPOSITORY = Path(__file__).parents[2]
+EVOLVED = """---
+kind: Deployment
+name: second
+spec: {model: smollm2-135m, runtime: ray, engine: llama-cpp}
+"""
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(REPOSITORY / "catalog", tmp_path / "catalog"))
+
+
+def tick(sensor: dg.SensorDefinition, home: Path) -> str:
+    """What one evaluation says; it may not ask for a run."""
+    given = resources({"SLIPWAY_HOME": str(home)})
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance=instance, resources=given, sensor_name="drift") as context,
+    ):
+        result = sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
+    assert result.skip_reason is not None
+    return str(result.skip_reason.skip_message)
+
+
+def test_a_broken_catalog_changes_nothing_and_the_tick_says_every_problem(
+    catalog: Path, tmp_path: Path
+) -> None:
+    sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
+    (catalog / "more.yaml").write_text("kind: Deployment\nname: x\nspec: {runtime: ray}\n")
+    said = tick(sensor, tmp_path)
+    assert "more.yaml:3  deployments[x].engine: is missing" in said
+    assert "more.yaml:3  deployments[x].model: is missing" in said
+
+
+def test_a_catalog_of_another_shape_waits_for_its_code_location(catalog: Path, tmp_path: Path) -> None:
+    sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
+    path = catalog / "deployments.yaml"
+    path.write_text(path.read_text() + EVOLVED)
+    assert "Reload the code location" in tick(sensor, tmp_path)
