@@ -132,7 +132,8 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         from slipway.dataplane.serve_api import ServeApi
 
         environment = self.environment.read()
-        return RayServe(ServeApi(environment.ray_dashboard_url, environment.ray_serve_url))
+        api = ServeApi(environment.ray_dashboard_url, environment.ray_serve_url, environment.ray_token)
+        return RayServe(api)
 
     def _revisions(self) -> RevisionStore:
         return RevisionStore(self.store.connect())
