@@ -36,7 +36,7 @@ class RayServe:
 
     def __init__(self, api: ServeApi) -> None:
         self._api = api
-        self._lock = FileLock(_lock_path(api.dashboard_url), timeout=_LOCK_TIMEOUT_S)
+        self._lock = FileLock(lock_path(api.dashboard_url), timeout=_LOCK_TIMEOUT_S)
 
     def render(self, resolved: ResolvedDeployment) -> Applied:
         """What `apply` would send: pure."""
@@ -138,7 +138,7 @@ class RayServe:
                 f"{_WRITE_ATTEMPTS} times. Let one system at a time write it, then run this again."
             )
 
-    def _held_lock(self) -> AcquireReturnProxy:
+    def _held_lock(self) -> AcquireReturnProxy[Any]:
         try:
             return self._lock.acquire()
         except Timeout as error:
@@ -230,7 +230,7 @@ def _tell(now: Progress, told: Progress | None, report: Report) -> Progress:
     return now
 
 
-def _lock_path(dashboard_url: str) -> Path:
+def lock_path(dashboard_url: str) -> Path:
     """One lock file per Ray cluster, user and machine, wherever the writers' homes are."""
     name = hashlib.sha256(dashboard_url.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"slipway-{os.getuid()}-serve-{name}.lock"

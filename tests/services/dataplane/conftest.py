@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -20,7 +19,7 @@ import pytest
 from slipway.artifacts.manifest import Manifest, ManifestFile
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane.protocol import Progress
-from slipway.dataplane.ray_serve import RayServe
+from slipway.dataplane.ray_serve import RayServe, lock_path
 from slipway.dataplane.revisions import RevisionStore
 from slipway.dataplane.serve_api import ServeApi
 from slipway.environment import S3Location
@@ -75,13 +74,13 @@ def ray(node_store: ObjectStore) -> Iterator[ServeApi]:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        dashboard = f"http://127.0.0.1:{ports.dashboard}"
         try:
-            dashboard = f"http://127.0.0.1:{ports.dashboard}"
             _wait_until_healthy(f"{dashboard}/api/gcs_healthz", process, root / "ray.log")
             yield ServeApi(dashboard, f"http://127.0.0.1:{free_ports(1)[0]}", TOKEN)
         finally:
             _stop(process, root)
-            shutil.rmtree(root / "r", ignore_errors=True)
+            lock_path(dashboard).unlink(missing_ok=True)
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
