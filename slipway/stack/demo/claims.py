@@ -66,9 +66,10 @@ def judge(record: Record, bills: Mapping[str, Bill], prices: Sequence[PriceRow])
 
 def _isolation(record: Record) -> Iterator[Claim]:
     shown = record.models_listed
-    want = {"acme": ["-", ASSISTANT, CHAT, ADAPTER], "globex": ["-", ASSISTANT], "initech": ["-"]}
+    want = {"acme": [ASSISTANT, CHAT, ADAPTER], "globex": [ASSISTANT], "initech": []}
     held = all(shown.get(org) == names for org, names in want.items())
-    yield Claim("each org lists only what is shared with it", held, str(shown))
+    evidence = "; ".join(f"{org}: {', '.join(names) or 'nothing'}" for org, names in shown.items())
+    yield Claim("each org lists only what is shared with it", held, evidence)
     hidden = next((each for each in record.clients["initech"].seen if each.model == CHAT), None)
     unknown = record.unknown_model
     same = (
@@ -97,12 +98,15 @@ def _billing(record: Record, bills: Mapping[str, Bill], prices: Sequence[PriceRo
         seen = tokens(client.seen)
         client_side = (seen["input"] - seen["cached"], seen["cached"], seen["output"])
         billed = (bill.input_uncached, bill.input_cached, bill.output) if bill else (0, 0, 0)
-        yield Claim(f"{org}: billed tokens = tokens seen by its client", billed == client_side, f"{billed}")
+        evidence = "{} uncached input, {} cached input, {} output".format(*billed)
+        yield Claim(f"{org}: billed tokens = tokens seen by its client", billed == client_side, evidence)
         counted = dict(sorted(bill.by_status.items())) if bill else {}
-        yield Claim(f"{org}: every request is counted once", counted == by_status(client.seen), f"{counted}")
+        yield Claim(
+            f"{org}: every request is counted once", counted == by_status(client.seen), _counts(counted)
+        )
         cost = Decimal(bill.cost) if bill and bill.cost else Decimal(0)
         wanted = expected_cost(client.seen, prices, deployments)
-        yield Claim(f"{org}: cost = tokens x the price in force", cost == wanted, f"{cost} = {wanted}")
+        yield Claim(f"{org}: cost = tokens x the price in force", cost == wanted, f"{cost:f} = {wanted:f}")
 
 
 def _rollouts(record: Record) -> Iterator[Claim]:
@@ -119,6 +123,10 @@ def _rollouts(record: Record) -> Iterator[Claim]:
     failed = [each for each in record.rollback_flow if each.status != 200]
     evidence = f"{len(record.rollback_flow)} requests, {len(failed)} failed"
     yield Claim("no request failed during the bad edit", bool(record.rollback_flow) and not failed, evidence)
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in counted.items())
 
 
 def _in_force(prices: Sequence[PriceRow], deployment: str, at: datetime) -> PriceRow:
