@@ -12,8 +12,6 @@ from slipway.gateway import log, routes
 from slipway.gateway.routes import RouteTable, RouteTableError
 from slipway.objectstore import ObjectStore
 
-POLL_S = 1.0
-
 
 class RouteFollower:
     """Holds `table`, which is replaced as a whole. `poll` is called by one thread, readers are in another."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from slipway.gateway import auth, log, route_follower
+from slipway.gateway import auth, log
 from slipway.gateway.app import Gateway
 from slipway.gateway.auth import KeyFollower
 from slipway.gateway.estimate import TemplateAllowance
@@ -46,7 +46,7 @@ class Replica:
         self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE)
         self._threads = [
             Periodic("reading API keys", self._keys.poll, auth.POLL_S, (TenantsDatabaseError,)),
-            Periodic("reading routes", self._routes.poll, route_follower.POLL_S, (ObjectStoreError,)),
+            Periodic("reading routes", self._routes.poll, settings.routes_interval_s, (ObjectStoreError,)),
             Periodic(
                 "shipping usage",
                 self._shipper.ship,

