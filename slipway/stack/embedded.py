@@ -250,7 +250,8 @@ def _dagster(root: Path, layout: Layout, ports: Ports, variables: Variables) -> 
             Part("webserver", re.compile(r"-m dagster_webserver ")),
             Part("daemon", re.compile(r"-m dagster\._daemon ")),
             Part("code server", re.compile(r"-m dagster code-server start "), heals=True),
-            Part("code server's worker", re.compile(r"-m dagster api grpc "), heals=True),
+            # Its code server does not notice that it is gone (seen).
+            Part("code server's worker", re.compile(r"-m dagster api grpc ")),
         ),
         prepare=partial(_prepare_dagster, layout, settings),
         trouble=partial(dagster_trouble, url),

@@ -24,7 +24,7 @@ from slipway.stack.logs import last_lines, open_log
 from slipway.stack.processes import Seen, look, owned, spawn
 from slipway.stack.service import Service
 from slipway.stack.state import Leader, StackState, write_state
-from slipway.stack.stopping import stop_order, stop_service
+from slipway.stack.stopping import ORPHANS_GRACE_S, stop_order, stop_service
 
 _POLL_S = 0.25
 
@@ -91,7 +91,9 @@ class Ascent:
         due = [service for service in pending if service.after <= self.ready]
         seen = owned(look(self.layout.home), self.state.leaders)
         troubles = list(pool.map(lambda each: self._trouble(each, seen.get(each.name, [])), due))
-        for service, trouble in zip(due, troubles, strict=True):
+        # Those with nothing to stop first: stopping takes time, in which they can start.
+        steps = sorted(zip(due, troubles, strict=True), key=lambda step: step[0].name in seen)
+        for service, trouble in steps:
             self._advance(service, seen.get(service.name, []), trouble)
         return len(self.ready) < len(self.services)
 
@@ -118,7 +120,8 @@ class Ascent:
             return
         self._tell(service, decision.action, decision.reason)
         if decision.action is Action.RESTART:
-            stop_service(self.layout, self.state, service.name)
+            grace_s = ORPHANS_GRACE_S if main is None else None
+            stop_service(self.layout, self.state, service.name, grace_s)
         if decision.action in (Action.START, Action.RESTART):
             self._launch(service, fresh=decision.action is Action.START)
 

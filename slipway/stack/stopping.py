@@ -17,6 +17,8 @@ from slipway.stack.state import StackState
 # gateway lets requests end and ships its usage events first.
 _GRACE_S = {"gateway": 60.0, "dagster": 30.0, "ray": 10.0, "hub": 5.0, "s3": 20.0}
 _DEFAULT_GRACE_S = 10.0
+# For what a killed main process left behind: nobody is there to end it in order.
+ORPHANS_GRACE_S = 1.0
 
 
 def stop_order(services: Iterable[str]) -> list[str]:
@@ -25,13 +27,16 @@ def stop_order(services: Iterable[str]) -> list[str]:
     return sorted(services, key=lambda name: (rank.get(name, -1), name))
 
 
-def stop_service(layout: Layout, state: StackState, service: str) -> None:
-    """End all processes of one service. Raises StackError naming the process that cannot be ended."""
+def stop_service(layout: Layout, state: StackState, service: str, grace_s: float | None = None) -> None:
+    """End all processes of one service, after a grace in seconds (None: the service's own).
+
+    Raises StackError naming the process that cannot be ended.
+    """
 
     def find() -> list[Seen]:
         return processes.owned(processes.look(layout.home), state.leaders).get(service, [])
 
-    if not processes.stop(find, _GRACE_S.get(service, _DEFAULT_GRACE_S)):
+    if not processes.stop(find, _GRACE_S.get(service, _DEFAULT_GRACE_S) if grace_s is None else grace_s):
         left = ", ".join(f"{each.pid} ({each.command[:80]})" for each in find())
         raise StackError(f"{service}: cannot end process {left}. End it, then run `slipway down` again.")
 

@@ -81,7 +81,7 @@ def status(home: Path, *, blueprint: Blueprint | None = None) -> list[ServiceSta
     if not variables or not state.ports:
         found = owned(look(layout.home), state.leaders)
         return [ServiceStatus.orphaned(name, seen, memory(seen)) for name, seen in found.items()]
-    plan = blueprint or embedded.embedded(Path(variables["SLIPWAY_CATALOG"]))
+    plan = blueprint or embedded.embedded(Path(variables.get("SLIPWAY_CATALOG", "catalog")))
     found = owned(look(layout.home), state.leaders)
     services = plan.services(layout, state.ports, plan.variables(layout, state.ports, variables))
     return [_status(each, state, layout, found.get(each.name, [])) for each in services]

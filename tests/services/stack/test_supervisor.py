@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from slipway.stack import supervisor
 from slipway.stack.errors import StackError
 
 TWO = {"gateway": (), "dagster": ("--part",)}
@@ -167,6 +168,18 @@ def test_a_service_whose_settings_changed_is_started_again_and_no_other(make_fak
     changed.up()
     assert changed.pids()["gateway"] == before["gateway"]
     assert set(changed.pids()["dagster"]).isdisjoint(before["dagster"])
+
+
+def test_waiting_returns_where_the_ui_is_or_names_what_is_not_ready(make_fakes: Make) -> None:
+    stack = make_fakes(TWO)
+    with pytest.raises(StackError, match="not ready after 0 s: nothing runs"):
+        supervisor.wait_ready(stack.home, deadline_s=0, blueprint=stack.blueprint)
+    stack.up()
+    state = supervisor.wait_ready(stack.home, deadline_s=0, blueprint=stack.blueprint)
+    assert state.ui_url == f"http://127.0.0.1:{stack.state.ports['dagster']}"
+    stack.kill(stack.leader("gateway"))
+    with pytest.raises(StackError, match="gateway stopped: not running"):
+        supervisor.wait_ready(stack.home, deadline_s=0, blueprint=stack.blueprint)
 
 
 def test_two_stacks_do_not_touch_each_other(make_fakes: Make) -> None:
