@@ -6,12 +6,14 @@ Does not: asking the hub (slipway.artifacts).
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import dagster as dg
 
 from assets import keys
 from slipway.catalog import Catalog, Deployment, ResolvedDeployment
 from slipway.catalog.fields import is_pinned
-from slipway.catalog.resolved import resolve
+from slipway.catalog.resolved import UnresolvedRevisionError, resolve
 
 
 def hosted(catalog: Catalog, deployment: Deployment) -> list[str]:
@@ -25,6 +27,15 @@ def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deploym
     moving = [name for name in hosted(catalog, deployment) if not is_pinned(catalog.source(name))]
     found = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
     return resolve(catalog, deployment, {name: commit for name, commit in found.items() if commit})
+
+
+def desired_digests(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, str]:
+    """Spec digest of each deployment as the catalog wants it, for those whose weights have a commit."""
+    found: dict[str, str] = {}
+    for deployment in catalog.deployments:
+        with suppress(UnresolvedRevisionError):
+            found[deployment.name] = resolved(instance, catalog, deployment).spec_digest
+    return found
 
 
 def recorded(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> str | None:

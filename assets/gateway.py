@@ -5,7 +5,7 @@ Belongs here: when routes are switched and the old revision retired. Does not: h
 
 import dagster as dg
 
-from assets import failures, keys, metadata, pools, retries
+from assets import commits, failures, keys, metadata, pools, retries
 from resources.dataplane import DataPlaneResource
 from resources.gateway import GatewayResource, TenantsResource
 from slipway.catalog import Catalog, digests
@@ -30,10 +30,11 @@ def _routes(catalog: Catalog) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, gateway: GatewayResource, data_plane: DataPlaneResource
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
-            good = data_plane.last_good(catalog)
+            good = data_plane.targets(catalog, gateway.routed())
             table = gateway.publish(catalog, good)
             gateway.wait_until_loaded(table.version, progress=context.log.info)
-            retired = data_plane.retire(catalog, good, gateway.in_flight, progress=context.log.info)
+            desired = commits.desired_digests(context.instance, catalog)
+            retired = data_plane.retire(catalog, good, desired, gateway.in_flight, context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_routes(table, retired))
 
     return routes

@@ -17,7 +17,7 @@ from slipway.catalog import Catalog, ResolvedDeployment
 from slipway.catalog.deployment import Rollout
 from slipway.dataplane import rollout, validation
 from slipway.dataplane.protocol import DataPlane
-from slipway.dataplane.revisions import Revision, RevisionStore
+from slipway.dataplane.revisions import Revision, RevisionStore, to_route
 from slipway.dataplane.validation import CHECKS, CheckResult
 from slipway.routing import Target
 
@@ -84,34 +84,46 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         )
         return Outcome(recorded, tuple(results))
 
-    def last_good(self, catalog: Catalog) -> dict[str, Target]:
-        """For each deployment the revision that was validated last; those without one are left out."""
-        revisions = self._revisions()
-        good = {each.name: revisions.last_good(each.name) for each in catalog.deployments}
-        return {name: Target(each.spec_digest, each.upstream) for name, each in good.items() if each}
+    def targets(self, catalog: Catalog, routed: Mapping[str, str]) -> dict[str, Target]:
+        """For each deployment the revision that tenants should reach; those without one are left out.
+
+        `routed` holds the spec digest that the routes name now.
+        """
+        revisions, live = self._revisions(), self.serving()
+        found: dict[str, Target] = {}
+        for name in (deployment.name for deployment in catalog.deployments):
+            chosen = to_route(revisions.all(name), live.get(name, frozenset()), routed.get(name))
+            if chosen is not None:
+                found[name] = Target(chosen.spec_digest, chosen.upstream)
+        return found
 
     def retire(
         self,
         catalog: Catalog,
         routed: Mapping[str, Target],
+        desired: Mapping[str, str],
         in_flight: Callable[[str, str], int],
         progress: Log,
     ) -> tuple[str, ...]:
-        """Drain and remove what no route names any more; call it when every gateway has the new routes."""
+        """Drain and remove what no route names any more; call it when every gateway has the new routes.
+
+        `desired` holds the spec digests of the catalog: another run may be rolling one out right now.
+        """
         plane, revisions, report = self._plane(), self._revisions(), _line(progress)
         wanted = {each.name: each for each in catalog.deployments}
         removed: list[str] = []
         for name, live in sorted(_by_deployment(plane).items()):
             if name not in wanted:
                 removed += rollout.delete(plane, revisions, name, report)
-            elif name in routed and live - {routed[name].spec_digest}:
-                old = live - {routed[name].spec_digest}
+                continue
+            keep = frozenset({routed[name].spec_digest, desired.get(name, "")}) if name in routed else live
+            if live - keep:
                 removed += rollout.retire(
                     plane,
                     revisions,
                     name,
-                    routed[name].spec_digest,
-                    partial(_in_flight, in_flight, name, old),
+                    keep,
+                    partial(_in_flight, in_flight, name, live - keep),
                     wanted[name].rollout.drain_s,
                     report,
                     keep_revisions=catalog.settings.keep_revisions,
@@ -120,7 +132,7 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
 
     def serving(self) -> dict[str, frozenset[str]]:
         """Spec digests that serve now, by deployment."""
-        return {name: digests for name, digests in _by_deployment(self._plane(), only_serving=True).items()}
+        return _by_deployment(self._plane(), only_serving=True)
 
     def validated(self, deployment: str, spec_digest: str) -> bool:
         """Whether this spec's last validation passed."""

@@ -37,6 +37,10 @@ class GatewayResource(dg.ConfigurableResource[None]):
         body = self.store.connect().get(routes.KEY)
         return routes.parse(body) if body is not None else routes.build([])
 
+    def routed(self) -> dict[str, str]:
+        """The spec digest that the published table names for each deployment."""
+        return {name: each.spec_digest for name, each in routing.routed_revisions(self.table()).items()}
+
     def publish(self, catalog: Catalog, targets: Mapping[str, routing.Target]) -> routes.RouteTable:
         """Write the catalog's table; every gateway swaps to it within about a second."""
         table = routing.table_of(catalog, targets)

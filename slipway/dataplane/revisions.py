@@ -135,6 +135,20 @@ def last_good(records: list[Revision], *, other_than: str | None = None) -> Revi
     return max(good, key=lambda each: each.validated_at or "", default=None)
 
 
+def to_route(records: list[Revision], live: frozenset[str], routed: str | None) -> Revision | None:
+    """Of these, the one that tenants should reach: the last validated one that is there.
+
+    `live` are the spec digests that serve, `routed` is the one that the routes name now. When no validated
+    one serves (a cluster was lost and is being filled again) the route stays, unless its revision failed.
+    """
+    by_digest = {each.spec_digest: each for each in records}
+    serving = last_good([each for each in records if each.spec_digest in live])
+    if serving is not None:
+        return serving
+    current = by_digest.get(routed or "")
+    return current if current is not None and current.state != "failed" else last_good(records)
+
+
 def to_keep(records: list[Revision], keep: int) -> frozenset[str]:
     """Digests to keep: the `keep` validated last, and the one applied last, whatever became of it."""
     good = sorted(

@@ -34,6 +34,8 @@ def roll_out(
     wanted = plane.render(resolved)
     rollout = resolved.deployment.rollout
     recorded = revisions.get(resolved.name, resolved.spec_digest)
+    if recorded is not None and recorded.state == "failed":
+        _restore_lost(plane, revisions, recorded, report, rollout.deadline_s)
     was_there = plane.diff(wanted).action == "none"
     plane.apply(wanted)
     revision = records.of(resolved, wanted, plane.endpoint(wanted), _now())
@@ -46,6 +48,17 @@ def roll_out(
     if was_there and recorded is not None and recorded.state != "failed":
         return recorded
     return revisions.put(revision)
+
+
+def _restore_lost(
+    plane: DataPlane, revisions: RevisionStore, failed: Revision, report: Report, deadline_s: float
+) -> None:
+    """Before a spec that failed is tried again: if what tenants use is gone, that comes first."""
+    good = revisions.last_good(failed.deployment, other_than=failed.spec_digest)
+    if good is None or good.application == failed.application:
+        return
+    if good.application not in {live.name for live in plane.status(failed.deployment)}:
+        plane.roll_back(good.applied, deadline_s, report)
 
 
 def record_validation(
@@ -77,19 +90,20 @@ def retire(
     plane: DataPlane,
     revisions: RevisionStore,
     deployment: str,
-    keep_digest: str,
+    keep: frozenset[str],
     in_flight: Callable[[], int],
     drain_s: float,
     report: Report,
     *,
     keep_revisions: int = 3,
 ) -> tuple[str, ...]:
-    """Remove every application of the deployment but the one of `keep_digest`; returns their names.
+    """Remove the deployment's applications, but not those of the digests to `keep`; returns their names.
 
-    Call it when the route has moved. Waits until `in_flight` (requests on the old ones) is zero, at most
-    `drain_s`. The records stay for rolling back, `keep_revisions` of them.
+    Call it when the route has moved, and keep what is routed and what is being rolled out. Waits until
+    `in_flight` (requests on the old ones) is zero, at most `drain_s`. The records stay for rolling back,
+    `keep_revisions` of them.
     """
-    old = frozenset(live.name for live in plane.status(deployment) if live.spec_digest != keep_digest)
+    old = frozenset(live.name for live in plane.status(deployment) if live.spec_digest not in keep)
     if old:
         _drain(min(old), in_flight, drain_s, report)
         plane.delete(old, report)

@@ -204,13 +204,13 @@ def test_retiring_waits_for_requests_in_flight_but_not_for_ever(store: ObjectSto
     good = serve_a_good_one(plane, store, "blue-green")
     newer = rollout.roll_out(plane, revisions, spec("blue-green", 2048), log)
     counts = iter([2, 1, 0])
-    rollout.retire(plane, revisions, "chat", newer.spec_digest, lambda: next(counts), 60, log)
+    rollout.retire(plane, revisions, "chat", frozenset({newer.spec_digest}), lambda: next(counts), 60, log)
     assert set(plane.applied) == {newer.application}
     assert next(counts, None) is None  # it asked until none was left
     assert [line.message for line in log.lines] == ["2 requests in flight", "1 requests in flight"]
 
     rollout.roll_out(plane, revisions, good, log)
-    removed = rollout.retire(plane, revisions, "chat", newer.spec_digest, lambda: 1, 0.1, log)
+    removed = rollout.retire(plane, revisions, "chat", frozenset({newer.spec_digest}), lambda: 1, 0.1, log)
     assert removed == (good.revision_name,)
     assert log.lines[-1] == Progress(
         good.revision_name, "draining", 0, 0, "stopped after 0.1 s with 1 in flight"
@@ -223,5 +223,5 @@ def test_retiring_keeps_as_many_records_as_asked_for(store: ObjectStore) -> None
     for each in specs:
         revision = rollout.roll_out(plane, revisions, each, RunLog())
         rollout.record_validation(plane, revisions, replace(revision), [PASSED], RunLog())
-    rollout.retire(plane, revisions, "chat", specs[-1].spec_digest, lambda: 0, 1, RunLog(), keep_revisions=2)
+    rollout.retire(plane, revisions, "chat", frozenset({specs[-1].spec_digest}), lambda: 0, 1, RunLog(), keep_revisions=2)
     assert {each.spec_digest for each in revisions.all("chat")} == {each.spec_digest for each in specs[-2:]}

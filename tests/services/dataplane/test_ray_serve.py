@@ -208,7 +208,7 @@ def test_a_new_revision_comes_up_beside_the_old_one_which_is_then_retired(
     for upstream in (chat.upstream, revision.upstream):
         with openai.OpenAI(base_url=upstream, api_key="unused") as each:
             assert each.completions.create(model="chat", **QUESTION).choices[0].text
-    rollout.retire(plane, revisions, "chat", revision.spec_digest, lambda: 0, 10, run_log)
+    rollout.retire(plane, revisions, "chat", frozenset({revision.spec_digest}), lambda: 0, 10, run_log)
     assert names(plane, "chat") == {revision.application}
     assert {each.spec_digest for each in revisions.all("chat")} >= {chat.spec_digest, revision.spec_digest}
     rollout.delete(plane, revisions, "chat", run_log)

@@ -1,10 +1,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane import revisions
 from slipway.dataplane.protocol import Applied
-from slipway.dataplane.revisions import Revision, decode, last_good, to_keep
+from slipway.dataplane.revisions import Revision, decode, last_good, to_keep, to_route
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -63,3 +65,24 @@ def test_kept_for_rolling_back_are_the_last_validated_and_whatever_was_applied_l
     records = [good(1, "a"), good(2, "b"), good(3, "c"), bad(4, "d"), at(5, "e")]
     assert to_keep(records, 2) == {"b", "c", "e"}
     assert to_keep([], 2) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("records", "live", "routed", "expected"),
+    [
+        ([good(1, "old"), good(2, "new")], {"old", "new"}, "old", "new"),
+        ([good(1, "old"), at(2, "new")], {"old", "new"}, "old", "old"),
+        ([good(1, "old"), bad(2, "new")], {"old"}, "old", "old"),
+        # The cluster was lost and comes back: what is routed is there again, but not validated yet.
+        ([good(1, "older"), at(2, "routed")], {"routed"}, "routed", "routed"),
+        ([good(1, "older"), good(2, "routed")], set(), "routed", "routed"),
+        ([good(1, "older"), bad(2, "routed")], set(), "routed", "older"),
+        ([at(1, "first")], {"first"}, None, None),
+        ([], set(), None, None),
+    ],
+)
+def test_tenants_reach_the_last_validated_revision_that_is_there(
+    records: list[Revision], live: set[str], routed: str | None, expected: str | None
+) -> None:
+    chosen = to_route(records, frozenset(live), routed)
+    assert (chosen.spec_digest if chosen else None) == expected
