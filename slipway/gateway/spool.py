@@ -92,11 +92,13 @@ class Spool:
         with self._lock:
             self._retire()
             retired, self._retired = self._retired, []
+            # Listed under the lock: the next append opens a file that is not sealed.
+            sealed = self._segments()
         # Outside the lock: a sync can take a while, and requests must not wait for it.
         for file in retired:
             os.fsync(file)
             os.close(file)
-        return self._segments()
+        return sealed
 
     def drop(self, segment: Segment, events: int, *, damaged: bool = False) -> None:
         """Forget a segment that is in S3; a damaged one is kept aside for a person to look at."""

@@ -242,6 +242,8 @@ class RunningGateway:
             for name in (org, f"{org}/{user}"):
                 self.secrets.setdefault(name, key.secret)
                 self.key_ids.setdefault(name, key.id)
+            if self.process is not None:
+                until(lambda secret=key.secret: self.raw("/v1/models", secret=secret)[0] == 200)
 
     def route(self, *table: routes.Route) -> None:
         """Publish a table and wait until the gateway has it."""

@@ -3,6 +3,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,31 @@ def test_a_line_that_is_no_event_is_counted_and_the_others_are_shipped(spool):
     spool.drop(segment, 5, damaged=True)
     assert spool.seal() == []
     assert segment.path.with_suffix(".damaged").exists()
+
+
+def test_nothing_is_lost_between_one_thread_that_appends_and_one_that_ships(spool):
+    shipped: list[bytes] = []
+    appended = [line() for _ in range(20_000)]
+    done = threading.Event()
+
+    def ship() -> None:
+        while True:
+            last = done.is_set()
+            for segment in spool.seal():
+                lines = segment.lines()
+                shipped.extend(lines)
+                spool.drop(segment, len(lines))
+            if last:
+                return
+
+    shipper = threading.Thread(target=ship)
+    shipper.start()
+    for each in appended:
+        spool.append(each)
+    done.set()
+    shipper.join()
+    assert shipped == appended
+    assert spool.events == 0
 
 
 def test_a_replica_name_with_dashes_stays_whole(tmp_path):
