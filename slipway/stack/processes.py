@@ -210,20 +210,23 @@ def _signal(seen: Seen, number: signal.Signals) -> None:
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory in bytes; `own_bytes` leaves out pages shared with other processes."""
+    """Memory in bytes: `resident_bytes` counts a page shared by n processes n times, `used_bytes` once.
+
+    Linux tells the latter as proportional set size. Elsewhere it is the unique set size, a lower bound.
+    """
 
     resident_bytes: int = 0
-    own_bytes: int = 0
+    used_bytes: int = 0
 
     def __add__(self, other: Memory) -> Memory:
-        return Memory(self.resident_bytes + other.resident_bytes, self.own_bytes + other.own_bytes)
+        return Memory(self.resident_bytes + other.resident_bytes, self.used_bytes + other.used_bytes)
 
 
 def memory(processes: Iterable[Seen]) -> Memory:
-    """Sum over processes; `resident_bytes` counts shared pages once for each, so it is an upper bound."""
+    """Sum over processes; those that have ended meanwhile count nothing."""
     total = Memory()
     for each in processes:
         with contextlib.suppress(psutil.Error):
             full = psutil.Process(each.pid).memory_full_info()
-            total += Memory(full.rss, full.uss)
+            total += Memory(full.rss, getattr(full, "pss", full.uss))
     return total

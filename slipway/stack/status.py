@@ -46,9 +46,9 @@ class ServiceStatus:
         return cls(name, ServiceState.SICK, detail, "", {}, pids, used, 0.0, None)
 
     def __str__(self) -> str:
-        own, resident = (size / _MIB for size in (self.memory.own_bytes, self.memory.resident_bytes))
-        text = f"{self.name:<8} {self.state.value:<8} {own:>6.0f} MiB own {resident:>6.0f} MiB resident"
-        text += f"  {len(self.pids):>2} processes"
+        used, resident = (size / _MIB for size in (self.memory.used_bytes, self.memory.resident_bytes))
+        text = f"{self.name:<8} {self.state.value:<8} {used:>6.0f} MiB ({resident:.0f} MiB resident)"
+        text += f" in {len(self.pids)} processes"
         if self.url:
             text += f"  {self.url}"
         if self.log:
@@ -57,11 +57,11 @@ class ServiceStatus:
 
 
 def summary(statuses: Iterable[ServiceStatus]) -> str:
-    """One line for the whole stack. Resident memory counts pages shared by processes once for each."""
+    """One line for the whole stack; the resident sum counts pages once for each process that shares them."""
     every = list(statuses)
     used = sum((each.memory for each in every), Memory())
     ready = sum(each.state is ServiceState.READY for each in every)
     return (
-        f"{ready} of {len(every)} services ready, {used.own_bytes / 2**30:.2f} GiB own, "
-        f"{used.resident_bytes / 2**30:.2f} GiB resident"
+        f"{ready} of {len(every)} services ready, {used.used_bytes / 2**30:.2f} GiB "
+        f"({used.resident_bytes / 2**30:.2f} GiB resident)"
     )
