@@ -225,3 +225,14 @@ def test_retiring_keeps_as_many_records_as_asked_for(store: ObjectStore) -> None
         rollout.record_validation(plane, revisions, replace(revision), [PASSED], RunLog())
     rollout.retire(plane, revisions, "chat", frozenset({specs[-1].spec_digest}), lambda: 0, 1, RunLog(), keep_revisions=2)
     assert {each.spec_digest for each in revisions.all("chat")} == {each.spec_digest for each in specs[-2:]}
+
+
+def test_a_lost_good_revision_is_back_before_a_spec_that_failed_is_tried_again(store: ObjectStore) -> None:
+    plane, revisions = FakePlane(), RevisionStore(store)
+    good, wanted = serve_a_good_one(plane, store, "blue-green"), spec("blue-green", 2048)
+    plane.bad = {wanted.spec_digest}
+    assert run(plane, store, wanted, 10**9) == "failed"
+    plane.applied.clear()  # the cluster was lost
+    assert run(plane, store, wanted, 2) == "killed"  # it lived for one apply and one wait
+    assert set(plane.applied) == {good.revision_name}
+    assert revisions.last_good("chat") is not None
