@@ -137,6 +137,10 @@ def prepare(body: bytes, served: Served) -> tuple[str, dict[str, Any]] | Respons
             for index, adapter in enumerate(served.adapters)
         ]
     asked["cache_prompt"] = served.reuse_prompts and not served.adapters
+    options = asked.get("stream_options")
+    if isinstance(options, dict) and options.get("continuous_usage_stats"):
+        # vLLM's name for counts in every chunk, by which the gateway records what a client that hung up used.
+        asked["timings_per_token"] = True
     return name, asked
 
 

@@ -148,13 +148,15 @@ def test_a_client_that_hangs_up_without_streaming_stops_the_engine_too(gateway, 
 def test_a_real_engine_stops_computing_when_the_client_hangs_up(gateway, engine, route, eventually):
     """llama.cpp says which slots compute."""
     gateway.route(route("chat", f"{engine}/v1"))
-    body = {"model": "chat", "messages": HI, "stream": True, "max_tokens": 800, "ignore_eos": True}
+    counted = {"ignore_eos": True, "timings_per_token": True}  # the second as slipway.engines asks for it
+    body = {"model": "chat", "messages": HI, "stream": True, "max_tokens": 800, **counted}
     with hanging_up_after(gateway, body, events=5):
         assert any(slot["is_processing"] for slot in slots(engine))
     eventually(lambda: not any(slot["is_processing"] for slot in slots(engine)), 5)
     (event,) = gateway.events()
     assert event["status"] == "cancelled"
     assert 3 <= event["output_tokens"] < 800
+    assert event["input_tokens"] > len("hi")  # a token has a byte or more, and the template adds its own
 
 
 def slots(engine: str) -> list[dict]:

@@ -40,6 +40,12 @@ def test_fields_that_we_do_not_know_pass_through() -> None:
     assert prepared(PLAIN, model="chat", top_k=3, new_field={"a": 1})["new_field"] == {"a": 1}
 
 
+def test_counts_in_every_chunk_are_asked_for_by_the_engines_own_name() -> None:
+    assert "timings_per_token" not in prepared(PLAIN, model="chat", stream_options={"include_usage": True})
+    assert prepared(PLAIN, model="chat", stream_options={"continuous_usage_stats": True})["timings_per_token"]
+    assert "timings_per_token" not in prepared(PLAIN, model="chat", stream_options=["continuous_usage_stats"])
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
