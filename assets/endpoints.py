@@ -24,6 +24,7 @@ def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[keys.rollout(deployment.name)],
+        description=f"{deployment.name} as a client finds it, checked before any tenant does.",
         group_name="endpoints",
         kinds={"openai"},
         owners=[deployment.owner] if deployment.owner else None,

@@ -87,7 +87,9 @@ def up(catalog: Path | None) -> None:
     environment = Environment.load()
     directory = catalog or environment.catalog_dir
     _load(directory)
-    supervisor.up(environment.home, catalog=directory.absolute(), progress=click.echo)
+    state = supervisor.up(environment.home, catalog=directory.absolute(), progress=click.echo)
+    click.echo(f"\nDagster UI   {state.ui_url}   (its catalog_drift sensor deploys {directory} by itself)")
+    click.echo(f"gateway      {state.gateway_url}/v1   (make a key: slipway key create ORG USER)")
 
 
 @cli.command()
@@ -103,8 +105,12 @@ def status() -> None:
     """Show the embedded stack's services, their health, ports and memory."""
     from slipway.stack import supervisor
 
-    for line in supervisor.status(Environment.load().home):
-        click.echo(str(line))
+    from slipway.stack.status import summary
+
+    found = supervisor.status(Environment.load().home)
+    for service in found:
+        click.echo(str(service))
+    click.echo(summary(found))
 
 
 @cli.command()
