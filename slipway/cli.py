@@ -104,7 +104,6 @@ def down() -> None:
 def status() -> None:
     """Show the embedded stack's services, their health, ports and memory."""
     from slipway.stack import supervisor
-
     from slipway.stack.status import summary
 
     found = supervisor.status(Environment.load().home)

@@ -12,7 +12,7 @@ import uvloop
 
 from slipway.environment import Environment, MissingSettingError
 from slipway.gateway import log
-from slipway.gateway.server import Replica
+from slipway.gateway.server import PortTakenError, Replica
 from slipway.gateway.settings import SettingError, Settings
 from slipway.gateway.spool import SpoolError
 
@@ -24,7 +24,7 @@ def main() -> int:
     sys.setswitchinterval(0.0005)
     try:
         replica = Replica(Settings.load(Environment.load()))
-    except (MissingSettingError, SettingError, SpoolError) as error:
+    except (MissingSettingError, SettingError, SpoolError, PortTakenError) as error:
         log.write("error", "gateway cannot start", error=str(error))
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -32,13 +33,19 @@ from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 
 _ROUTES_CACHE = "routes.cached.json"
 _LAST_SHIPMENT_S = 15.0
+_BACKLOG = 2_048
+
+
+class PortTakenError(OSError):
+    """The address to listen on cannot be had."""
 
 
 class Replica:
-    """The parts of one replica. Constructing it opens the spool and reads the cached routes, nothing else."""
+    """The parts of one replica. Constructing it takes the port and the spool and reads the cached routes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._listener = _listen(settings.host, settings.port)
         store = ObjectStore(settings.s3)
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
@@ -83,7 +90,7 @@ class Replica:
             thread.start()
         log.write("info", "gateway starts", replica=settings.replica, host=settings.host, port=settings.port)
         try:
-            await server.serve()
+            await server.serve(sockets=[self._listener])
         finally:
             await upstreams.close()
             await asyncio.to_thread(self._stop)
@@ -121,11 +128,20 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(each)
 
 
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise PortTakenError(
+            f"{host}:{port}: cannot listen: {error.strerror}. Stop what listens there, or set "
+            "SLIPWAY_GATEWAY_HOST and SLIPWAY_GATEWAY_PORT."
+        ) from error
+
+
 def _uvicorn_config(app: Gateway, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from slipway.environment import S3Location
 
-# Ray puts unix sockets below its directory: `<dir>/session_<date>_<pid>/sockets/plasma_store` must fit 107 bytes.
+# Ray puts unix sockets below its directory: `<dir>/session_<date>_<pid>/sockets/plasma_store`, 107 bytes
+# at most.
 MAX_TEMP_DIR_LENGTH = 40
 
 
@@ -39,8 +40,8 @@ def command(
     """
     if len(str(temp_dir)) > MAX_TEMP_DIR_LENGTH:
         raise ValueError(
-            f"Ray's directory {temp_dir} is longer than {MAX_TEMP_DIR_LENGTH} characters, and its unix sockets "
-            "lie below it. Choose a shorter one, such as /tmp/slipway-ray."
+            f"Ray's directory {temp_dir} is longer than {MAX_TEMP_DIR_LENGTH} characters, and its unix "
+            "sockets lie below it. Choose a shorter one, such as /tmp/slipway-ray."
         )
     return [
         str(Path(sys.executable).with_name("ray")),

@@ -223,7 +223,8 @@ def test_retiring_keeps_as_many_records_as_asked_for(store: ObjectStore) -> None
     for each in specs:
         revision = rollout.roll_out(plane, revisions, each, RunLog())
         rollout.record_validation(plane, revisions, replace(revision), [PASSED], RunLog())
-    rollout.retire(plane, revisions, "chat", frozenset({specs[-1].spec_digest}), lambda: 0, 1, RunLog(), keep_revisions=2)
+    keep = frozenset({specs[-1].spec_digest})
+    rollout.retire(plane, revisions, "chat", keep, lambda: 0, 1, RunLog(), keep_revisions=2)
     assert {each.spec_digest for each in revisions.all("chat")} == {each.spec_digest for each in specs[-2:]}
 
 

@@ -204,6 +204,15 @@ def test_two_gateways_do_not_share_a_spool(gateway, own_gateway):
     assert own_gateway.process.returncode == 1
 
 
+def test_a_taken_port_is_named_with_what_to_do(gateway, own_gateway):
+    own_gateway.environment["SLIPWAY_GATEWAY_PORT"] = str(gateway.port)
+    with pytest.raises(
+        AssertionError, match=f"127.0.0.1:{gateway.port}: cannot listen.*SLIPWAY_GATEWAY_PORT"
+    ):
+        own_gateway.start()
+    assert own_gateway.process.returncode == 1
+
+
 def test_a_bad_route_table_is_refused_and_the_old_one_stays(gateway, fake, route, eventually):
     gateway.route(route("chat", fake.url))
     good = gateway.status()["routes_version"]
