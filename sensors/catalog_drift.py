@@ -23,6 +23,7 @@ from slipway.catalog import Catalog, Deployment, digests
 from slipway.catalog.problems import CatalogError
 from slipway.catalog.resolved import UnresolvedRevisionError
 from slipway.check import check_catalog
+from slipway.environment import MissingSettingError
 from slipway.routing import desired_policy, routed_revisions
 
 INTERVAL_S = 5
@@ -57,7 +58,10 @@ def catalog_drift(directory: Path, loaded: Catalog, job_name: str) -> dg.SensorD
             return _skip(_reload(environment, context))
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
-        reading = _Reading(context.instance, catalog, data_plane, gateway)
+        try:
+            reading = _Reading(context.instance, catalog, data_plane, gateway)
+        except MissingSettingError as error:
+            return _skip(str(error))
         decisions = dict(reading.decisions(before, now))
         if drift.quiet(decisions) and digests.of_catalog(catalog) != content:
             # Runs read the catalog themselves: only what the UI shows is out of date, so it waits for quiet.

@@ -50,3 +50,8 @@ def test_a_catalog_of_another_shape_waits_for_its_code_location(catalog: Path, t
     path = catalog / "deployments.yaml"
     path.write_text(path.read_text() + EVOLVED)
     assert "Reload the code location" in tick(sensor, tmp_path)
+
+
+def test_without_a_stack_the_tick_says_how_to_start_one(catalog: Path, tmp_path: Path) -> None:
+    sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
+    assert "slipway up" in tick(sensor, tmp_path)
