@@ -40,11 +40,15 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Location]:
 
 
 @pytest.fixture
-def store(seaweed: S3Location) -> ObjectStore:
-    """An empty bucket of its own on the running SeaweedFS."""
+def store(seaweed: S3Location) -> Iterator[ObjectStore]:
+    """An empty bucket of its own on the running SeaweedFS, removed with all that the test left in it.
+
+    Each bucket takes a volume, and there are only as many as the disk has free GiB.
+    """
     store = ObjectStore(replace(seaweed, bucket=f"t-{uuid.uuid4().hex[:12]}"))
     store.ensure_bucket()
-    return store
+    yield store
+    store.client.delete_bucket(Bucket=store.location.bucket)
 
 
 def wait_for_http(url: str, log: Path, timeout_s: float = 60) -> None:
