@@ -31,7 +31,7 @@ from slipway.tenants import TenantsDatabase
 
 _START_TIMEOUT_S = 60.0
 _WARM_UP = 5
-_PAUSE_S = 0.002  # for a server to close its end, if it does
+_PAUSE_S = 0.02  # between requests, as tenants make: for either side to close or open a connection
 _END = b"\r\n0\r\n\r\n"
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from slipway.gateway import errors
 from slipway.gateway.call import Call
+from slipway.gateway.connections import WarmConnector
 from slipway.gateway.errors import ApiError
 from slipway.gateway.in_flight import Gauge
 from slipway.gateway.routes import Route
@@ -30,8 +31,11 @@ class Upstreams:
 
     def __init__(self) -> None:
         self._outstanding = Gauge()
+        self._connector = WarmConnector(
+            connect_timeout_s=_CONNECT_TIMEOUT_S, limit=0, keepalive_timeout=_KEEP_ALIVE_S
+        )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
             skip_auto_headers=("User-Agent", "Accept"),
@@ -73,14 +77,17 @@ class Upstreams:
                 self._outstanding.leave(base)
                 raise
             else:
-                return Exchange(response, base, self._outstanding)
+                return Exchange(response, base, self._outstanding, self._connector)
 
 
 class Exchange:
     """One answer that has begun. After `close` its connection is used again if it was read to its end."""
 
-    def __init__(self, response: aiohttp.ClientResponse, base: str, outstanding: Gauge) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, base: str, outstanding: Gauge, connector: WarmConnector
+    ) -> None:
         self.response = response
+        self._connector = connector
         self._base = base
         self._outstanding: Gauge | None = outstanding
 
@@ -90,6 +97,7 @@ class Exchange:
             self._outstanding.leave(self._base)
             self._outstanding = None
             self.response.close()
+            self._connector.warm()
 
 
 def explained(error: Exception, route: Route) -> ApiError:
