@@ -62,10 +62,12 @@ def catalog_drift(directory: Path, loaded: Catalog, job_name: str) -> dg.SensorD
             reading = _Reading(context.instance, catalog, data_plane, gateway)
         except MissingSettingError as error:
             return _skip(str(error))
-        decisions = dict(reading.decisions(before, now))
+        decisions = drift.capped(dict(reading.decisions(before, now)), MOST_REPAIRS)
         if drift.quiet(decisions) and digests.of_catalog(catalog) != content:
             # Runs read the catalog themselves: only what the UI shows is out of date, so it waits for quiet.
             return _skip(_reload(environment, context))
+        for alert in (each for each in decisions.values() if isinstance(each, drift.Alert)):
+            context.log.error(f"{alert.subject}: {alert.reason}")
         return _result(decisions, drift.after(decisions, before, now))
 
     return sensor
@@ -145,7 +147,7 @@ class _Reading:
 def _result(
     decisions: Mapping[str, drift.Decision], attempts: Mapping[str, drift.Attempts]
 ) -> dg.SensorResult:
-    repairs = [each for each in decisions.values() if isinstance(each, drift.Repair)][:MOST_REPAIRS]
+    repairs = [each for each in decisions.values() if isinstance(each, drift.Repair)]
     others = [each for each in decisions.values() if isinstance(each, drift.Alert | drift.Wait)]
     cursor = json.dumps({name: asdict(each) for name, each in attempts.items()}, default=str)
     if not repairs:

@@ -167,6 +167,20 @@ def _bounded(
     return Repair(subject, digest, selection, tried + 1, reason)
 
 
+def capped(decisions: Mapping[str, Decision], most: int) -> dict[str, Decision]:
+    """The same with at most so many repairs; the others wait for the next tick and cost no attempt."""
+    kept: dict[str, Decision] = {}
+    repairs = 0
+    for subject, decision in decisions.items():
+        if isinstance(decision, Repair):
+            repairs += 1
+            if repairs > most:
+                kept[subject] = Wait(subject, f"{most} repairs go before it")
+                continue
+        kept[subject] = decision
+    return kept
+
+
 def quiet(decisions: Mapping[str, Decision]) -> bool:
     """Whether nothing is asked for, waited for or under way."""
     return all(each is None or isinstance(each, Alert) for each in decisions.values())

@@ -11,6 +11,7 @@ from sensors.drift import (
     Repair,
     Wait,
     after,
+    capped,
     decide,
     decide_recorded,
     decide_removed,
@@ -124,3 +125,10 @@ def test_it_is_quiet_only_when_nothing_is_asked_for_or_waited_for() -> None:
     assert quiet({"a": None, "b": Alert("b", "d", "gave up")})
     assert not quiet({"a": Wait("a", "busy")})
     assert not quiet({"a": decide(DESIRED, OLD, None, 3, NOW)})
+
+
+def test_repairs_beyond_a_tick_s_bound_wait_without_costing_an_attempt() -> None:
+    repairs = {f"d{n}": Repair(f"d{n}", "x", frozenset({ROUTES}), 1, "why") for n in range(3)}
+    decisions = capped({"fine": None, **repairs}, 2)
+    assert [type(decisions[name]).__name__ for name in repairs] == ["Repair", "Repair", "Wait"]
+    assert after(decisions, {}, NOW).keys() == {"d0", "d1"}
