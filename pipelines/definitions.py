@@ -32,11 +32,12 @@ def build_definitions(
     directory = catalog_dir or Environment.load().catalog_dir
     catalog = _load(directory)
     lookback_hours = (catalog or Catalog()).settings.usage_lookback_hours
+    repair = jobs.deploy if catalog else jobs.rollup  # a sensor must name a job, although it requests none
     return dg.Definitions(
         assets=[*metering_assets(), *(_catalog_assets(catalog) if catalog else [])],
         jobs=[jobs.rollup, *([jobs.deploy] if catalog else [])],
         schedules=[schedules.hourly_rollup(lookback_hours)],
-        sensors=[catalog_drift(directory, catalog, jobs.deploy.name)] if catalog else [],
+        sensors=[catalog_drift(directory, catalog, repair.name)],
         resources={**resources(), **(overrides or {})},
     )
 

@@ -33,9 +33,13 @@ REASON_TAG = "slipway/reason"
 MOST_REPAIRS = 20
 
 
-def catalog_drift(directory: Path, loaded: Catalog, job_name: str) -> dg.SensorDefinition:
-    """The sensor for one catalog directory; `loaded` is what this code location was built from."""
-    structure, content = digests.of_structure(loaded), digests.of_catalog(loaded)
+def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.SensorDefinition:
+    """The sensor for one catalog directory; `loaded` is what this code location was built from.
+
+    None means that the catalog had errors then: the sensor only waits for somebody to correct them.
+    """
+    structure = digests.of_structure(loaded) if loaded else None
+    content = digests.of_catalog(loaded) if loaded else None
 
     @dg.sensor(
         name="catalog_drift",

@@ -52,6 +52,12 @@ def test_a_catalog_of_another_shape_waits_for_its_code_location(catalog: Path, t
     assert "Reload the code location" in tick(sensor, tmp_path)
 
 
+def test_a_location_that_started_with_a_broken_catalog_is_loaded_again_when_it_is_corrected(
+    catalog: Path, tmp_path: Path
+) -> None:
+    assert "Reload the code location" in tick(catalog_drift(catalog, None, "rollup"), tmp_path)
+
+
 def test_without_a_stack_the_tick_says_how_to_start_one(catalog: Path, tmp_path: Path) -> None:
     sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
     assert "slipway up" in tick(sensor, tmp_path)

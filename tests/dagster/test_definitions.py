@@ -95,4 +95,5 @@ def test_a_broken_catalog_leaves_metering_loaded(tmp_path: Path, caplog: pytest.
     definitions = build_definitions(tmp_path)
     found = definitions.resolve_asset_graph().materializable_asset_keys
     assert found == {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST}
+    assert [sensor.name for sensor in definitions.sensors or []] == ["catalog_drift"]
     assert "broken.yaml:1  deployments[x].model: is missing" in caplog.text
