@@ -59,7 +59,7 @@ def publish(store: ObjectStore, name: str, path: Path) -> None:
     manifest.publish(store)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it costs CPU even when idle, so it is stopped when its tests end
 def ray(node_store: ObjectStore) -> Iterator[ServeApi]:
     """A Ray head with 2 CPUs whose Serve has not been configured by anyone yet."""
     with tempfile.TemporaryDirectory(prefix="slipway-t-", dir="/tmp", ignore_cleanup_errors=True) as home:
@@ -107,7 +107,7 @@ def _stop(process: subprocess.Popen[bytes], root: Path) -> None:
                 other.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plane(ray: ServeApi, weights: ObjectStore) -> RayServe:
     """The Ray node as a data plane, its weights in place."""
     return RayServe(ray)

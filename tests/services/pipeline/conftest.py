@@ -1,4 +1,4 @@
-"""The whole embedded stack, once for this folder: its sensor deploys the demo catalog by itself."""
+"""The whole embedded stack, once for a module: its sensor deploys the demo catalog by itself."""
 
 import shutil
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class RunningStack:
         return client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # it costs CPU even when idle
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     root = tmp_path_factory.mktemp("stack")
     home, catalog = root / "home", root / "catalog"
