@@ -64,9 +64,10 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         return RollupReport(tuple(summaries), evaluate(PublishedCopy(warehouse.directory), hours))
 
     def sync_prices(self, catalog: Catalog) -> Mapping[str, int]:
-        """Bring the price table to the catalog; raises ClosedPriceError when a closed month would change."""
-        now = datetime.now(UTC)
-        synced = price_table.sync_prices(self._warehouse(), prices.schedules(catalog), now=now)
+        """Bring the price table to the catalog, and publish it. Raises ClosedPriceError."""
+        warehouse = self._warehouse()
+        synced = price_table.sync_prices(warehouse, prices.schedules(catalog), now=datetime.now(UTC))
+        publish.publish_copy(warehouse)
         return {"added": len(synced.added), "removed": len(synced.removed)}
 
     def _warehouse(self) -> Warehouse:

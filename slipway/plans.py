@@ -1,4 +1,4 @@
-"""`slipway plan`: what the catalog wants against what routes, revisions and the tenants' database hold.
+"""`slipway plan`: what the catalog wants against what routes, revisions, tenants and prices are.
 
 Belongs here: reading what is deployed, in the same plain values as what is wanted.
 Does not: comparing (slipway.catalog.plan), changing anything.
@@ -6,6 +6,8 @@ Does not: comparing (slipway.catalog.plan), changing anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from slipway import routing
@@ -16,6 +18,9 @@ from slipway.dataplane.revisions import Revision, RevisionStore
 from slipway.environment import Environment
 from slipway.gateway import routes
 from slipway.gateway.routes import Route, RouteTable
+from slipway.metering import prices, queries
+from slipway.metering.prices import PriceRow
+from slipway.metering.published import PublishedCopy
 from slipway.objectstore import ObjectStore
 from slipway.tenants import TenantsDatabase
 
@@ -32,6 +37,7 @@ def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]
     return [
         *plan("Deployment", wanted, deployed),
         *plan("Organization", orgs, {name: {} for name in _known_orgs(environment)}),
+        *plan("Price", *_price_tables(catalog, environment)),
     ]
 
 
@@ -62,6 +68,24 @@ def _comparable(resolved: ResolvedDeployment, told: list[Route]) -> dict[str, An
 
 def _artifacts(revision: Revision) -> list[dict[str, Any]]:
     return [revision.spec["model"], *revision.spec["adapters"]]
+
+
+def _price_tables(catalog: Catalog, environment: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The price rows that the catalog makes of those in force, and those: by deployment and version."""
+    copy = PublishedCopy(environment.warehouse_dir)
+    existing = queries.prices(copy) if copy.path.exists() else []
+    wanted = prices.merge(existing, prices.schedules(catalog), datetime.now(UTC))
+    return _by_version(wanted), _by_version(existing)
+
+
+def _by_version(rows: Iterable[PriceRow]) -> dict[str, Any]:
+    return {
+        f"{row.deployment} {row.version}": {
+            **row.terms(),
+            "effective_to": row.effective_to.isoformat() if row.effective_to else None,
+        }
+        for row in rows
+    }
 
 
 def _known_orgs(environment: Environment) -> list[str]:

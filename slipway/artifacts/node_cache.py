@@ -164,8 +164,8 @@ class NodeCache:
         free = shutil.disk_usage(self._directory).free
         return NoSpaceError(
             f"node cache {self._directory}: {entry} needs {needed_bytes} bytes, but {cause} (bound "
-            f"{self._max_bytes} bytes, {free} bytes free on disk). Raise node_cache_size in Settings, "
-            "free the disk, or run fewer models on this node."
+            f"{self._max_bytes} bytes, {free} bytes free on disk). Raise SLIPWAY_NODE_CACHE_BYTES "
+            "on this node, free the disk, or run fewer models on this node."
         )
 
     def _of_disk(self, prefix: str, error: OSError) -> ArtifactError:

@@ -204,6 +204,10 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
     isolation = deployment.isolation
     return _only(
         {
+            "data_plane": (
+                deployment.data_plane != "default",
+                "is another than default, and this version connects one. Remove it",
+            ),
             "nodes_per_replica": (
                 deployment.nodes_per_replica > 1,
                 "is more than 1, and llama.cpp's replica is one process. Set it to 1",

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import signal
 import time
 import urllib.request
@@ -18,6 +19,7 @@ from slipway.catalog.loader import load
 from slipway.metering import price_table, prices, publish, queries, rollup
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
+from slipway.plans import deployed_changes
 from slipway.stack import supervisor
 from slipway.stack.demo import edits
 from slipway.stack.demo.traffic import Seen, steady_flow, until
@@ -43,6 +45,23 @@ def test_the_ui_lists_every_asset_with_its_materialization_and_checks(stack: Run
 def _all_deployed(states: dict[str, Any]) -> bool:
     hourly = {"/".join(path) for path in HOURLY}
     return all(state["materialized"] for name, state in states.items() if name not in hourly)
+
+
+def test_a_plan_is_empty_when_all_is_deployed_and_names_the_fields_of_an_edit(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    assert deployed_changes(load(stack.catalog).catalog, stack.environment) == []
+    edited = Path(shutil.copytree(stack.catalog, tmp_path / "catalog"))
+    edits.set_args(edited, CHAT, "--ctx-size=2048", "--ctx-size=4096")
+    edits.new_price(edited, datetime.now(UTC))
+    changes = deployed_changes(load(edited).catalog, stack.environment)
+    assert [(each.action, each.kind) for each in changes] == [
+        ("update", "Deployment"),
+        *(each for _ in ("assistant", CHAT) for each in [("update", "Price"), ("create", "Price")]),
+    ]
+    assert [(field.field, field.after) for field in changes[0].fields] == [
+        ("deployment.args", ["--ctx-size=4096", "--parallel=2"])
+    ]
 
 
 def test_an_edit_on_disk_is_redeployed_within_a_minute_and_no_request_fails(stack: RunningStack) -> None:

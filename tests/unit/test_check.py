@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from slipway.catalog.problems import CatalogError
+from slipway.check import check_catalog
+
+COMMIT = "0123456789012345678901234567890123456789"
+CATALOG = f"""\
+kind: Model
+name: tiny
+spec:
+  source: hf://org/tiny@{COMMIT}
+---
+kind: Engine
+name: llama-cpp
+spec: {{server: llama.cpp}}
+---
+kind: Deployment
+name: chat
+spec:
+  model: tiny
+  runtime: ray
+  engine: llama-cpp
+"""
+
+
+def problems(directory: Path, old: str, new: str) -> list[str]:
+    assert old in CATALOG
+    (directory / "catalog.yaml").write_text(CATALOG.replace(old, new))
+    with pytest.raises(CatalogError) as caught:
+        check_catalog(directory)
+    return [str(problem).split("catalog.yaml:")[1] for problem in caught.value.problems]
+
+
+def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "catalog.yaml").write_text(CATALOG)
+    assert check_catalog(tmp_path).catalog.deployment("chat").model == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            f"hf://org/tiny@{COMMIT}",
+            "s3://bucket/tiny",
+            "4  models[tiny].source = s3://bucket/tiny: this version pulls from hf:// alone.",
+        ),
+        (
+            "tiny@" + COMMIT,
+            f"tiny@{COMMIT}\n  task: embedding",
+            "5  models[tiny].task = embedding: engines of this",
+        ),
+        (
+            "tiny@" + COMMIT,
+            f"tiny@{COMMIT}\n  host_locally: false",
+            "5  models[tiny].host_locally = False: engines of this version read local S3 alone.",
+        ),
+        (
+            "engine: llama-cpp",
+            "engine: llama-cpp\n  data_plane: other",
+            "16  deployments[chat].data_plane = other: is another than default",
+        ),
+        (
+            "engine: llama-cpp",
+            "engine: llama-cpp\n  alias: true",
+            "16  deployments[chat].alias = True: exists on",
+        ),
+        (
+            "runtime: ray",
+            "runtime: vllm",
+            "14  deployments[chat].runtime = vllm: this version cannot render it yet.",
+        ),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_with_its_place(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    found = problems(tmp_path, old, new)
+    assert any(problem.startswith(expected) for problem in found), found
