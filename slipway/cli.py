@@ -102,7 +102,7 @@ def down() -> None:
 
 @cli.command()
 def status() -> None:
-    """Show the embedded stack's services, their health, ports and memory."""
+    """Show the embedded stack's services, their health, ports and memory. Exits 1 unless all are ready."""
     from slipway.stack import supervisor
     from slipway.stack.status import summary
 
@@ -110,6 +110,7 @@ def status() -> None:
     for service in found:
         click.echo(str(service))
     click.echo(summary(found))
+    sys.exit(0 if found and all(service.state.value == "ready" for service in found) else 1)
 
 
 @cli.command()

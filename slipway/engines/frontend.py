@@ -129,6 +129,9 @@ def prepare(body: bytes, served: Served) -> tuple[str, dict[str, Any]] | Respons
         return _error(400, "model is missing or not a string.", "missing_model")
     if name not in served.model_names:
         return _error(404, f"The model {name} does not exist.", "model_not_found")
+    unmetered = _unmetered(asked)
+    if unmetered is not None:
+        return _error(400, unmetered, "unsupported_value")
     for field in _NOT_THE_CLIENTS:
         asked.pop(field, None)
     if served.adapters:
@@ -142,6 +145,19 @@ def prepare(body: bytes, served: Served) -> tuple[str, dict[str, Any]] | Respons
         # vLLM's name for counts in every chunk, by which the gateway records what a client that hung up used.
         asked["timings_per_token"] = True
     return name, asked
+
+
+def _unmetered(asked: dict[str, Any]) -> str | None:
+    """Why a request for several answers is refused: llama.cpp reports the usage of one of them alone."""
+    if asked.get("n") not in (None, 1):
+        return f"n is {asked['n']!r}: this engine makes one answer per request. Leave n out, and ask again."
+    prompt = asked.get("prompt")
+    several = isinstance(prompt, list) and len(prompt) > 1 and not all(isinstance(p, int) for p in prompt)
+    return (
+        "prompt has several entries: this engine answers one per request. Send each alone."
+        if several
+        else None
+    )
 
 
 async def _events(reply: aiohttp.ClientResponse, old: bytes, new: bytes) -> AsyncIterator[bytes]:

@@ -46,6 +46,11 @@ def test_counts_in_every_chunk_are_asked_for_by_the_engines_own_name() -> None:
     assert "timings_per_token" not in prepared(PLAIN, model="chat", stream_options=["continuous_usage_stats"])
 
 
+@pytest.mark.parametrize("fields", [{"n": 1}, {"prompt": ["a"]}, {"prompt": [1, 2, 3]}, {"prompt": "a"}])
+def test_a_request_for_one_answer_passes(fields: dict[str, object]) -> None:
+    assert prepared(PLAIN, model="chat", **fields).items() >= fields.items()
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -54,6 +59,9 @@ def test_counts_in_every_chunk_are_asked_for_by_the_engines_own_name() -> None:
         (b"{}", 400, "missing_model"),
         (b'{"model": 3}', 400, "missing_model"),
         (b'{"model": "other"}', 404, "model_not_found"),
+        # llama.cpp would report the usage of one answer alone: the others could not be billed.
+        (b'{"model": "chat", "n": 2}', 400, "unsupported_value"),
+        (b'{"model": "chat", "prompt": ["a", "b"]}', 400, "unsupported_value"),
     ],
 )
 def test_a_bad_body_is_answered_in_openais_shape(body: bytes, status: int, code: str) -> None:
