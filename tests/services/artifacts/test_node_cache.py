@@ -219,7 +219,7 @@ def test_an_entry_in_use_is_never_removed(cache, published, others, another_proc
     held = cache.fetch(published.prefix)
     engine = another_process(others[0].prefix)
     theirs = Path(engine.stdout.readline().strip())
-    with pytest.raises(NoSpaceError, match="node_cache_size") as refused:
+    with pytest.raises(NoSpaceError, match="SLIPWAY_NODE_CACHE_BYTES") as refused:
         cache.fetch(others[1].prefix)
     assert str(content.size_bytes) in str(refused.value)
     assert same(held, content)
