@@ -13,11 +13,11 @@ from slipway.catalog import Adapter, Catalog, Model
 
 def weights_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     """One asset per model that is hosted locally, and per adapter."""
-    models = [_weights(model) for model in catalog.models if model.host_locally]
-    return models + [_weights(adapter) for adapter in catalog.adapters]
+    models = [_weights(catalog, model) for model in catalog.models if model.host_locally]
+    return models + [_weights(catalog, adapter) for adapter in catalog.adapters]
 
 
-def _weights(artifact: Model | Adapter) -> dg.AssetsDefinition:
+def _weights(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.weights(artifact.name),
         description=artifact.description or None,
@@ -32,7 +32,7 @@ def _weights(artifact: Model | Adapter) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, weights_store: WeightsResource
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
-            pulled = weights_store.pull(artifact, progress=context.log.info)
+            pulled = weights_store.pull(artifact, catalog.settings, progress=context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_weights(pulled))
 
     return weights

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
-from slipway.catalog import Adapter, Model
+from slipway.catalog import Adapter, Model, Settings
 
 if TYPE_CHECKING:
     from slipway.artifacts.manifest import Manifest
@@ -38,14 +38,14 @@ class WeightsResource(dg.ConfigurableResource[None]):
     environment: EnvironmentResource
     store: StoreResource
 
-    def pull(self, artifact: Model | Adapter, progress: Callable[[str], None]) -> Pulled:
+    def pull(self, artifact: Model | Adapter, settings: Settings, progress: Callable[[str], None]) -> Pulled:
         """Publish the artifact at its commit; harmless when it is published. Raises ArtifactError."""
-        from slipway.artifacts.hub import HubSource
+        from slipway.artifacts.sources import Sources
         from slipway.artifacts.weights import WeightsRequest, pull
 
         started = time.monotonic()
-        hub = HubSource.from_environment(self.environment.read())
-        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), hub, _Steady(progress))
+        sources = Sources.of(self.environment.read(), settings)
+        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, _Steady(progress))
         return Pulled(manifest, artifact.source, time.monotonic() - started)
 
 

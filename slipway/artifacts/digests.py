@@ -1,6 +1,6 @@
 """Digests over bytes that arrive in pieces.
 
-Belongs here: sha256 and git's blob id, side by side. Does not: deciding what a mismatch means.
+Belongs here: sha256 beside what the source names its files by. Does not: deciding what a mismatch means.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from slipway.artifacts.source import Digest
 
 
 class RunningDigest:
-    """sha256 of a stream and, where the source names its files so, git's blob id as well."""
+    """sha256 of a stream and, where the source names its files so, git's blob id or md5 as well."""
 
-    def __init__(self, size_bytes: int, expected: Digest) -> None:
+    def __init__(self, size_bytes: int, expected: Digest | None) -> None:
         self._expected = expected
         self._sha256 = hashlib.sha256()
-        self._git = None
-        if expected.algorithm == "git-blob-sha1":
-            # Git names a blob by sha1; it proves what the hub listed, and sha256 goes into the manifest.
-            self._git = hashlib.sha1(f"blob {size_bytes}\0".encode(), usedforsecurity=False)
+        self._other = None
+        # Both prove what the source listed, and nothing more: sha256 goes into the manifest.
+        if expected is not None and expected.algorithm == "git-blob-sha1":
+            self._other = hashlib.sha1(f"blob {size_bytes}\0".encode(), usedforsecurity=False)
+        elif expected is not None and expected.algorithm == "md5":
+            self._other = hashlib.md5(usedforsecurity=False)
 
     def update(self, piece: memoryview | bytes) -> None:
         """Add the next bytes, in order."""
         self._sha256.update(piece)
-        if self._git is not None:
-            self._git.update(piece)
+        if self._other is not None:
+            self._other.update(piece)
 
     @property
     def sha256(self) -> str:
@@ -33,7 +35,8 @@ class RunningDigest:
         return self._sha256.hexdigest()
 
     @property
-    def found(self) -> Digest:
-        """The digest so far, by the source's algorithm."""
-        found = self._sha256 if self._git is None else self._git
-        return Digest(self._expected.algorithm, found.hexdigest())
+    def found(self) -> Digest | None:
+        """The digest so far, by the source's algorithm; None where the source gives none to compare with."""
+        if self._expected is None:
+            return None
+        return Digest(self._expected.algorithm, (self._other or self._sha256).hexdigest())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.artifacts.errors import AccessError, ArtifactError, CorruptFileError, SourceError
 from slipway.artifacts.ranged import Door, RangedReader
 from slipway.artifacts.retry import RetryPolicy, TransientError, attempt, retry_after_s
-from slipway.artifacts.source import Count, Digest, SourceFile
+from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt
 from slipway.catalog.fields import COMMIT, SecretRef
 from slipway.environment import Environment
 
@@ -80,10 +80,14 @@ class HubSnapshot:
                 self._locations.pop(file.path, None)
             raise
 
+    def stored_at(self, file: SourceFile) -> StoredAt | None:
+        """None: a hub is no S3 store."""
+        return None
+
     def _door(self, file: SourceFile) -> Door:
         """Where to read the file. The token goes to the hub alone, never to where it redirects."""
         token, url = self._repo.token, self._repo.file_url(self.commit, file.path)
-        if file.digest.algorithm != "sha256":
+        if file.digest is None or file.digest.algorithm != "sha256":
             return Door(url, token.headers, False, token.remedy)
         with self._lock:
             location = self._locations.get(file.path)
@@ -135,10 +139,11 @@ class HubRepo:
                 timeout=_METADATA_TIMEOUT_S,
                 endpoint=self.source.endpoint,
             )
-        if (found.size, found.etag) != (file.size_bytes, file.digest.hex):
+        listed = file.digest.hex if file.digest else found.etag
+        if (found.size, found.etag) != (file.size_bytes, listed):
             raise CorruptFileError(
                 f"{self.name} file {file.path}: the hub listed {file.size_bytes} bytes with sha256 "
-                f"{file.digest.hex}, but offers {found.size} bytes with {found.etag}. Nothing was published. "
+                f"{listed}, but offers {found.size} bytes with {found.etag}. Nothing was published. "
                 "Ask the repository's owner, or pin another commit."
             )
         return str(found.location)

@@ -17,19 +17,32 @@ Count = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Digest:
-    """A digest that a source gives: sha256 of the content, or git's blob id (sha1 over a header and it)."""
+    """What a source names content by: its sha256 or md5, or git's blob id (sha1 over a header and it)."""
 
-    algorithm: Literal["sha256", "git-blob-sha1"]
+    algorithm: Literal["sha256", "git-blob-sha1", "md5"]
     hex: str
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a snapshot, as the source describes it."""
+    """One file of a snapshot, as the source describes it; not every source knows a digest of its files."""
 
     path: str
     size_bytes: int
-    digest: Digest
+    digest: Digest | None
+
+
+@dataclass(frozen=True)
+class StoredAt:
+    """Where a file lies in an S3 store, so that the same store may copy it itself.
+
+    `etag` is the object's as it was listed: a copy is made on the condition that it is still the same.
+    """
+
+    endpoint_url: str
+    bucket: str
+    key: str
+    etag: str
 
 
 class Snapshot(Protocol):
@@ -51,6 +64,9 @@ class Snapshot(Protocol):
 
         Raises TransientError when trying again may help, else an ArtifactError.
         """
+
+    def stored_at(self, file: SourceFile) -> StoredAt | None:
+        """The S3 object that holds the file, for a source that is an S3 store; None for any other."""
 
 
 class Source(Protocol):

@@ -109,7 +109,7 @@ class Transfer:
     def _verify(self, incoming: _Incoming) -> None:
         """Before the object appears: its digest must be the one that the source listed."""
         file, found = incoming.job.file, incoming.digest.found
-        if found != file.digest:
+        if found is not None and file.digest is not None and found != file.digest:
             raise CorruptFileError(
                 f"{self._name} file {file.path}: {file.size_bytes} bytes arrived with {found.algorithm} "
                 f"{found.hex}, but the source lists {file.digest.hex}. Nothing was published. Run this "
