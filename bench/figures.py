@@ -7,27 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value that should stay under its target; both in `unit`."""
+    """A measured value in `unit`, and what it should stay below or, with `bound="least"`, reach."""
 
     name: str
     value: float
     target: float
     unit: str
+    bound: Literal["below", "least"] = "below"
 
     @property
     def short(self) -> bool:
         """Whether the target was missed."""
-        return self.value >= self.target
+        return self.value < self.target if self.bound == "least" else self.value >= self.target
+
+    def __str__(self) -> str:
+        sign = ">=" if self.bound == "least" else "<"
+        verdict = "short" if self.short else "ok"
+        return f"{self.name} {self.value:.3f}{self.unit} {sign}{self.target:g}{self.unit} {verdict}"
 
 
 def report(figures: Iterable[Figure]) -> int:
-    """Print every figure; return the exit status."""
-    shown = list(figures)
-    for each in shown:
-        verdict = "short" if each.short else "ok"
-        print(f"{each.name} {each.value:.3f}{each.unit} <{each.target:g}{each.unit} {verdict}")
-    return int(any(each.short for each in shown))
+    """Print every figure as it comes; return the exit status."""
+    status = 0
+    for each in figures:
+        print(each, flush=True)
+        status |= int(each.short)
+    return status

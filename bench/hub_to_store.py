@@ -1,0 +1,220 @@
+"""Hub to S3: our pull against `snapshot_download` and `upload_file`, and reading back against `sha256sum`.
+
+Belongs here: both sides, as commands of this module, and the content that they move.
+Does not: targets (artifacts.py), starting servers (servers.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import servers, sides
+from slipway.environment import S3Location
+from slipway.objectstore import ObjectStore
+
+MIB = 2**20
+ROUNDS = 3
+_QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """Incompressible files to move."""
+
+    name: str
+    files: int
+    file_bytes: int
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return self.files * self.file_bytes
+
+
+SHARDS = Content("shards", 8, 256 * MIB)
+SMALL_FILES = Content("small_files", 500, 100 * 1024)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Ours and the better of theirs, by wall time."""
+
+    ours: sides.Cost
+    theirs: sides.Cost
+
+    @property
+    def throughput_ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.theirs.wall_s / self.ours.wall_s
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Our CPU seconds for one of theirs."""
+        return self.ours.cpu_s / self.theirs.cpu_s
+
+
+def write(content: Content, directory: Path) -> None:
+    """Write random files that are whole safetensors shards, so that every check of a pull is paid for."""
+    directory.mkdir(parents=True)
+    for number in range(1, content.files + 1):
+        header = {"w": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}
+        for _ in range(3):  # the header's own length depends on the numbers in it
+            text = json.dumps(header).encode()
+            text += b" " * (-len(text) % 8)
+            size = content.file_bytes - 8 - len(text)
+            header["w"] = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+        text = json.dumps(header).encode()
+        text += b" " * (content.file_bytes - 8 - size - len(text))
+        path = directory / f"model-{number:05d}-of-{content.files:05d}.safetensors"
+        with path.open("wb") as stream:
+            stream.write(len(text).to_bytes(8, "little") + text)
+            for _ in range(size // MIB):
+                stream.write(os.urandom(MIB))
+            stream.write(os.urandom(size % MIB))
+
+
+def compare(content: Content, root: Path) -> Compared:
+    """Move the content with each side in turns, into a store emptied in between."""
+    write(content, root / content.name)
+    with (
+        servers.store(root / f"store-{content.name}") as store,
+        servers.hub(root / content.name, root / "hub.log") as (url, commit),
+    ):
+        job = {"url": url, "commit": commit, "store": vars(store.location), "scratch": str(root / "scratch")}
+        costs = sides.in_turns(
+            {
+                "ours": lambda: _run("pull", job, store),
+                "theirs": lambda: _run("snapshot", job, store, _QUIET),
+                "theirs-tuned": lambda: _run(
+                    "snapshot", {**job, "workers": 8}, store, {**_QUIET, "HF_HUB_DISABLE_XET": "1"}
+                ),
+            },
+            ROUNDS,
+        )
+    theirs = min(costs["theirs"], costs["theirs-tuned"], key=lambda cost: cost.wall_s)
+    return Compared(costs["ours"], theirs)
+
+
+def compare_reading(content: Content, root: Path) -> Compared:
+    """Read published weights back: `weights.verify` against boto3's stream into `sha256sum`."""
+    write(content, root / content.name)
+    with (
+        servers.store(root / f"store-{content.name}") as store,
+        servers.hub(root / content.name, root / "hub.log") as (url, commit),
+    ):
+        job = {"url": url, "commit": commit, "store": vars(store.location)}
+        sides.run(_command("pull", job))
+        costs = sides.in_turns(
+            {
+                "ours": lambda: sides.run(_command("verify", job)),
+                "theirs": lambda: sides.run(_command("sha256sum", job)),
+            },
+            ROUNDS,
+        )
+    return Compared(costs["ours"], costs["theirs"])
+
+
+def _run(
+    action: str, job: Mapping[str, Any], store: ObjectStore, environment: Mapping[str, str] | None = None
+) -> sides.Cost:
+    cost = sides.run(_command(action, job), environment)
+    shutil.rmtree(str(job["scratch"]), ignore_errors=True)
+    for item in list(store.list("")):
+        store.delete(item.key)
+    return cost
+
+
+def _command(action: str, job: Mapping[str, Any]) -> list[str]:
+    return [sys.executable, "-m", "bench.hub_to_store", action, json.dumps(job)]
+
+
+def _request(job: Mapping[str, Any]) -> Any:
+    from slipway.artifacts.weights import WeightsRequest
+
+    return WeightsRequest(name="bench", source=f"hf://{servers.REPOSITORY_ID}@{job['commit']}")
+
+
+def _pull(job: Mapping[str, Any], store: ObjectStore) -> None:
+    from slipway.artifacts import weights
+    from slipway.artifacts.hub import HubSource
+
+    weights.pull(_request(job), store, HubSource(str(job["url"]), {}), lambda look: None)
+
+
+def _verify(job: Mapping[str, Any], store: ObjectStore) -> None:
+    from slipway.artifacts import weights
+    from slipway.artifacts.manifest import Manifest
+
+    manifest = Manifest.read(store, "bench", str(job["commit"]))
+    if manifest is None or weights.verify(manifest, store, lambda look: None):
+        raise SystemExit("what was published is not there, or not whole")
+
+
+def _snapshot(job: Mapping[str, Any], store: ObjectStore) -> None:
+    """The usual way: download into a folder, then upload each file with boto3's transfer manager."""
+    from huggingface_hub import snapshot_download
+
+    workers = {"max_workers": int(job["workers"])} if "workers" in job else {}
+    scratch = Path(str(job["scratch"]))
+    folder = snapshot_download(
+        servers.REPOSITORY_ID,
+        revision=str(job["commit"]),
+        endpoint=str(job["url"]),
+        cache_dir=scratch,
+        **workers,
+    )
+    client = _plain_client(store.location)
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            client.upload_file(str(path), store.location.bucket, f"weights/{path.name}")
+
+
+def _sha256sum(job: Mapping[str, Any], store: ObjectStore) -> None:
+    """Each object through `get_object` into the standard input of `sha256sum`."""
+    client = _plain_client(store.location)
+    for item in store.list(f"weights/bench/{job['commit']}/"):
+        body = client.get_object(Bucket=store.location.bucket, Key=item.key)["Body"]
+        with subprocess.Popen(["sha256sum"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as digest:
+            assert digest.stdin is not None
+            for piece in body.iter_chunks(MIB):
+                digest.stdin.write(piece)
+            digest.stdin.close()
+
+
+def _plain_client(location: S3Location) -> Any:
+    """A client as boto3 makes it, with nothing set but where and who."""
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=location.endpoint_url,
+        region_name=location.region,
+        aws_access_key_id=location.access_key,
+        aws_secret_access_key=location.secret_key,
+    )
+
+
+def main() -> None:
+    """`python -m bench.hub_to_store ACTION JOB`: one side, once."""
+    action, text = sys.argv[1:]
+    job = json.loads(text)
+    store = ObjectStore(S3Location(**job["store"]))
+    actions = {"pull": _pull, "verify": _verify, "snapshot": _snapshot, "sha256sum": _sha256sum}
+    actions[action](job, store)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:  # by hand: python -m bench.hub_to_store
+        with tempfile.TemporaryDirectory(prefix="slipway-bench-") as directory:
+            print(compare(SHARDS, Path(directory)))
+    else:
+        main()

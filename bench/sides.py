@@ -1,0 +1,59 @@
+"""Two ways to do the same work, each in processes of its own, measured alike.
+
+Belongs here: running one side and reading its wall time, CPU and memory from the kernel.
+Does not: what a side does (weights.py and images.py beside it), targets (artifacts.py).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run of one side took: wall time, CPU time (user and system), and peak resident memory."""
+
+    wall_s: float
+    cpu_s: float
+    resident_bytes: int
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
+    """Run a command to its end and measure it with all its children; raises CalledProcessError."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        list(command), cwd=REPOSITORY, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, list(command))
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def in_turns(sides: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
+    """Run all sides in turns, so that a slow minute of the machine meets each; the median of each figure."""
+    costs: dict[str, list[Cost]] = {name: [] for name in sides}
+    for number in range(rounds):
+        # Who goes first changes, so that nobody always finds the caches warm.
+        names = list(sides)[number % len(sides) :] + list(sides)[: number % len(sides)]
+        for name in names:
+            costs[name].append(sides[name]())
+    return {name: _median(each) for name, each in costs.items()}
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        statistics.median(each.wall_s for each in costs),
+        statistics.median(each.cpu_s for each in costs),
+        max(each.resident_bytes for each in costs),
+    )
