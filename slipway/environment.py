@@ -33,6 +33,21 @@ class S3Location:
 
 
 @dataclass(frozen=True)
+class RegistryLocation:
+    """The registry that images are mirrored to, and the path that Slipway owns in it."""
+
+    host: str
+    prefix: str = ""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    plain_http: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.prefix}" if self.prefix else self.host
+
+
+@dataclass(frozen=True)
 class Environment:
     """All process-level settings; reading one that is absent raises `MissingSettingError`."""
 
@@ -71,6 +86,20 @@ class Environment:
             region=self.get("SLIPWAY_S3_REGION") or "us-east-1",
             access_key=self.require("SLIPWAY_S3_ACCESS_KEY"),
             secret_key=self.require("SLIPWAY_S3_SECRET_KEY"),
+        )
+
+    @property
+    def registry(self) -> RegistryLocation:
+        """The local registry: `SLIPWAY_REGISTRY` is `host[:port]` or `host[:port]/path`."""
+        host, _, prefix = self.require("SLIPWAY_REGISTRY").rstrip("/").partition("/")
+        ca_file = self.get("SLIPWAY_REGISTRY_CA")
+        return RegistryLocation(
+            host=host,
+            prefix=prefix,
+            username=self.get("SLIPWAY_REGISTRY_USERNAME"),
+            password=self.get("SLIPWAY_REGISTRY_PASSWORD"),
+            ca_file=Path(ca_file) if ca_file else None,
+            plain_http=self.get("SLIPWAY_REGISTRY_PLAIN_HTTP") == "1",
         )
 
     @property

@@ -190,6 +190,19 @@ def sources(catalog: Catalog) -> Iterator[Finding]:
             yield Finding("Model", model.name, ("host_locally",), message, severity="warning")
 
 
+def registries(catalog: Catalog) -> Iterator[Finding]:
+    """What is said of a registry fits together."""
+    settings = catalog.settings
+    for name, registry in settings.registries.items():
+        where = ("registries", name)
+        if registry.insecure_http and registry.ca_file:
+            message = "plain http has no certificate to verify. Remove ca_file or insecure_http"
+            yield Finding("Settings", settings.name, (*where, "ca_file"), message)
+        if registry.pull_secret is not None and registry.pull_secret.env is None:
+            message = "Slipway reads it where it mirrors, from the environment alone. Name a variable in env"
+            yield Finding("Settings", settings.name, (*where, "pull_secret"), message)
+
+
 def secrets(catalog: Catalog) -> Iterator[Finding]:
     """What looks like a secret is not written down in the catalog."""
     for kind, documents in (("Deployment", catalog.deployments), ("Engine", catalog.engines)):
@@ -257,6 +270,7 @@ RULES: tuple[Rule, ...] = (
     resources,
     engines,
     sources,
+    registries,
     secrets,
     limits,
     prices,

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task
+from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
 
 
 class Document(Spec):
@@ -56,19 +57,34 @@ class Adapter(Document):
 class EngineImage(Spec):
     """An engine image for one accelerator: a digest, or a tag that mirroring resolves to one."""
 
-    image: str = Field(description="Image path in its source registry, without tag or digest.")
-    tag: str | None = Field(None, description="Resolved to a digest when the image is mirrored.")
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = Field(
+    image: Image = Field(
+        description="Registry and path, such as registry.example/team/engine, without tag or digest."
+    )
+    tag: Tag | None = Field(None, description="Resolved to a digest when the image is mirrored.")
+    digest: ImageDigest | None = Field(
         None, description="sha256: and 64 hex digits. Names one image for good."
     )
-    pull_secret: SecretRef | None = Field(None, description="Credentials of the source registry.")
-    insecure_http: bool = Field(False, description="Plain http to this registry; off unless said so here.")
+    platforms: tuple[Platform, ...] = Field(
+        (), description="Platforms to mirror, such as linux/amd64; empty mirrors all."
+    )
 
     @model_validator(mode="after")
     def _tag_or_digest(self) -> EngineImage:
         if self.tag is None and self.digest is None:
             raise ValueError("neither tag nor digest is given. Give one; a digest is safer")
         return self
+
+
+class Registry(Spec):
+    """How images are read from one registry, or from one path of it."""
+
+    pull_secret: SecretRef | None = Field(
+        None, description="Credentials as `user:password`. NGC: `$oauthtoken:<API key>`."
+    )
+    ca_file: str | None = Field(
+        None, description="PEM file of a certificate authority that it is trusted by, besides the system's."
+    )
+    insecure_http: bool = Field(False, description="Plain http, without TLS; off unless said so here.")
 
 
 class Engine(Document):
@@ -184,6 +200,11 @@ class Settings(Document):
     node_cache_size: Size = Field("200Gi", description="Bound of each node's weights cache.")
     transfer_executor: Literal["in-process", "kubernetes"] = Field(
         "in-process", description="Where transfers run: within the Dagster run, or as Kubernetes jobs."
+    )
+    registries: dict[RegistryName, Registry] = Field(
+        {},
+        description="Source registries that need more than anonymous https: by host[:port], "
+        "or host[:port]/path. The longest that fits an image counts.",
     )
     usage_lookback_hours: int = Field(
         3, ge=1, description="Closed hours that each hourly rollup looks at again."
