@@ -21,7 +21,7 @@ CATALOG_DIGEST = "catalog_digest"
 
 
 def of_weights(pulled: Pulled) -> dict[str, Any]:
-    """Commit, size and speed of a pull."""
+    """Commit, size and speed of a pull; the speed is of what was moved."""
     manifest = pulled.manifest
     return {
         "commit": manifest.commit,
@@ -29,8 +29,10 @@ def of_weights(pulled: Pulled) -> dict[str, Any]:
         "licence": manifest.licence or "not stated",
         "files": len(manifest.files),
         "bytes": manifest.size_bytes,
+        "bytes_moved": pulled.moved_bytes,
+        "bytes_found": max(0, manifest.size_bytes - pulled.moved_bytes),
         "seconds": round(pulled.seconds, 3),
-        "mb_per_s": round(manifest.size_bytes / 1e6 / max(pulled.seconds, 1e-3), 1),
+        "mb_per_s": round(pulled.moved_bytes / 1e6 / max(pulled.seconds, 1e-3), 1),
     }
 
 

@@ -1,6 +1,6 @@
-"""Weights: the hub and the store behind one resource.
+"""Weights: their sources and the store behind one resource.
 
-Belongs here: building the domain's clients, and a steady rate of progress lines.
+Belongs here: building the domain's clients, and measuring what a call took.
 Does not: what a pull is (slipway.artifacts).
 """
 
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from slipway.artifacts.manifest import Manifest
     from slipway.artifacts.progress import Progress
 
-LOG_EVERY_S = 5.0
-
 
 @dataclass(frozen=True)
 class Pulled:
-    """A published artifact, the ref that was asked for, and how long it took to have it."""
+    """A published artifact, the ref that was asked for, and what it took to have it.
+
+    `moved_bytes` came from the source in this run; the rest was in the store already.
+    """
 
     manifest: Manifest
     source: str
     seconds: float
+    moved_bytes: int
 
 
 class WeightsResource(dg.ConfigurableResource[None]):
@@ -37,34 +39,23 @@ class WeightsResource(dg.ConfigurableResource[None]):
 
     environment: EnvironmentResource
     store: StoreResource
+    line_every_s: float = 5.0
 
     def pull(self, artifact: Model | Adapter, settings: Settings, progress: Callable[[str], None]) -> Pulled:
         """Publish the artifact at its commit; harmless when it is published. Raises ArtifactError."""
         from slipway.artifacts.sources import Sources
+        from slipway.artifacts.steady import Steady
         from slipway.artifacts.weights import WeightsRequest, pull
 
         started = time.monotonic()
+        moved_bytes = 0
+        lines = Steady(progress, self.line_every_s)
+
+        def look(now: Progress) -> None:
+            nonlocal moved_bytes
+            moved_bytes = now.moved_bytes
+            lines(now)
+
         sources = Sources.of(self.environment.read(), settings)
-        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, _Steady(progress))
-        return Pulled(manifest, artifact.source, time.monotonic() - started)
-
-
-class _Steady:
-    """Passes on one line every few seconds, and the last."""
-
-    def __init__(self, line: Callable[[str], None]) -> None:
-        self._line = line
-        self._last = time.monotonic()
-        self._done = False
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        complete = progress.done_files == progress.total_files
-        if self._done or (now - self._last < LOG_EVERY_S and not complete):
-            return
-        self._last, self._done = now, complete
-        eta = "" if progress.eta_s is None else f", {progress.eta_s:.0f} s to go"
-        self._line(
-            f"{progress.done_bytes / 1e6:.1f} of {progress.total_bytes / 1e6:.1f} MB"
-            f" ({progress.fraction:.0%}), {progress.rate_bytes_per_s / 1e6:.1f} MB/s{eta}"
-        )
+        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, look)
+        return Pulled(manifest, artifact.source, time.monotonic() - started, moved_bytes)

@@ -17,7 +17,10 @@ _WINDOW_S = 15.0
 
 @dataclass(frozen=True)
 class Progress:
-    """One look at a transfer. `rate_bytes_per_s` is over the last seconds; files found done are not in it."""
+    """One look at a transfer. `rate_bytes_per_s` is over the last seconds; files found done are not in it.
+
+    `done_bytes` counts what was found done and `moved_bytes`, which this run transferred.
+    """
 
     done_bytes: int
     total_bytes: int
@@ -25,6 +28,7 @@ class Progress:
     total_files: int
     rate_bytes_per_s: float
     elapsed_s: float
+    moved_bytes: int = 0
 
     @property
     def fraction(self) -> float:
@@ -93,4 +97,5 @@ class Meter:
                 total_files=self._total_files,
                 rate_bytes_per_s=max(0.0, rate),
                 elapsed_s=now - self._started,
+                moved_bytes=self._moved_bytes,
             )
