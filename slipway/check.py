@@ -23,7 +23,7 @@ RUNTIMES: dict[str, Refusals] = {"ray": ray.refusals}
 
 def check_catalog(directory: Path) -> LoadedCatalog:
     """Load a directory and check it with every rule; raises CatalogError with all problems."""
-    return load(directory, rules=[runtimes_can, sources_can, models_can])
+    return load(directory, rules=[runtimes_can, models_can])
 
 
 def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
@@ -37,17 +37,6 @@ def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
             continue
         for field, reason in refusals(deployment, engines.get(deployment.engine)):
             yield Finding("Deployment", deployment.name, tuple(field.split(".")), reason)
-
-
-def sources_can(catalog: Catalog) -> Iterator[Finding]:
-    """Every source has a scheme that this version can pull from."""
-    artifacts = [("Model", each.name, each.source) for each in catalog.models]
-    artifacts += [("Adapter", each.name, each.source) for each in catalog.adapters]
-    for kind, name, source in artifacts:
-        if not source.startswith("hf://"):
-            yield Finding(
-                kind, name, ("source",), "this version pulls from hf:// alone. Use a hub repository"
-            )
 
 
 def models_can(catalog: Catalog) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ from slipway.artifacts.errors import AccessError, ArtifactError, CorruptFileErro
 from slipway.artifacts.ranged import Door, RangedReader
 from slipway.artifacts.retry import RetryPolicy, TransientError, attempt, retry_after_s
 from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt
-from slipway.catalog.fields import COMMIT, SecretRef
+from slipway.catalog.fields import SecretRef
+from slipway.catalog.sources import COMMIT
 from slipway.environment import Environment
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment, Limit, Quantities
-from slipway.catalog.documents import Document
+from slipway.catalog.documents import Adapter, Document, Model
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
 from slipway.catalog.problems import FieldPath, Finding
 
@@ -176,18 +176,35 @@ def engines(catalog: Catalog) -> Iterator[Finding]:
             )
 
 
+_ENVIRONMENT_ALONE = "Slipway reads it where it pulls, from the environment alone. Name a variable in env"
+
+
 def sources(catalog: Catalog) -> Iterator[Finding]:
-    """A hub source names a revision; downloading at start is allowed, with a warning."""
-    artifacts: list[tuple[str, str, str]] = [("Model", each.name, each.source) for each in catalog.models]
-    artifacts += [("Adapter", each.name, each.source) for each in catalog.adapters]
-    for kind, name, source in artifacts:
-        if source.startswith(("hf://", "ngc://")) and split_revision(source)[1] is None:
+    """A hub source names a revision, and a token is one that Slipway can read and has a use for."""
+    artifacts: list[tuple[str, Model | Adapter]] = [("Model", each) for each in catalog.models]
+    artifacts += [("Adapter", each) for each in catalog.adapters]
+    for kind, each in artifacts:
+        if each.source.startswith("hf://") and split_revision(each.source)[1] is None:
             message = "names no revision. Add @<commit> to pin it, or @main to follow it"
-            yield Finding(kind, name, ("source",), message)
+            yield Finding(kind, each.name, ("source",), message)
+        if each.token is not None and each.source.startswith(("s3://", "file://")):
+            message = "this source takes no token. Remove it; a bucket's keys are in Settings.s3_sources"
+            yield Finding(kind, each.name, ("token",), message)
+        elif each.token is not None and each.token.env is None:
+            yield Finding(kind, each.name, ("token",), _ENVIRONMENT_ALONE)
     for model in catalog.models:
         if not model.host_locally:
             message = "the engine downloads at every start, which is slow and fails with the hub. Prefer true"
             yield Finding("Model", model.name, ("host_locally",), message, severity="warning")
+
+
+def buckets(catalog: Catalog) -> Iterator[Finding]:
+    """What is said of a bucket that artifacts are read from is complete."""
+    settings = catalog.settings
+    for name, bucket in settings.s3_sources.items():
+        for field in ("access_key", "secret_key"):
+            if getattr(bucket, field).env is None:
+                yield Finding("Settings", settings.name, ("s3_sources", name, field), _ENVIRONMENT_ALONE)
 
 
 def registries(catalog: Catalog) -> Iterator[Finding]:
@@ -270,6 +287,7 @@ RULES: tuple[Rule, ...] = (
     resources,
     engines,
     sources,
+    buckets,
     registries,
     secrets,
     limits,

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task
 from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
+from slipway.catalog.sources import BucketName
 
 
 class Document(Spec):
@@ -31,7 +32,9 @@ class Document(Spec):
 class Model(Document):
     """A model: where its weights come from, and what it can do."""
 
-    source: Source = Field(description="hf://org/name@commit, ngc://, s3://bucket/prefix or file:///path.")
+    source: Source = Field(
+        description="hf://org/name@commit, ngc://org/model@version, s3://bucket/prefix or file:///path."
+    )
     include: tuple[str, ...] = Field((), description="Glob patterns of files to take; empty takes all.")
     exclude: tuple[str, ...] = Field((), description="Glob patterns of files to leave out.")
     task: Task = Field("text-generation", description="What it does; decides the API paths that it answers.")
@@ -85,6 +88,20 @@ class Registry(Spec):
         None, description="PEM file of a certificate authority that it is trusted by, besides the system's."
     )
     insecure_http: bool = Field(False, description="Plain http, without TLS; off unless said so here.")
+
+
+class SourceBucket(Spec):
+    """A bucket of another S3 store, or with other keys, that artifacts are read from."""
+
+    endpoint_url: str = Field(
+        pattern=r"^https?://[^/\s@]+/?$", description="The store, such as https://s3.example."
+    )
+    region: str = Field("us-east-1", description="Region that requests are signed for.")
+    access_key: SecretRef = Field(description="Access key; may read and list.")
+    secret_key: SecretRef = Field(description="Its secret.")
+    ca_file: str | None = Field(
+        None, description="PEM file of the certificate authorities that it is trusted by."
+    )
 
 
 class Engine(Document):
@@ -205,6 +222,10 @@ class Settings(Document):
         {},
         description="Source registries that need more than anonymous https: by host[:port], "
         "or host[:port]/path. The longest that fits an image counts.",
+    )
+    s3_sources: dict[BucketName, SourceBucket] = Field(
+        {},
+        description="Buckets of s3:// sources that are not in Slipway's own store, or need other keys.",
     )
     usage_lookback_hours: int = Field(
         3, ge=1, description="Closed hours that each hourly rollup looks at again."

@@ -1,4 +1,4 @@
-"""Field types that several kinds share: names, quantities, sources, secret references.
+"""Field types that several kinds share: names, quantities, secret references, and sources (from sources.py).
 
 Belongs here: a type with its own syntax, and the message a person gets when it is wrong.
 Does not: whole documents (documents.py, deployment.py).
@@ -11,6 +11,10 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from slipway.catalog.sources import Source as Source
+from slipway.catalog.sources import is_pinned as is_pinned
+from slipway.catalog.sources import split_revision as split_revision
 
 # Kubernetes: RFC 1123 label. 40 leaves room for `-<8 hex>` and a runtime's own suffixes in 63.
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -25,8 +29,6 @@ _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?$")
 _CPU = re.compile(r"^(\d+m|\d+(\.\d{1,3})?)$")
-_SOURCE = re.compile(r"^(hf|ngc|s3|file)://\S+$")
-COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 class Spec(BaseModel):
@@ -68,23 +70,12 @@ def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _checked_source(source: str) -> str:
-    if not _SOURCE.match(source):
-        raise ValueError(
-            "not a source. Write hf://org/name@commit, ngc://, s3://bucket/prefix or file:///path"
-        )
-    if source.startswith("hf://") and not re.match(r"^hf://[^/@\s]+/[^/@\s]+(@\S+)?$", source):
-        raise ValueError("not a hub repository. Write hf://org/name@commit")
-    return source
-
-
 Size = Annotated[
     str, BeforeValidator(_number_as_text, json_schema_input_type=str | int), AfterValidator(_checked_size)
 ]
 Cpu = Annotated[
     str, BeforeValidator(_number_as_text, json_schema_input_type=str | float), AfterValidator(_checked_cpu)
 ]
-Source = Annotated[str, AfterValidator(_checked_source)]
 
 
 class SecretRef(Spec):
@@ -93,17 +84,3 @@ class SecretRef(Spec):
     env: str | None = Field(None, description="Environment variable that holds it.")
     secret: Name | None = Field(None, description="Kubernetes Secret that holds it.")
     key: str | None = Field(None, description="Key within the Kubernetes Secret.")
-
-
-def split_revision(source: str) -> tuple[str, str | None]:
-    """Split `hf://org/name@rev` into (`hf://org/name`, `rev`); other schemes carry no revision."""
-    if source.startswith(("hf://", "ngc://")) and "@" in source:
-        location, revision = source.rsplit("@", 1)
-        return location, revision
-    return source, None
-
-
-def is_pinned(source: str) -> bool:
-    """True when the source names an immutable commit (40 hex digits)."""
-    revision = split_revision(source)[1]
-    return revision is not None and bool(COMMIT.match(revision))

@@ -43,8 +43,8 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
     [
         (
             f"hf://org/tiny@{COMMIT}",
-            "s3://bucket/tiny",
-            "4  models[tiny].source = s3://bucket/tiny: this version pulls from hf:// alone.",
+            "s3://bucket/tiny\n  token: {env: KEY}",
+            "5  models[tiny].token: this source takes no token.",
         ),
         (
             "tiny@" + COMMIT,
