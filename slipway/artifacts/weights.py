@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from slipway.artifacts import workers
+from slipway.artifacts import claims, workers
+from slipway.artifacts.claims import Claim
 from slipway.artifacts.digests import RunningDigest
 from slipway.artifacts.errors import ArtifactError, PublishedDifferentlyError
 from slipway.artifacts.manifest import Manifest, ManifestFile, prefix
@@ -96,10 +97,11 @@ def pull(
     snapshot = hub.resolve(location, revision, artifact.token)
     source = f"{location}@{snapshot.commit}"
     files = wanted(snapshot.files(), artifact.include, artifact.exclude, source=source)
+    claim = _claim(artifact, snapshot.commit, store)
     published = Manifest.read(store, artifact.name, snapshot.commit)
     if published is None:
         try:
-            published = _publish(artifact, source, snapshot, files, store, progress, settings)
+            published = _publish(artifact, source, snapshot, files, store, progress, settings, claim)
         except (ArtifactError, ObjectStoreError):
             published = _published_meanwhile(artifact, snapshot.commit, store)
             if published is None:
@@ -141,14 +143,20 @@ def _publish(
     store: ObjectStore,
     progress: Report,
     settings: TransferSettings | None,
+    claim: Claim,
 ) -> Manifest:
     """Transfer what is missing and create the manifest; returns the one that is there in the end."""
+
+    def look(now: Progress) -> None:
+        claim.renew()
+        progress(now)
+
     key_prefix = prefix(artifact.name, snapshot.commit)
     meter = Meter(sum(file.size_bytes for file in files), len(files))
-    digests = _already_stored(key_prefix, files, store, meter, progress)
+    digests = _already_stored(key_prefix, files, store, meter, look)
     missing = [Job(file, key_prefix + file.path) for file in files if file.path not in digests]
     transfer = Transfer(snapshot, store, settings or TransferSettings(), source)
-    digests |= transfer.run(missing, meter, progress)
+    digests |= transfer.run(missing, meter, look)
     manifest = Manifest(
         name=artifact.name,
         source=source,
@@ -162,6 +170,7 @@ def _publish(
             for file in files
         ),
     )
+    claim.renew()
     first = manifest.publish(store)
     progress(meter.look())
     return manifest if first else Manifest.read(store, artifact.name, snapshot.commit) or manifest
@@ -192,9 +201,17 @@ def _published_as_asked(artifact: WeightsRequest, store: ObjectStore) -> Manifes
     """The manifest of a pinned commit that was pulled with these very patterns: no need to ask the hub."""
     if not is_pinned(artifact.source):
         return None
-    found = Manifest.read(store, artifact.name, str(split_revision(artifact.source)[1]))
-    same = found is not None and (found.include, found.exclude) == (artifact.include, artifact.exclude)
-    return found if same else None
+    commit = str(split_revision(artifact.source)[1])
+    found = Manifest.read(store, artifact.name, commit)
+    if found is None or (found.include, found.exclude) != (artifact.include, artifact.exclude):
+        return None
+    _claim(artifact, commit, store)
+    return Manifest.read(store, artifact.name, commit)  # a collector may have been at it
+
+
+def _claim(artifact: WeightsRequest, commit: str, store: ObjectStore) -> Claim:
+    """From here on no garbage collection takes away what is there, or what we bring."""
+    return claims.claim(store, artifact.name, commit, f"a pull of {artifact.name}")
 
 
 def _published_meanwhile(artifact: WeightsRequest, commit: str, store: ObjectStore) -> Manifest | None:

@@ -1,0 +1,59 @@
+"""Objects and uploads with their age, by the store's own clock: no two machines have to agree on the time.
+
+Belongs here: listing with instants, and what the time is for the store.
+Does not: judging ages (claims.py, garbage.py).
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from slipway.objectstore import ObjectStore, ObjectStoreError
+
+
+@dataclass(frozen=True)
+class Aged:
+    """A stored object, or an upload that is not complete (of no size yet), and its last writing."""
+
+    key: str
+    size_bytes: int
+    written_at: datetime
+
+
+def now(store: ObjectStore) -> datetime:
+    """The store's time, from the Date header of an answer (RFC 9110): it is what dates its objects."""
+    with store.explained("ask for the time"):
+        reply = store.client.head_bucket(Bucket=store.location.bucket)
+    header = reply["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if header is None:
+        raise ObjectStoreError(
+            f"S3 {store.location.endpoint_url}: its answers have no Date header, so the age of what it holds "
+            "is not known. Let the proxy before it pass this header on.",
+            retriable=False,
+        )
+    return email.utils.parsedate_to_datetime(header).astimezone(UTC)
+
+
+def objects(store: ObjectStore, prefix: str) -> Iterator[Aged]:
+    """Every object under the prefix, in key order."""
+    with store.explained(f"list {prefix}"):
+        pages = store.client.get_paginator("list_objects_v2").paginate(
+            Bucket=store.location.bucket, Prefix=prefix
+        )
+        for page in pages:
+            for item in page.get("Contents", []):
+                yield Aged(item["Key"], item["Size"], item["LastModified"].astimezone(UTC))
+
+
+def uploads(store: ObjectStore, prefix: str) -> Iterator[Aged]:
+    """Every multipart upload under the prefix that is neither complete nor aborted."""
+    with store.explained(f"list uploads under {prefix}"):
+        pages = store.client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=store.location.bucket, Prefix=prefix
+        )
+        for page in pages:
+            for item in page.get("Uploads", []):
+                yield Aged(item["Key"], 0, item["Initiated"].astimezone(UTC))
