@@ -16,6 +16,7 @@ from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Catalog, ResolvedDeployment
 from slipway.catalog.deployment import Rollout
 from slipway.dataplane import rollout, validation
+from slipway.dataplane.held_weights import hold_weights
 from slipway.dataplane.protocol import DataPlane
 from slipway.dataplane.revisions import Revision, RevisionStore, to_route
 from slipway.dataplane.validation import CHECKS, CheckResult
@@ -59,7 +60,11 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
     store: StoreResource
 
     def roll_out(self, resolved: ResolvedDeployment, progress: Log) -> Revision:
-        """Apply, wait until the new spec truly serves, and record it; raises RolloutFailedError."""
+        """Hold the weights, apply, wait until the new spec truly serves, and record it.
+
+        Raises NotPublishedError or RolloutFailedError.
+        """
+        hold_weights(self.store.connect(), resolved, progress)
         return rollout.roll_out(self._plane(), self._revisions(), resolved, _line(progress))
 
     def validate_revision(self, resolved: ResolvedDeployment, progress: Log) -> Outcome:
