@@ -7,10 +7,14 @@ Does not: LFS content, which lies behind another host and port (cdn.py).
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
 from slipway.stack.standin_hub.bodies import Handler
 from slipway.stack.standin_hub.repository import Commit, HubFile, Repository
+
+if TYPE_CHECKING:
+    from slipway.stack.standin_hub.server import StandinHub
 
 _INFO = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>.+))?$")
 _TREE = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)$")
@@ -20,6 +24,8 @@ _PAGE_ENTRIES = 1000
 
 class ApiHandler(Handler):
     """Answers `/api/models/...` and `/<repo>/resolve/...`."""
+
+    standin: StandinHub
 
     def get(self, path: str, query: str) -> None:
         """Route by path; the health check is `/-/health`."""
@@ -35,7 +41,7 @@ class ApiHandler(Handler):
             self.refuse(404, "Not found")
 
     def _info(self, repo: str, revision: str) -> None:
-        if self.struck_down(self.hub.faults.take("api", repo)):
+        if self.struck_down(self.standin.faults.take("api", repo)):
             return
         found = self._find(repo, revision)
         if found is not None:
@@ -43,7 +49,7 @@ class ApiHandler(Handler):
             self.reply_json(_info(repository, commit))
 
     def _tree(self, repo: str, revision: str, query: str) -> None:
-        if self.struck_down(self.hub.faults.take("api", repo)):
+        if self.struck_down(self.standin.faults.take("api", repo)):
             return
         found = self._find(repo, revision)
         if found is None:
@@ -54,13 +60,13 @@ class ApiHandler(Handler):
         headers = {}
         if first + _PAGE_ENTRIES < len(entries):
             following = (
-                f"{self.hub.url}{self.path.split('?')[0]}?recursive=true&cursor={first + _PAGE_ENTRIES}"
+                f"{self.standin.url}{self.path.split('?')[0]}?recursive=true&cursor={first + _PAGE_ENTRIES}"
             )
             headers["Link"] = f'<{following}>; rel="next"'
         self.reply_json([_entry(path, file) for path, file in page], headers)
 
     def _resolve(self, repo: str, revision: str, path: str) -> None:
-        faults = self.hub.faults.take("resolve", path)
+        faults = self.standin.faults.take("resolve", path)
         if self.struck_down(faults):
             return
         found = self._find(repo, revision)
@@ -74,17 +80,17 @@ class ApiHandler(Handler):
             self.refuse(404, "Entry not found", "EntryNotFound")
             return
         headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"'}
-        self.hub.count_request(self.command, path)
+        self.standin.count_request(self.command, path)
         if not file.lfs:
             self.send_file(file, headers, faults)
             return
         size_bytes = file.size_bytes + (1 if "wrong-length" in faults else 0)
         linked = {"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(size_bytes)}
-        self.reply(302, b"", {**headers, **linked, "Location": self.hub.cdn_location(repo, path, file)})
+        self.reply(302, b"", {**headers, **linked, "Location": self.standin.cdn_location(repo, path, file)})
 
     def _find(self, repo: str, revision: str) -> tuple[Repository, Commit] | None:
         """The commit asked for, or None after refusing as the Hub does."""
-        repository = self.hub.repository(repo)
+        repository = self.standin.repository(repo)
         if repository is None:
             # The Hub does not tell a stranger which repositories exist: 401 without a token.
             status = 404 if self._token() else 401

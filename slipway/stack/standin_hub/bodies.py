@@ -17,7 +17,7 @@ from slipway.stack.standin_hub.faults import Fault, Kind
 from slipway.stack.standin_hub.repository import HubFile
 
 if TYPE_CHECKING:
-    from slipway.stack.standin_hub.server import StandinHub
+    from slipway.stack.standin_hub.doors import TwoDoors
 
 _RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
 _CHUNK_BYTES = 2**18
@@ -41,10 +41,10 @@ class Handler(BaseHTTPRequestHandler):
     """One connection. Subclasses answer `get`, which also answers HEAD, without the body."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "slipway-standin-hub"
+    server_version = "slipway-standin"
     disable_nagle_algorithm = True
     wbufsize = 2**16
-    hub: StandinHub
+    standin: TwoDoors
 
     def do_GET(self) -> None:
         """http.server's entry for GET."""
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Access lines are off unless the hub was started verbosely."""
-        if self.hub.verbose:
+        if self.standin.verbose:
             super().log_message(format, *args)
 
     def reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
                     chunk = _flip(chunk, flipped - at)
                 self.wfile.write(chunk)
                 at += len(chunk)
-                self.hub.count_bytes(len(chunk))
+                self.standin.count_bytes(len(chunk))
         if stop < end:
             self.wfile.flush()
             self.close_connection = True

@@ -17,7 +17,7 @@ class CdnHandler(Handler):
         if path == "/-/health":
             self.reply_json({"status": "ok", "standin": True})
             return
-        linked = self.hub.linked_file(path, query)
+        linked = self.standin.linked_file(path, query)
         if linked is None:
             self.reply(403, b"signature does not match")
             return
@@ -26,8 +26,8 @@ class CdnHandler(Handler):
             self.reply(400, b"only one auth mechanism allowed")
             return
         name, file = linked
-        faults = self.hub.faults.take("cdn", name)
+        faults = self.standin.faults.take("cdn", name)
         if self.struck_down(faults):
             return
-        self.hub.count_request(self.command, name)
+        self.standin.count_request(self.command, name)
         self.send_file(file, {"ETag": f'"{file.sha256}"'}, faults)
