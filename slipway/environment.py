@@ -23,13 +23,14 @@ class MissingSettingError(LookupError):
 
 @dataclass(frozen=True)
 class S3Location:
-    """One S3-compatible store and the bucket that Slipway owns in it."""
+    """One bucket of one S3-compatible store. `ca_file`: PEM file of authorities; None: the system's."""
 
     endpoint_url: str
     bucket: str
     region: str
     access_key: str
     secret_key: str = field(repr=False)
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,16 @@ class Environment:
     def hub_url(self) -> str | None:
         """The hub to pull `hf://` sources from; None means the real one."""
         return self.get("SLIPWAY_HUB_URL")
+
+    @property
+    def ngc_url(self) -> str | None:
+        """The API to pull `ngc://` sources from; None means the real one."""
+        return self.get("SLIPWAY_NGC_URL")
+
+    @property
+    def ngc_auth_url(self) -> str | None:
+        """The server that gives tokens for NGC keys; None means the real one."""
+        return self.get("SLIPWAY_NGC_AUTH_URL")
 
     @property
     def ray_dashboard_url(self) -> str:

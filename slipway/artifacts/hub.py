@@ -7,14 +7,13 @@ Does not: moving bytes (ranged.py reads, transfer.py writes).
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.errors import AccessError, ArtifactError, CorruptFileError, SourceError
-from slipway.artifacts.ranged import Door, RangedReader
+from slipway.artifacts.ranged import Door, Links, RangedReader
 from slipway.artifacts.retry import RetryPolicy, TransientError, attempt, retry_after_s
 from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt
 from slipway.catalog.fields import SecretRef
@@ -40,9 +39,9 @@ class HubSource:
         self._variables = variables
 
     @classmethod
-    def from_environment(cls, environment: Environment) -> HubSource:
+    def from_environment(cls, environment: Environment, *, retry: RetryPolicy | None = None) -> HubSource:
         """The hub that `SLIPWAY_HUB_URL` names, with tokens from the same environment."""
-        return cls(environment.hub_url, environment.variables)
+        return cls(environment.hub_url, environment.variables, retry=retry)
 
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> HubSnapshot:
         """Ask the hub which commit the revision means. See `source.Source`."""
@@ -64,8 +63,7 @@ class HubSnapshot:
         self.commit = commit
         self.licence = licence
         self._reader = RangedReader(repo.name)
-        self._lock = threading.Lock()
-        self._locations: dict[str, str] = {}
+        self._links = Links()
 
     def files(self) -> tuple[SourceFile, ...]:
         """Every file of the commit, with the digest that the hub keeps: `lfs.oid`, or the git blob id."""
@@ -76,9 +74,8 @@ class HubSnapshot:
         try:
             self._reader.read_into(self._door(file), file, offset, buffer, count)
         except TransientError:
-            with self._lock:
-                # A signed link may have expired; the next attempt asks the hub for another.
-                self._locations.pop(file.path, None)
+            # A signed link may have expired; the next attempt asks the hub for another.
+            self._links.forget(file.path)
             raise
 
     def stored_at(self, file: SourceFile) -> StoredAt | None:
@@ -90,12 +87,7 @@ class HubSnapshot:
         token, url = self._repo.token, self._repo.file_url(self.commit, file.path)
         if file.digest is None or file.digest.algorithm != "sha256":
             return Door(url, token.headers, False, token.remedy)
-        with self._lock:
-            location = self._locations.get(file.path)
-        if location is None:
-            location = self._repo.content_location(url, file)
-            with self._lock:
-                self._locations[file.path] = location
+        location = self._links.of(file.path, lambda: self._repo.content_location(url, file))
         if location == url:
             return Door(url, token.headers, False, token.remedy)
         return Door(location, {}, True, token.remedy)

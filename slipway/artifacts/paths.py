@@ -12,16 +12,24 @@ from slipway.artifacts.errors import SourceError
 from slipway.artifacts.source import SourceFile
 
 MANIFEST_NAME = "manifest.json"
+# S3: a key has at most 1,024 bytes, and ours begin with kind, name and commit. Linux: a name has at most 255.
+_LONGEST_PATH = 850
+_LONGEST_NAME = 255
 
 
 def problem_with(path: str) -> str | None:
     """Why a path from a source must not become a key or a file name; None when it may."""
     if not path or path.startswith("/"):
         return "is not relative"
-    if any(part in {"", ".", ".."} for part in path.split("/")):
+    parts = path.split("/")
+    if any(part in {"", ".", ".."} for part in parts):
         return "leaves its folder"
     if "\\" in path or any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
         return "holds a backslash or a control character"
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in path):
+        return "is not UTF-8"
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        return f"is longer than {_LONGEST_PATH} bytes, or a part of it than {_LONGEST_NAME}"
     if path == MANIFEST_NAME:
         return f"is where Slipway keeps its own {MANIFEST_NAME}"
     return None

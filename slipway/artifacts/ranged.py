@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import re
 import threading
-import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
+from slipway.artifacts.connections import Connections, cause, host
 from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError
 from slipway.artifacts.retry import TransientError, retry_after_s
 from slipway.artifacts.source import Count, SourceFile
-
-if TYPE_CHECKING:
-    import urllib3
 
 _CHUNK_BYTES = 2**20
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+|\*)$")
@@ -30,28 +27,52 @@ class Door:
     """Where a file is read, and what lets us in.
 
     `linked`: the URL itself is the credential and may expire. `remedy`: what to do when we are refused.
+    `stale`: what to do when the file is gone or another. `etag`: the entity tag that it was listed with.
     """
 
     url: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     linked: bool
     remedy: str
+    stale: str = "Pin another commit."
+    etag: str | None = None
+
+
+class Links:
+    """Signed links to files, kept until one is refused. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._links: dict[str, str] = {}
+
+    def of(self, path: str, ask: Callable[[], str]) -> str:
+        """The link that is known for a path, or the one that `ask` gets for it now."""
+        with self._lock:
+            known = self._links.get(path)
+        if known is None:
+            known = ask()
+            with self._lock:
+                self._links[path] = known
+        return known
+
+    def forget(self, path: str) -> None:
+        """Drop a link: it may have expired."""
+        with self._lock:
+            self._links.pop(path, None)
 
 
 class RangedReader:
     """Connections to the servers that hold a snapshot's content. Safe to share between threads."""
 
-    def __init__(self, name: str, *, connections: int = 16) -> None:
+    def __init__(self, name: str, connections: Connections | None = None) -> None:
         self._name = name
-        self._connections = connections
-        self._lock = threading.Lock()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._connections = connections or Connections()
 
     def read_into(self, door: Door, file: SourceFile, offset: int, buffer: memoryview, count: Count) -> None:
         """Fill the buffer with the file's bytes from `offset` on.
 
         Raises TransientError (network, 429, 5xx, an expired link, a short body), AccessError, SourceError
-        (gone) or CorruptFileError (the server's sizes contradict the listing).
+        (gone, or another than was listed) or CorruptFileError (the server's sizes contradict the listing).
         """
         import urllib3
 
@@ -60,48 +81,23 @@ class RangedReader:
         what = f"{self._name} file {file.path}"
         last = offset + len(buffer) - 1
         asked = {**door.headers, "Accept-Encoding": "identity", "Range": f"bytes={offset}-{last}"}
+        if door.etag:
+            asked["If-Match"] = door.etag
         try:
-            reply: Any = self._pool(door.url).request("GET", door.url, headers=asked, preload_content=False)
+            reply: Any = self._connections.to(door.url).request(
+                "GET", door.url, headers=asked, preload_content=False
+            )
         except urllib3.exceptions.HTTPError as error:
-            raise TransientError(f"{what}: {_host(door.url)} did not answer: {_cause(error)}.") from error
+            raise TransientError(f"{what}: {host(door.url)} did not answer: {cause(error)}.") from error
         try:
             _judge(what, door, reply.status, reply.headers)
             _check_extent(what, reply.status, reply.headers, file, offset, len(buffer))
             _fill(what, reply, buffer, count)
         except urllib3.exceptions.HTTPError as error:
-            raise TransientError(f"{what}: {_host(door.url)} broke off: {_cause(error)}.") from error
+            raise TransientError(f"{what}: {host(door.url)} broke off: {cause(error)}.") from error
         finally:
             # A connection with unread bytes must not be used again.
             reply.release_conn() if reply.length_remaining == 0 else reply.close()
-
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        """The pool for this URL: through the proxy that the environment names, if it names one."""
-        import urllib3
-
-        parts = urlsplit(url)
-        bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-        proxy = None if bypassed else urllib.request.getproxies().get(parts.scheme)
-        with self._lock:
-            if proxy not in self._pools:
-                # Redirects are followed, without the Authorization header where the host changes. Trying
-                # again is the caller's, who knows which bytes it still needs.
-                settings: dict[str, Any] = {
-                    "maxsize": self._connections,
-                    "timeout": urllib3.Timeout(connect=10, read=30),
-                    "retries": urllib3.Retry(
-                        total=None,
-                        connect=0,
-                        read=0,
-                        redirect=5,
-                        status=0,
-                        other=0,
-                        respect_retry_after_header=False,
-                    ),
-                }
-                self._pools[proxy] = (
-                    urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
-                )
-            return self._pools[proxy]
 
 
 def _judge(what: str, door: Door, status: int, headers: Any) -> None:
@@ -117,7 +113,9 @@ def _judge(what: str, door: Door, status: int, headers: Any) -> None:
         )
         raise AccessError(f"{what}: {gated}. {door.remedy}")
     if status == 404:
-        raise SourceError(f"{what}: was listed, but is gone. Pin another commit.")
+        raise SourceError(f"{what}: was listed, but is gone. {door.stale}")
+    if status == 412 or (door.etag and headers.get("ETag", door.etag) != door.etag):
+        raise SourceError(f"{what}: changed between listing and reading. {door.stale}")
     if status not in {200, 206}:
         raise SourceError(f"{what}: the server answered {status} to a ranged read.")
 
@@ -157,14 +155,3 @@ def _fill(what: str, reply: Any, buffer: memoryview, count: Count) -> None:
     except BaseException:
         count(-at)  # this attempt's bytes will come again
         raise
-
-
-def _cause(error: Exception) -> object:
-    """The cause without the URL that urllib3 puts into its message: it may hold a signature."""
-    return getattr(error, "reason", None) or error
-
-
-def _host(url: str) -> str:
-    """Scheme, host and port alone: what follows may be a signature."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipway.artifacts.errors import SourceError
+from slipway.artifacts.file_source import FileSource
 from slipway.artifacts.hub import HubSource
+from slipway.artifacts.ngc import NgcSource
+from slipway.artifacts.retry import RetryPolicy
+from slipway.artifacts.s3_source import S3Source
 from slipway.artifacts.source import Snapshot, Source
 from slipway.catalog.documents import Settings
 from slipway.catalog.fields import SecretRef
@@ -23,9 +27,16 @@ class Sources:
         self._by_scheme = by_scheme
 
     @classmethod
-    def of(cls, environment: Environment, settings: Settings) -> Sources:
+    def of(cls, environment: Environment, settings: Settings, *, retry: RetryPolicy | None = None) -> Sources:
         """The sources as the environment (addresses, secrets) and the catalog's settings describe them."""
-        return cls({"hf": HubSource.from_environment(environment)})
+        return cls(
+            {
+                "hf": HubSource.from_environment(environment, retry=retry),
+                "ngc": NgcSource.from_environment(environment, retry=retry),
+                "s3": S3Source(lambda: environment.s3, settings.s3_sources, environment.variables),
+                "file": FileSource(retry=retry),
+            }
+        )
 
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> Snapshot:
         """Find the commit that a revision means now, at the source that the location's scheme names."""
