@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
 
-.PHONY: help install lock up down status test lint demo bench-pipeline clean
+.PHONY: help install lock up down status test test-cluster cluster-up cluster-down lint demo bench-pipeline clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,15 @@ demo: $(READY) ## take a real model from the hub to a bill
 
 test: $(READY) ## all tests: unit, dagster, services
 	$(BIN)/pytest
+
+test-cluster: $(READY) ## the tests on a real Kubernetes; needs Go and root (docs/cluster.md)
+	$(BIN)/pytest $(or $(TESTS),tests/cluster)
+
+cluster-up: $(READY) ## start a Kubernetes of one node here, built from source
+	$(BIN)/python -m tests.cluster.harness up
+
+cluster-down: $(READY) ## take it down, whatever state it is in
+	$(BIN)/python -m tests.cluster.harness down $(if $(FORCE),--force)
 
 lint: $(READY) ## ruff, strict mypy, import layers
 	$(BIN)/ruff check .

@@ -1,0 +1,167 @@
+"""The running cluster, and what a test needs of it; everything that a fixture made goes with it.
+
+Belongs here: fixtures, and the build before the first test. Does not: how the cluster works (harness/).
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient
+
+from .harness import addons, binaries, namespaces, roles
+from .harness import cluster as test_cluster
+from .harness import crds as crd_files
+from .harness.cluster import Running
+from .harness.layout import NODE, Layout
+from .harness.objects import Object, Objects, client, condition, eventually
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build before the first test begins, so that no test's time limit is spent on compiling."""
+    items = [item for item in session.items if HERE in item.path.parents]
+    if not items or session.config.option.collectonly:
+        return
+    folders = {item.path.parent.name for item in items}
+    extra = binaries.OPERATORS if "operators" in folders else ()
+    test_cluster.build(Layout.default(), _say(session.config), (*binaries.CORE, *extra))
+
+
+def _say(config: pytest.Config) -> Callable[[str], None]:
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"test cluster: {line}", flush=True)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """The cluster: one that `make cluster-up` made, or one of this session's that goes with it."""
+    with test_cluster.use(Layout.default(), _say(request.config)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster: Running) -> Path:
+    """The administrator's client configuration."""
+    return cluster.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path) -> ApiClient:
+    """The `kubernetes` package's client, as administrator."""
+    return client(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def objects(api: ApiClient) -> Objects:
+    """Apply, get, list and delete of any kind, as administrator."""
+    return Objects(api)
+
+
+@pytest.fixture(scope="session")
+def make_namespace(objects: Objects) -> Iterator[Callable[..., str]]:
+    """`make_namespace()` makes one more; all are gone when the session ends, whatever finalizers are in them.
+
+    Labels may be given, such as those of Pod Security.
+    """
+    made: list[str] = []
+
+    def make(labels: dict[str, str] | None = None) -> str:
+        made.append(f"t-{uuid.uuid4().hex[:8]}")
+        namespaces.create(objects, made[-1], labels or {})
+        return made[-1]
+
+    yield make
+    for name in made:
+        namespaces.delete(objects, name)
+    namespaces.wait_until_gone(objects, made)
+
+
+@pytest.fixture
+def namespace(objects: Objects, make_namespace: Callable[..., str]) -> Iterator[str]:
+    """A new namespace with its `default` ServiceAccount; its pods end with the test."""
+    name = make_namespace()
+    yield name
+    namespaces.delete(objects, name)
+
+
+@pytest.fixture(scope="session")
+def crds(objects: Objects) -> Callable[..., None]:
+    """`crds("kubeai.org_models", ...)` installs these definitions and waits until they are served.
+
+    Names are files of tests/crds without their ending. They stay as long as the cluster: installing costs
+    seconds, and each makes the API server larger, so ask for no more than needed.
+    """
+    installed: set[str] = set()
+
+    def install(*names: str) -> None:
+        crd_files.install(objects, [name for name in names if name not in installed])
+        installed.update(names)
+
+    return install
+
+
+@pytest.fixture
+def as_role(objects: Objects, namespace: str, kubeconfig: Path) -> Callable[..., ApiClient]:
+    """`as_role(rules, cluster_rules=())`: a client of a new ServiceAccount that may do just this.
+
+    `rules` hold in the test's namespace, `cluster_rules` everywhere; both as in a Role's `rules`.
+    """
+
+    def make(rules: list[Object], cluster_rules: list[Object] | tuple[()] = ()) -> ApiClient:
+        return roles.client_of(objects, namespace, kubeconfig, rules, list(cluster_rules))
+
+    return make
+
+
+@pytest.fixture
+def gpu_node(objects: Objects) -> Iterator[Callable[..., str]]:
+    """`gpu_node(4, "nvidia.com/gpu")` gives the real node fake GPUs and returns its name; gone afterwards.
+
+    The scheduler and the kubelet count them, and no pod finds a device.
+    """
+    given: set[str] = set()
+
+    def give(count: int, resource: str = "nvidia.com/gpu") -> str:
+        given.add(resource)
+        addons.set_fake_gpus(objects, resource, count)
+        return NODE
+
+    yield give
+    for resource in given:
+        addons.set_fake_gpus(objects, resource, None)
+
+
+@pytest.fixture
+def kwok_nodes(cluster: Running, objects: Objects) -> Iterator[Callable[..., list[str]]]:
+    """`kwok_nodes(50)` makes fake nodes that are Ready, and returns their names; pods on them are not real.
+
+    Only pods that tolerate the taint `kwok.x-k8s.io/node=fake:NoSchedule` are put there.
+    """
+    made: list[str] = []
+
+    def make(count: int, gpus: int = 8, labels: dict[str, str] | None = None) -> list[str]:
+        addons.start_kwok(cluster.layout, cluster.ports)
+        names = [f"fake-{uuid.uuid4().hex[:6]}-{number}" for number in range(count)]
+        for name in names:
+            objects.call("POST", objects.path("v1", "Node"), addons.fake_node(name, gpus, labels))
+        made.extend(names)
+        eventually(lambda: all(condition(each, "Ready") == "True" for each in _nodes(objects, names)), "KWOK")
+        return names
+
+    yield make
+    for name in made:
+        objects.delete("v1", "Node", name)
+
+
+def _nodes(objects: Objects, names: list[str]) -> list[dict[str, Any]]:
+    wanted = set(names)
+    return [each for each in objects.list("v1", "Node") if each["metadata"]["name"] in wanted]

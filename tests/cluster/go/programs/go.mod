@@ -1,0 +1,3 @@
+module slipway.test/programs
+
+go 1.26.8

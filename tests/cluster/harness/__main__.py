@@ -1,0 +1,51 @@
+"""`python -m tests.cluster.harness build|up|down`: what `make cluster-up` and `make cluster-down` run.
+
+Belongs here: arguments and what is printed. Does not: anything else.
+"""
+
+import argparse
+import sys
+import time
+
+from . import binaries, cluster
+from .errors import ClusterError
+from .layout import Layout
+
+_USE = """\
+The cluster is up ({seconds:.0f} s). Its administrator:
+  export KUBECONFIG={kubeconfig}
+  export PATH={programs}:$PATH    # kubectl
+`make cluster-down` takes it down."""
+
+
+def main() -> int:
+    """Exit status: 0, or 1 with a message."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster.harness", description=__doc__)
+    parser.add_argument("command", choices=("build", "up", "down"))
+    parser.add_argument("--operators", action="store_true", help="build KEDA and the other operators, too")
+    parser.add_argument("--force", action="store_true", help="take down another checkout's cluster")
+    arguments = parser.parse_args()
+    layout = Layout.default()
+    try:
+        if arguments.command == "build":
+            extra = binaries.OPERATORS if arguments.operators else ()
+            cluster.build(layout, print, (*binaries.CORE, *extra))
+        elif arguments.command == "up":
+            _up(layout)
+        else:
+            cluster.down(layout, print, arguments.force)
+    except ClusterError as error:
+        print(f"test cluster: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _up(layout: Layout) -> None:
+    before = time.monotonic()
+    running = cluster.up(layout, print, kept=True)
+    programs = binaries.program(layout, "kubectl").parent
+    print(_USE.format(seconds=time.monotonic() - before, kubeconfig=running.kubeconfig, programs=programs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

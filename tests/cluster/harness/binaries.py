@@ -1,0 +1,206 @@
+"""The cluster's programs, built from pinned Go modules into a cache outside of the tree.
+
+Belongs here: what is built from which module, when it is built again, one build at a time.
+Does not: Debian's programs (debian.py), starting anything.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+from .errors import ClusterError
+from .layout import SOURCES, Layout
+
+GO_VERSION = "go1.26.8"  # with 1.27, kube-apiserver's /openapi/v2 breaks
+_KUBERNETES = "v1.36.3"
+_VERSION = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One Go module below tests/cluster/go and what is built from it.
+
+    `programs` are packages by the name of the binary, `files` globs by the dependency that holds them:
+    manifests that belong to exactly this version. `cold_s` is how long two cores took without any cache.
+    """
+
+    name: str
+    programs: Mapping[str, str]
+    cold_s: int
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    link_flags: str = ""
+
+    @property
+    def source(self) -> Path:
+        """The directory with go.mod and go.sum."""
+        return SOURCES / "go" / self.name
+
+    @property
+    def digest(self) -> str:
+        """Of all that the result depends on."""
+        made_of = hashlib.sha256(repr((GO_VERSION, self)).encode())
+        for path in sorted(p for p in self.source.rglob("*") if p.is_file()):
+            made_of.update(f"{path.relative_to(self.source)}\0".encode() + path.read_bytes())
+        return made_of.hexdigest()[:16]
+
+
+CORE = (
+    Component(
+        "kube",
+        {
+            name: f"k8s.io/kubernetes/cmd/{name}"
+            for name in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kubelet",
+                "kube-proxy",
+                "kubectl",
+            )
+        },
+        cold_s=290,
+        link_flags=f"-X {_VERSION}.gitVersion={_KUBERNETES} -X {_VERSION}.gitMajor=1"
+        f" -X {_VERSION}.gitMinor=36 -X k8s.io/client-go/pkg/version.gitVersion={_KUBERNETES}",
+    ),
+    Component("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, cold_s=20),
+    Component("coredns", {"coredns": "github.com/coredns/coredns"}, cold_s=80),
+    Component(
+        "kwok",
+        {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        cold_s=50,
+        files={"sigs.k8s.io/kwok": ("kustomize/stage/node/**/*.yaml", "kustomize/stage/pod/**/*.yaml")},
+    ),
+    Component("programs", {"pause": "./pause", "web": "./web"}, cold_s=5),
+)
+KEDA = Component(
+    "keda",
+    {
+        "keda-operator": "github.com/kedacore/keda/v2/cmd/operator",
+        "keda-adapter": "github.com/kedacore/keda/v2/cmd/adapter",
+    },
+    cold_s=370,
+    files={"github.com/kedacore/keda/v2": ("config/crd/bases/*.yaml",)},
+)
+CERT_MANAGER = Component(
+    "cert-manager",
+    {"cert-manager": "."},
+    cold_s=80,
+    files={"github.com/cert-manager/cert-manager": ("deploy/crds/*.yaml",)},
+)
+METALLB = Component(
+    "metallb",
+    {"metallb-controller": "go.universe.tf/metallb/controller"},
+    cold_s=40,
+    files={"go.universe.tf/metallb": ("config/crd/bases/*.yaml",)},
+)
+ENVOY_GATEWAY = Component(
+    "envoy-gateway",
+    {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
+    cold_s=160,
+    files={
+        "github.com/envoyproxy/gateway": ("charts/gateway-helm/crds/generated/*.yaml",),
+        "sigs.k8s.io/gateway-api": ("config/crd/experimental/*.yaml",),
+    },
+)
+OPERATORS = (KEDA, CERT_MANAGER, METALLB, ENVOY_GATEWAY)
+
+Say = Callable[[str], None]
+
+
+def location(layout: Layout, component: Component) -> Path:
+    """Directory of a component's binaries, with `files/` beside them; another one for each digest."""
+    return layout.cache / "bin" / f"{component.name}-{component.digest}"
+
+
+def program(layout: Layout, name: str) -> Path:
+    """Path of a built program by its name."""
+    for component in (*CORE, *OPERATORS):
+        if name in component.programs:
+            return location(layout, component) / name
+    raise KeyError(name)
+
+
+def build(layout: Layout, components: Iterable[Component], say: Say) -> None:
+    """Build what is missing; one process at a time, and an interrupted build is begun again.
+
+    Raises ClusterError with the compiler's last lines.
+    """
+    missing = [each for each in components if not location(layout, each).is_dir()]
+    if not missing:
+        return
+    layout.cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(layout.cache / "build.lock"):
+        for each in missing:
+            if not location(layout, each).is_dir():
+                say(f"building {each.name} (some {each.cold_s} s on two cores when nothing is cached)")
+                _build(layout, each)
+
+
+def _build(layout: Layout, component: Component) -> None:
+    target = location(layout, component)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in target.parent.glob(f".{component.name}-*"):
+        shutil.rmtree(left_over)
+    partial = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=target.parent))
+    packages = list(component.programs.values())
+    flags = f"-s -w {component.link_flags}".strip()
+    _go(component, ["build", "-trimpath", "-ldflags", flags, "-o", f"{partial}/", *packages])
+    for name, package in component.programs.items():
+        (partial / _built_name(component, package)).rename(partial / name)
+    for module, globs in component.files.items():
+        _copy_files(component, module, globs, partial / "files")
+    partial.chmod(0o755)
+    partial.rename(target)
+
+
+def _built_name(component: Component, package: str) -> str:
+    """As `go build` names it: the last element of the import path that is no major version."""
+    if package == ".":
+        return _go(component, ["list", "-m"]).strip().rpartition("/")[2]
+    return [part for part in package.split("/") if not re.fullmatch(r"v\d+", part)][-1]
+
+
+def _copy_files(component: Component, module: str, globs: tuple[str, ...], target: Path) -> None:
+    source = Path(_go(component, ["list", "-m", "-f", "{{.Dir}}", module]).strip())
+    for pattern in globs:
+        found = sorted(source.glob(pattern))
+        if not found:
+            raise ClusterError(f"{module} has no {pattern}: correct `files` in {__file__}.")
+        for path in found:
+            copy = target / module.replace("/", "_") / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def _go(component: Component, arguments: list[str]) -> str:
+    go = shutil.which("go")
+    if go is None:
+        raise ClusterError(f"no `go` on the PATH: the test cluster is built with {GO_VERSION}. Install Go.")
+    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": GO_VERSION, "GOFLAGS": "-buildvcs=false"}
+    result = subprocess.run(
+        [*_gently(), go, *arguments], cwd=component.source, env=environment, capture_output=True, text=True
+    )
+    if result.returncode != 0:
+        last = "\n".join(result.stderr.strip().splitlines()[-20:])
+        raise ClusterError(
+            f"go {' '.join(arguments[:2])} in {component.source} failed. It needs {GO_VERSION} (a newer Go"
+            f" fetches it by itself) and a Go module proxy:\n{last}"
+        )
+    return result.stdout
+
+
+def _gently() -> list[str]:
+    """A build takes minutes and all cores; whoever works at the machine comes first."""
+    with contextlib.suppress(OSError):
+        if nice := shutil.which("nice"):
+            return [nice, "-n", "15"]
+    return []

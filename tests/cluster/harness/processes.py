@@ -1,0 +1,121 @@
+"""The cluster's processes: started with marks, found by them, so that nothing has to be remembered.
+
+Belongs here: start, alive, stop of named processes; what outlived its parent, by control group.
+Does not: what is started with which flags (control_plane.py, node.py, operators.py).
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from slipway.stack import logs, processes
+from slipway.stack.processes import Seen
+from slipway.stack.service import HOME_MARKER, SERVICE_MARKER
+
+from .errors import ClusterError
+from .layout import CGROUP, Layout
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_GRACE_S = 4.0
+
+
+def running(layout: Layout) -> dict[str, list[Seen]]:
+    """The cluster's processes by name, with everything that descends from them, pods included."""
+    return processes.owned(processes.look(layout.run), {})
+
+
+def start(
+    layout: Layout, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> None:
+    """Start a process unless one of that name runs; what it prints goes to `log/<name>.log`."""
+    if name in running(layout):
+        return
+    marks = {HOME_MARKER: str(layout.run), SERVICE_MARKER: name}
+    with logs.open_log(layout.log(name)) as output:
+        processes.spawn(command, layout.run, {**(environment or os.environ), **marks}, output.fileno())
+
+
+def stop(layout: Layout, names: Sequence[str]) -> None:
+    """End processes by name and wait for it: SIGTERM, and SIGKILL for those that take too long."""
+
+    def found() -> list[Seen]:
+        live = running(layout)
+        return [each for name in names for each in live.get(name, [])]
+
+    if not processes.stop(found, _GRACE_S):
+        left = ", ".join(f"{each.command[:60]} (pid {each.pid})" for each in found())
+        raise ClusterError(
+            f"cannot end {left}. Look at what it waits for (/proc/PID/stack), then run down again."
+        )
+
+
+def stop_all(layout: Layout) -> None:
+    """End every process of the cluster, pods included, also those whose shim is gone."""
+    stop(layout, list(running(layout)))
+    deadline = time.monotonic() + 10
+    while left := pod_processes():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"processes of pods cannot be ended: {sorted(left)}. See /proc/PID/stack.")
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def pod_processes() -> set[int]:
+    """Processes in the control groups of the cluster's pods: found even when containerd is gone."""
+    pids: set[int] = set()
+    for group in cgroup_roots():
+        for members in group.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                pids.update(int(line) for line in members.read_text().split())
+    return pids
+
+
+def cgroup_roots() -> list[Path]:
+    """The cluster's control group in each hierarchy (version 1), or the one (version 2), that exist."""
+    candidates = [_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")]
+    return [each for each in candidates if each.is_dir()]
+
+
+def make_cgroups() -> None:
+    """Make the control group below which the kubelet puts the pods."""
+    if (_CGROUPS / "cgroup.controllers").exists():  # version 2
+        controllers = (_CGROUPS / "cgroup.controllers").read_text().split()
+        wanted = " ".join(f"+{each}" for each in controllers)
+        (_CGROUPS / "cgroup.subtree_control").write_text(wanted)
+        (_CGROUPS / CGROUP).mkdir(exist_ok=True)
+        return
+    for hierarchy in _CGROUPS.iterdir():
+        if hierarchy.is_dir() and not hierarchy.is_symlink():
+            (hierarchy / CGROUP).mkdir(exist_ok=True)
+            _inherit_cpuset(hierarchy)
+
+
+def _inherit_cpuset(hierarchy: Path) -> None:
+    """Version 1 lets no process into a cpuset group without CPUs and memory nodes."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (hierarchy / name).exists():
+            (hierarchy / CGROUP / name).write_text((hierarchy / name).read_text())
+
+
+def remove_cgroups() -> None:
+    """Remove the control groups, deepest first; they are empty when the processes have ended."""
+    for root in cgroup_roots():
+        groups = sorted((each for each in root.rglob("*") if each.is_dir()), reverse=True)
+        for group in [*groups, root]:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
+
+def wait(condition: Callable[[], object], what: str, log: Path | None = None, timeout_s: float = 60) -> None:
+    """Ask until it holds; raises ClusterError with what was waited for and the last lines of the log."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            last = "" if log is None else f" Last lines of {log}:\n{logs.last_lines(log, 0)}"
+            raise ClusterError(f"{what}: not within {timeout_s:g} s.{last}")
+        time.sleep(0.1)
