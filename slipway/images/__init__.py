@@ -1,0 +1,5 @@
+"""Engine images: from their registries to the local one, by digest, with what is attached to them.
+
+Belongs here: the registry protocol, mirroring, its records, retention.
+Does not: weights (slipway.artifacts), which image a deployment asks for (slipway.catalog).
+"""

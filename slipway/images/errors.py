@@ -1,0 +1,12 @@
+"""What can go wrong with an image, besides what can go wrong with any artifact (slipway.artifacts.errors).
+
+Belongs here: the types. Does not: the messages, which are written where registry, image and remedy are known.
+"""
+
+from __future__ import annotations
+
+from slipway.artifacts.errors import ArtifactError
+
+
+class TargetError(ArtifactError):
+    """The local registry cannot take it: read-only, full, deletion not allowed, or it refuses the image."""

@@ -1,0 +1,184 @@
+"""Programs that the image tests run, fetched where the PATH has none: a registry, skopeo, crane.
+
+`python tests/tools/programs.py` prints where they are.
+
+Debian's packages come through apt with a state of its own: no root, nothing installed, no service started.
+They are unpacked into a cache outside of the tree, by release, and run from there. crane is built by Go,
+pinned.
+
+Belongs here: finding, fetching, and how to run what was fetched. Does not: any registry's configuration.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
+# A library's packages name their own; nobody needs more rounds than this.
+_ROUNDS = 4
+
+
+class MissingProgramError(RuntimeError):
+    """A program is neither on the PATH nor can it be fetched here; the message says what to install."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable and the environment that it needs."""
+
+    path: Path
+    libraries: tuple[Path, ...] = ()
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with the program's libraries."""
+        if not self.libraries:
+            return dict(os.environ)
+        known = os.environ.get("LD_LIBRARY_PATH", "")
+        paths = [*map(str, self.libraries), *([known] if known else [])]
+        return {**os.environ, "LD_LIBRARY_PATH": ":".join(paths)}
+
+
+def registry() -> Program:
+    """The `distribution` registry, 2.8 or later."""
+    for name in ("docker-registry", "registry"):
+        found = shutil.which(name)
+        if found:
+            return Program(Path(found))
+    return _from_debian("docker-registry")
+
+
+def skopeo() -> Program:
+    """skopeo, the independent reader of what was mirrored."""
+    found = shutil.which("skopeo")
+    return Program(Path(found)) if found else _from_debian("skopeo")
+
+
+def crane() -> Program:
+    """crane, whose `registry serve` is a registry in memory that lists referrers."""
+    found = shutil.which("crane")
+    if found:
+        return Program(Path(found))
+    go = shutil.which("go")
+    if go is None:
+        raise MissingProgramError(f"crane is not on the PATH, and no Go to build it. Install Go, or {CRANE}.")
+    directory = _cache() / CRANE.rpartition("@")[2]
+    directory.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / ".lock"):
+        if not (directory / "crane").exists():
+            environment = {**os.environ, "GOBIN": str(directory), "GOFLAGS": "-mod=mod"}
+            _run([go, "install", CRANE], env=environment)
+    return Program(directory / "crane")
+
+
+def _from_debian(package: str) -> Program:
+    """The program of that name from the Debian package of that name."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise MissingProgramError(
+            f"{package} is not on the PATH, and there is no apt here. Install {package}."
+        )
+    root = _cache() / "debian" / _release()
+    root.mkdir(parents=True, exist_ok=True)
+    program = root / "root" / "usr" / "bin" / package
+    with FileLock(root / ".lock"):
+        if not program.exists() or _lacking(program, _libraries(root)):
+            _fetch(root, package, program)
+    return Program(program, _libraries(root))
+
+
+def _fetch(root: Path, package: str, program: Path) -> None:
+    apt = _Apt(root)
+    apt.update()
+    apt.unpack([package])
+    wanted = [package]
+    for _ in range(_ROUNDS):
+        if not _lacking(program, _libraries(root)):
+            return
+        wanted = [each for name in wanted for each in apt.libraries_of(name)]
+        apt.unpack(wanted)
+    lacking = ", ".join(_lacking(program, _libraries(root)))
+    if lacking:
+        raise MissingProgramError(f"{package} lacks {lacking}. Install {package} with apt.")
+
+
+class _Apt:
+    """apt with lists and downloads of its own, and the sources of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._debs = root / "debs"
+        for name in ("state/lists/partial", "cache/archives/partial", "debs", "root"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        self._options = [
+            f"-oDir::State={root / 'state'}",
+            f"-oDir::Cache={root / 'cache'}",
+            "-oDir::State::status=/var/lib/dpkg/status",
+            "-oAPT::Sandbox::User=",
+            "-oDebug::NoLocking=1",
+        ]
+
+    def update(self) -> None:
+        _run(["apt-get", *self._options, "-qq", "update"])
+
+    def unpack(self, packages: list[str]) -> None:
+        """Download packages and unpack them, without installing anything."""
+        if not packages:
+            return
+        _run(["apt-get", *self._options, "-qq", "download", *sorted(set(packages))], cwd=self._debs)
+        for deb in self._debs.glob("*.deb"):
+            _run(["dpkg", "-x", str(deb), str(self._root / "root")])
+            deb.unlink()
+
+    def libraries_of(self, package: str) -> list[str]:
+        """Libraries that a package depends on; the C library is the machine's own."""
+        listed = _run(["apt-cache", *self._options, "depends", "--important", package])
+        names = [line.split()[-1] for line in listed.splitlines() if line.strip().startswith("Depends:")]
+        return [name for name in names if name.startswith("lib") and name not in {"libc6", "libgcc-s1"}]
+
+
+def _libraries(root: Path) -> tuple[Path, ...]:
+    found = {path.parent for base in ("usr/lib", "lib") for path in (root / "root" / base).rglob("*.so.*")}
+    return tuple(sorted(found))
+
+
+def _lacking(program: Path, libraries: tuple[Path, ...]) -> list[str]:
+    """Shared libraries that the loader does not find."""
+    if not program.exists():
+        return [program.name]
+    listed = subprocess.run(
+        ["ldd", str(program)],
+        env=Program(program, libraries).environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return [line.split()[0] for line in listed.splitlines() if "not found" in line]
+
+
+def _release() -> str:
+    """Name of this release and architecture."""
+    said = platform.freedesktop_os_release()
+    return f"{said.get('ID', 'linux')}-{said.get('VERSION_ID', 'unstable')}-{platform.machine()}"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway" / "tools"
+
+
+def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MissingProgramError(
+            f"{' '.join(command[:1] + command[-3:])} failed: {(done.stderr or done.stdout).strip()[-600:]}"
+        )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    for each in (registry, skopeo, crane):
+        sys.stdout.write(f"{each.__name__}: {each().path}\n")
