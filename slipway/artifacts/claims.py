@@ -27,7 +27,8 @@ from slipway.objectstore import ObjectStore, ObjectStoreError
 LEASES = "leases/"
 MARKS = "condemned/"
 
-_PULL_HOLD_S = 3600.0
+# How long a lease lasts without being renewed, unless its holder says otherwise.
+HOLD_S = 3600.0
 
 
 class CollectionInProgressError(ArtifactError):
@@ -119,17 +120,17 @@ def claim(
     commit: str,
     holder: str,
     *,
-    hold_s: float = _PULL_HOLD_S,
+    hold_s: float | None = None,
     terms: Terms | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Claim:
     """Say that these weights are needed, then wait for the collector that was there before, if any.
 
-    After it, what is published stays for `hold_s` seconds, so look for the manifest only then. `holder` is
-    who needs them, for people. Raises CollectionInProgressError or ObjectStoreError.
+    After it, what is published stays for `hold_s` seconds (an hour), so look for the manifest only then.
+    `holder` is who needs them, for people. Raises CollectionInProgressError or ObjectStoreError.
     """
     key_prefix = prefix(name, commit)
-    ours = Claim(store, key_prefix, holder, hold_s)
+    ours = Claim(store, key_prefix, holder, HOLD_S if hold_s is None else hold_s)
     _wait_for_collectors(store, key_prefix, terms or Terms(), report or _silent)
     return ours
 
