@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.catalog.documents import Document
-from slipway.catalog.fields import Cpu, GpuVendor, Name, RuntimeName, SecretRef, Size, Spec
+from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, Name, RuntimeName, SecretRef, Size, Spec
 
 
 class Quantities(Spec):
@@ -134,6 +134,16 @@ class Isolation(Spec):
     quota: Quantities | None = Field(None, description="ResourceQuota of the namespace.")
 
 
+class Toleration(Spec):
+    """A taint that a replica's node may have, as in a Kubernetes pod."""
+
+    key: str = Field(description="Key of the taint.")
+    value: str | None = Field(None, description="Its value; absent tolerates any.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="Its effect; absent tolerates all."
+    )
+
+
 class ServedAdapter(Spec):
     """An adapter of this deployment and the model name that it answers to."""
 
@@ -178,6 +188,9 @@ class Deployment(Document):
     nodes_per_replica: int = Field(1, ge=1, description="Nodes that one replica spans.")
     resources: Resources = Field(Resources(), description="What one replica asks for.")
     node_selector: dict[str, str] = Field({}, description="Labels that a replica's node must have.")
+    tolerations: tuple[Toleration, ...] = Field(
+        (), description="Taints that a replica's node may have, besides those of the GPUs asked for."
+    )
     autoscaling: Autoscaling | None = Field(None, description="Bounds and target; absent keeps replicas.")
     load_balancing: LoadBalancing = Field(LoadBalancing(), description="Which replica takes a request.")
     rollout: Rollout = Field(Rollout(), description="How a new spec replaces the old one.")
@@ -200,6 +213,11 @@ class Deployment(Document):
     def served_names(self) -> tuple[str, ...]:
         """All model names that requests may use: the deployment's own, then its adapters'."""
         return (self.name, *(adapter.model_name for adapter in self.adapters))
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """What its engine runs on; picks the engine's image."""
+        return "cpu" if self.resources.gpu is None else self.resources.gpu.vendor
 
     def is_shared_with(self, org: str) -> bool:
         """Whether an organisation may know of this deployment."""

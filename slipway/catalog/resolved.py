@@ -14,7 +14,7 @@ from typing import Any
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Adapter, Engine, Model
-from slipway.catalog.fields import Name, Spec, is_pinned, split_revision
+from slipway.catalog.fields import Name, Spec, Task, is_pinned, split_revision
 
 # Fields of a deployment that change what tenants may do or pay, not what the engine runs.
 _NOT_THE_ENGINE = frozenset(
@@ -46,6 +46,9 @@ class ResolvedDeployment(Spec):
     engine: Engine
     model: ResolvedArtifact
     adapters: tuple[ResolvedArtifact, ...] = ()
+    task: Task = "text-generation"
+    context_length: int | None = None
+    image: str | None = None  # `<registry>/<path>@sha256:...`, as mirrored; None runs in the environment
 
     @property
     def name(self) -> str:
@@ -67,19 +70,30 @@ class ResolvedDeployment(Spec):
         deployment = self.deployment.model_dump(mode="json", by_alias=True, exclude=set(_NOT_THE_ENGINE))
         deployment["rollout"] = {"strategy": self.deployment.rollout.strategy}
         engine = self.engine.model_dump(mode="json", exclude={"description", "owner"})
-        return {
+        spec = {
             "deployment": deployment,
             "engine": engine,
             "model": self.model.model_dump(mode="json"),
             "adapters": [adapter.model_dump(mode="json") for adapter in self.adapters],
         }
+        # Only where they say something: revisions that were recorded without them keep their digest.
+        if not self.deployment.tolerations:
+            del deployment["tolerations"]
+        later = {"task", "context_length", "image"}
+        return {**spec, **self.model_dump(mode="json", include=later, exclude_defaults=True)}
 
 
-def resolve(catalog: Catalog, deployment: Deployment, commits: Mapping[str, str]) -> ResolvedDeployment:
+def resolve(
+    catalog: Catalog,
+    deployment: Deployment,
+    commits: Mapping[str, str],
+    images: Mapping[tuple[str, str], str] | None = None,
+) -> ResolvedDeployment:
     """Join a deployment with what it names.
 
     `commits` maps a model's or adapter's name to the commit its moving ref was last resolved to; a pinned
-    source needs none. Raises UnresolvedRevisionError when a moving ref has no commit yet.
+    source needs none. `images` maps an engine's name and accelerator to its mirrored image, by digest.
+    Raises UnresolvedRevisionError when a moving ref has no commit yet.
     """
     model = catalog.model(deployment.model)
     adapters = [catalog.adapter(served.adapter) for served in deployment.adapters]
@@ -88,6 +102,9 @@ def resolve(catalog: Catalog, deployment: Deployment, commits: Mapping[str, str]
         engine=catalog.engine(deployment.engine),
         model=_pin(model.name, model.source, commits),
         adapters=tuple(_pin(adapter.name, adapter.source, commits) for adapter in adapters),
+        task=model.task,
+        context_length=model.context_length,
+        image=(images or {}).get((deployment.engine, deployment.accelerator)),
     )
 
 
