@@ -1,12 +1,12 @@
-"""The Ray Serve application that hosts llama.cpp: weights from S3 to the node, an engine, its OpenAI API.
+"""llama.cpp behind its OpenAI API, and the Ray Serve application that hosts it.
 
-Belongs here: the replica's life in Ray, and the builder that a Serve configuration names.
-Does not: arguments (llamacpp_args.py), the engine (llamacpp_engine.py), the API (frontend.py).
+Belongs here: what a replica loads, its life in Ray, and the builder that a Serve configuration names.
+Does not: its life in a plain pod (standalone.py), arguments (llamacpp_args.py), the engine
+(llamacpp_engine.py), the API (frontend.py).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 from slipway.engines import llamacpp_args, llamacpp_engine
+from slipway.engines.fetching import fetched
 from slipway.engines.frontend import Frontend, Served
 
 # Name of the one deployment within the application; slipway.runtimes.ray sets its options by it.
 DEPLOYMENT = "llamacpp"
-
-_DEFAULT_CACHE_BYTES = 200 * 2**30
 
 
 class AdapterArgs(BaseModel):
@@ -48,6 +47,26 @@ class Args(BaseModel):
     reuse_prompts: bool = False
 
 
+def load(wanted: Args, replica: str) -> tuple[llamacpp_engine.Engine, Frontend]:
+    """Fetch the weights, start the engine and put its API in front; blocks while it loads.
+
+    Raises EngineRefusedError, or what fetching raises. The engine lives as long as it is referenced.
+    """
+    settings = llamacpp_args.parse(wanted.engine_args)
+    model = llamacpp_engine.gguf_file(fetched(wanted.model_prefix))
+    adapters = [llamacpp_engine.gguf_file(fetched(adapter.prefix)) for adapter in wanted.adapters]
+    engine = llamacpp_engine.start(model, adapters, settings, wanted.served_name)
+    served = Served(
+        deployment=wanted.deployment,
+        spec_digest=wanted.spec_digest,
+        replica=replica,
+        model=wanted.served_name,
+        adapters=tuple(adapter.served_name for adapter in wanted.adapters),
+        reuse_prompts=wanted.reuse_prompts,
+    )
+    return engine, Frontend(engine.url, engine.key, served)
+
+
 class Replica:
     """One replica: fetches verified weights, loads the engine, answers HTTP."""
 
@@ -55,19 +74,7 @@ class Replica:
         from ray import serve
 
         wanted = Args.model_validate(args)
-        settings = llamacpp_args.parse(wanted.engine_args)
-        model = llamacpp_engine.gguf_file(_fetched(wanted.model_prefix))
-        adapters = [llamacpp_engine.gguf_file(_fetched(adapter.prefix)) for adapter in wanted.adapters]
-        self._engine = llamacpp_engine.start(model, adapters, settings, wanted.served_name)
-        served = Served(
-            deployment=wanted.deployment,
-            spec_digest=wanted.spec_digest,
-            replica=serve.get_replica_context().replica_id.unique_id,
-            model=wanted.served_name,
-            adapters=tuple(adapter.served_name for adapter in wanted.adapters),
-            reuse_prompts=wanted.reuse_prompts,
-        )
-        self._frontend = Frontend(self._engine.url, self._engine.key, served)
+        self._engine, self._frontend = load(wanted, serve.get_replica_context().replica_id.unique_id)
 
     async def __call__(self, request: Request) -> Response:
         """Serve calls this for every HTTP request below the route prefix."""
@@ -90,15 +97,3 @@ def build(args: dict[str, Any]) -> Application:
     deployment: Any = serve.deployment(name=DEPLOYMENT)(Replica)
     application: Application = deployment.bind(args)
     return application
-
-
-def _fetched(prefix: str) -> Path:
-    """Directory on this node with the verified files of a prefix. Where from is this node's environment."""
-    from slipway.artifacts.node_cache import NodeCache
-    from slipway.environment import Environment
-    from slipway.objectstore import ObjectStore
-
-    environment = Environment.load()
-    bound_bytes = int(environment.get("SLIPWAY_NODE_CACHE_BYTES") or _DEFAULT_CACHE_BYTES)
-    cache = NodeCache(ObjectStore(environment.s3), environment.node_cache_dir, bound_bytes)
-    return cache.fetch(prefix)
