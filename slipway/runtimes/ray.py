@@ -14,11 +14,11 @@ from slipway.catalog.deployment import Autoscaling, Deployment, Gpu
 from slipway.catalog.documents import Engine
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.identity import SPEC_DIGEST_ENV, object_name
+from slipway.runtimes.llamacpp_app import app_args
 
 # Engine server -> (import path of its application, name of the deployment within it).
 APPLICATIONS = {"llama.cpp": ("slipway.engines.llamacpp:build", "llamacpp")}
-
-SPEC_DIGEST_ENV = "SLIPWAY_SPEC_DIGEST"
 
 # The engine queues what exceeds its slots. A small bound would queue in Serve's proxy instead, where the
 # probes that ask for the spec digest would wait behind tenants' requests.
@@ -32,9 +32,7 @@ HEALTH_CHECK_TIMEOUT_S = 30.0
 
 def application_name(resolved: ResolvedDeployment) -> str:
     """Name of the Serve application: one per revision for blue-green, a stable one in place."""
-    if resolved.deployment.rollout.strategy == "blue-green":
-        return resolved.revision_name
-    return resolved.name
+    return object_name(resolved)
 
 
 def render(resolved: ResolvedDeployment) -> dict[str, Any]:
@@ -51,25 +49,10 @@ def render(resolved: ResolvedDeployment) -> dict[str, Any]:
         "name": name,
         "route_prefix": f"/{name}",
         "import_path": import_path,
-        "args": _args(resolved),
+        "args": app_args(resolved),
         # A line per request would bury what the engine says when it fails; the gateway has the access log.
         "logging_config": {"enable_access_log": False},
         "deployments": [{"name": deployment_name, **_options(resolved)}],
-    }
-
-
-def _args(resolved: ResolvedDeployment) -> dict[str, Any]:
-    deployment = resolved.deployment
-    adapters = zip(deployment.adapters, resolved.adapters, strict=True)
-    return {
-        "deployment": resolved.name,
-        "spec_digest": resolved.spec_digest,
-        "served_name": resolved.name,
-        "model_prefix": resolved.model.prefix,
-        "adapters": [{"served_name": served.model_name, "prefix": a.prefix} for served, a in adapters],
-        "engine_args": list(deployment.args),
-        # llama.cpp has no salt for its prompt cache: isolated means that nothing is reused.
-        "reuse_prompts": not deployment.isolate_prompt_cache,
     }
 
 

@@ -1,0 +1,72 @@
+"""Whose an object is: names, labels and annotations that every object of a deployment carries.
+
+Belongs here: the one place that spells them, for rendering, waiting and pruning alike.
+Does not: what the objects are.
+"""
+
+from __future__ import annotations
+
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.surroundings import Surroundings
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+NAME = "app.kubernetes.io/name"
+SLIPWAY = "slipway"
+
+DEPLOYMENT = "slipway.dev/deployment"
+REVISION = "slipway.dev/revision"
+SPEC_DIGEST = "slipway.dev/spec-digest"
+CATALOG = "slipway.dev/catalog"
+
+SPEC_DIGEST_ENV = "SLIPWAY_SPEC_DIGEST"
+
+
+def object_name(resolved: ResolvedDeployment) -> str:
+    """Name of a revision's objects: one per revision for blue-green, a stable one in place."""
+    if resolved.deployment.rollout.strategy == "blue-green":
+        return resolved.revision_name
+    return resolved.name
+
+
+def namespace(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
+    """Namespace of a deployment's objects."""
+    return resolved.deployment.isolation.namespace or surroundings.namespace
+
+
+def selector(resolved: ResolvedDeployment) -> dict[str, str]:
+    """Labels that select a revision's pods. Immutable in a Deployment, so nothing here changes in place."""
+    return {INSTANCE: object_name(resolved), DEPLOYMENT: resolved.name}
+
+
+def labels(resolved: ResolvedDeployment) -> dict[str, str]:
+    """Ownership labels of objects and pods; pruning goes by them."""
+    return {
+        NAME: resolved.engine.server.replace(".", "-"),
+        MANAGED_BY: SLIPWAY,
+        REVISION: resolved.spec_digest[:8],
+        **selector(resolved),
+    }
+
+
+def object_annotations(resolved: ResolvedDeployment, surroundings: Surroundings) -> dict[str, str]:
+    """The whole digest, and where in the catalog the deployment is written."""
+    place = surroundings.catalog_places.get(resolved.name)
+    return {**pod_annotations(resolved), **({CATALOG: place} if place else {})}
+
+
+def pod_annotations(resolved: ResolvedDeployment) -> dict[str, str]:
+    """Of pod templates: the digest alone, as anything that changes here restarts pods."""
+    return {SPEC_DIGEST: resolved.spec_digest}
+
+
+def metadata(
+    resolved: ResolvedDeployment, surroundings: Surroundings, name: str | None = None
+) -> dict[str, object]:
+    """`metadata` of an object of this revision."""
+    return {
+        "name": name or object_name(resolved),
+        "namespace": namespace(resolved, surroundings),
+        "labels": labels(resolved),
+        "annotations": object_annotations(resolved, surroundings),
+    }
