@@ -12,14 +12,9 @@ from pathlib import Path
 
 import click
 
-from slipway.catalog.loader import LoadedCatalog
+from slipway.commands import options
+from slipway.commands.weights import weights
 from slipway.environment import Environment, MissingSettingError
-
-_CATALOG = click.option(
-    "--catalog",
-    type=click.Path(path_type=Path),
-    help="Directory of the catalog. Default: SLIPWAY_CATALOG, or ./catalog.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,10 +29,10 @@ def cli(home: Path | None) -> None:
 
 
 @cli.command()
-@_CATALOG
+@options.CATALOG
 def check(catalog: Path | None) -> None:
     """Say everything that is wrong with the catalog; touches nothing."""
-    loaded = _load(catalog)
+    loaded = options.load(catalog)
     for warning in loaded.warnings:
         click.echo(str(warning))
     count = sum(
@@ -64,12 +59,12 @@ def schema() -> None:
 
 
 @cli.command()
-@_CATALOG
+@options.CATALOG
 def plan(catalog: Path | None) -> None:
     """Show what differs from what is deployed, field by field; changes nothing. Exits 2 on a difference."""
     from slipway.plans import deployed_changes
 
-    changes = deployed_changes(_load(catalog).catalog, Environment.load())
+    changes = deployed_changes(options.load(catalog).catalog, Environment.load())
     for change in changes:
         click.echo(f"{change.action} {change.kind} {change.name}")
         for field in change.fields:
@@ -79,14 +74,14 @@ def plan(catalog: Path | None) -> None:
 
 
 @cli.command()
-@_CATALOG
+@options.CATALOG
 def up(catalog: Path | None) -> None:
     """Start the embedded stack and wait until it serves; harmless when it runs."""
     from slipway.stack import supervisor
 
     environment = Environment.load()
     directory = catalog or environment.catalog_dir
-    _load(directory)
+    options.load(directory)
     state = supervisor.up(environment.home, catalog=directory.absolute(), progress=click.echo)
     click.echo(f"\nDagster UI   {state.ui_url}   (its catalog_drift sensor deploys {directory} by itself)")
     click.echo(f"gateway      {state.gateway_url}/v1   (make a key: slipway key create ORG USER)")
@@ -120,7 +115,10 @@ def demo() -> None:
 
     environment = Environment.load()
     directory = environment.catalog_dir
-    sys.exit(run_demo(environment.home / "demo", directory, _load(directory), progress=click.echo))
+    sys.exit(run_demo(environment.home / "demo", directory, options.load(directory), progress=click.echo))
+
+
+cli.add_command(weights)
 
 
 @cli.group()
@@ -175,9 +173,3 @@ def main() -> None:
             raise
         click.echo(f"slipway: {error}", err=True)
         sys.exit(1)
-
-
-def _load(directory: Path | None) -> LoadedCatalog:
-    from slipway.check import check_catalog
-
-    return check_catalog(directory or Environment.load().catalog_dir)

@@ -45,6 +45,11 @@ class Collected:
     aborted_uploads: int = 0
 
     @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """On everything that was found, but what `unfinished` names."""
+        return (*self.removed, *self.waiting, *self.kept)
+
+    @property
     def removed_bytes(self) -> int:
         """Size of what was removed, or would be."""
         return sum(each.stored.size_bytes for each in self.removed)

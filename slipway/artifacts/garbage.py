@@ -6,7 +6,6 @@ Does not: reading them (inventory.py, references.py), removing anything (collect
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,6 +24,7 @@ class Verdict:
     action: Action
     reason: str
     due_at: datetime | None = None
+    named_by: tuple[str, ...] = ()
 
 
 def decide(inventory: Inventory, references: References, grace: timedelta) -> tuple[Verdict, ...]:
@@ -40,15 +40,9 @@ def decide(inventory: Inventory, references: References, grace: timedelta) -> tu
         if each.published_at is not None and each.name in references.moving
     }
     return tuple(
-        _verdict(each, _holders(each, inventory, references, newest.get(each.name)), inventory.now, grace)
+        _verdict(each, _named_by(each, inventory, references, newest.get(each.name)), inventory.now, grace)
         for each in inventory.stored
     )
-
-
-def holders(stored: Stored, inventory: Inventory, references: References) -> tuple[str, ...]:
-    """Who names these weights, or says that it needs them now; for people."""
-    living = (each.holder for each in stored.leases if each.is_alive(inventory.now))
-    return (*references.of(stored.name, stored.commit), *dict.fromkeys(living))
 
 
 def dead_leases(inventory: Inventory) -> tuple[str, ...]:
@@ -69,18 +63,18 @@ def dead_uploads(inventory: Inventory, grace: timedelta) -> tuple[Stored, ...]:
     )
 
 
-def _holders(
+def _named_by(
     stored: Stored, inventory: Inventory, references: References, newest: Stored | None
-) -> Iterable[str]:
-    yield from holders(stored, inventory, references)
-    if stored is newest:
-        yield f"the catalog, which tracks {stored.name}: this was pulled last"
+) -> tuple[str, ...]:
+    """Who names these weights, or says that it needs them now; for people."""
+    tracked = (f"the catalog, which tracks {stored.name}: this was pulled last",) if stored is newest else ()
+    alive = (each.holder for each in stored.leases if each.is_alive(inventory.now))
+    return (*references.of(stored.name, stored.commit), *tracked, *dict.fromkeys(alive))
 
 
-def _verdict(stored: Stored, named_by: Iterable[str], now: datetime, grace: timedelta) -> Verdict:
-    named = ", ".join(named_by)
-    if named:
-        return Verdict(stored, "keep", f"needed by {named}")
+def _verdict(stored: Stored, named_by: tuple[str, ...], now: datetime, grace: timedelta) -> Verdict:
+    if named_by:
+        return Verdict(stored, "keep", f"needed by {', '.join(named_by)}", named_by=named_by)
     if stored.published_at is None:
         reason, since = "never published, and nothing is at it", stored.touched_at
     elif stored.unreferenced_since is None and grace > timedelta(0):

@@ -1,0 +1,235 @@
+"""`slipway weights ...`: what is in the local store, whether it is whole, and bringing or removing it.
+
+Belongs here: arguments, printing, exit codes. Does not: doing the work (slipway.artifacts).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from slipway.commands import options
+from slipway.environment import Environment
+
+if TYPE_CHECKING:
+    from slipway.artifacts.collection import Collected
+    from slipway.artifacts.garbage import Verdict
+    from slipway.artifacts.manifest import Manifest
+    from slipway.catalog import Adapter, Catalog, Model
+    from slipway.objectstore import ObjectStore
+
+T = TypeVar("T")
+
+_INTERRUPTED = 130  # as a shell reports Ctrl-C
+
+
+@click.group()
+def weights() -> None:
+    """Weights in the local store: list, pull, verify, collect garbage."""
+
+
+@weights.command("list")
+@options.CATALOG
+@options.JSON
+def weights_list(catalog: Path | None, as_json: bool) -> None:
+    """List what is published or half pulled, and who names it."""
+    from slipway.artifacts.collection import collect
+    from slipway.artifacts.manifest import Manifest
+
+    store = _store()
+    found = collect(store, options.load(catalog).catalog, apply=False, log=_say)
+    every = sorted(found.verdicts, key=lambda each: (each.stored.name, each.stored.commit))
+    sources = {each.stored.prefix: Manifest.read_prefix(store, each.stored.prefix) for each in every}
+    rows = [{**_row(each), "source": _source(sources[each.stored.prefix])} for each in every]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        published = f"published {row['published_at'][:19]}" if row["published_at"] else "not published"
+        click.echo(
+            f"{row['name']}  {row['commit'][:8]}  {row['source']}  {row['files']} files  "
+            f"{row['bytes'] / 1e6:.1f} MB  {published}  {', '.join(row['named_by']) or 'nobody names it'}"
+        )
+    click.echo(f"{len(rows)} in the store, {sum(row['bytes'] for row in rows) / 1e6:.1f} MB")
+
+
+@weights.command("pull")
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Every model that is hosted locally, and every adapter.")
+@options.CATALOG
+def weights_pull(name: str | None, every: bool, catalog: Path | None) -> None:
+    """Bring a model or an adapter of the catalog into the store; goes on where an interrupted pull ended."""
+    known = options.load(catalog).catalog
+    artifacts: dict[str, Model | Adapter] = {each.name: each for each in known.models}
+    artifacts |= {each.name: each for each in known.adapters}
+    if every:
+        chosen = [each for each in artifacts.values() if getattr(each, "host_locally", True)]
+    else:
+        chosen = [_known(artifacts, _one(name), "the catalog")]
+    try:
+        failed = [each.name for each in chosen if not _pulled(each, known)]
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted. What has arrived is kept: run the same again, and it goes on.", err=True)
+        sys.exit(_INTERRUPTED)
+    if failed:
+        raise RuntimeError(f"not pulled: {', '.join(failed)}. The causes are above.")
+
+
+@weights.command("verify")
+@click.argument("name", required=False)
+@click.option("--commit", default="", help="Only this commit; its first digits suffice.")
+@click.option("--sampled", is_flag=True, help="Every size, and the bytes of some files, not of all.")
+@click.option("--all", "every", is_flag=True, help="Everything that is published.")
+def weights_verify(name: str | None, commit: str, sampled: bool, every: bool) -> None:
+    """Read published weights back from the store and compare them. Exits 1 when a file differs."""
+    from slipway.artifacts import inventory
+
+    store = _store()
+    published = [each for each in inventory.read(store).stored if each.published_at is not None]
+    if not every:
+        wanted = _one(name)
+        _known({each.name: each for each in published}, wanted, "the store")
+        published = [each for each in published if each.name == wanted and each.commit.startswith(commit)]
+        if not published:
+            raise LookupError(
+                f"{wanted}: no published commit begins with {commit}. See `slipway weights list`."
+            )
+    whole = [_verified(store, each.name, each.commit, sampled) for each in published]
+    sys.exit(0 if all(whole) else 1)
+
+
+@weights.command("gc")
+@click.option("--apply", is_flag=True, help="Remove it. Without this, only say what would go.")
+@options.CATALOG
+@options.JSON
+def weights_gc(apply: bool, catalog: Path | None, as_json: bool) -> None:
+    """Say what nobody names any more and, with --apply, remove it after its time of grace."""
+    from slipway.artifacts.collection import collect
+
+    found = collect(_store(), options.load(catalog).catalog, apply=apply, log=_say)
+    if as_json:
+        click.echo(json.dumps(_document(found), indent=1))
+        return
+    for word, verdicts in (
+        ("removed" if apply else "would remove", found.removed),
+        ("waits", found.waiting),
+        ("kept", found.kept),
+    ):
+        for each in verdicts:
+            due = f"; goes after {each.due_at:%F %T} UTC" if word == "waits" and each.due_at else ""
+            size = f"{each.stored.size_bytes / 1e6:.1f} MB"
+            click.echo(f"{word}  {each.stored.prefix}  {size}: {each.reason}{due}")
+    for left in found.unfinished:
+        click.echo(f"left for the next run  {left.prefix}")
+    click.echo(_summary(found))
+
+
+def _summary(found: Collected) -> str:
+    count, size = len(found.removed), f"{found.removed_bytes / 1e6:.1f} MB"
+    stays = f"{len(found.waiting)} wait, {len(found.kept)} are kept ({found.kept_bytes / 1e6:.1f} MB)"
+    if found.applied:
+        return f"{count} removed ({size}), {found.aborted_uploads} uploads aborted, {stays}"
+    return f"{count} would be removed ({size}), {stays}. Nothing was changed: --apply removes."
+
+
+def _pulled(artifact: Model | Adapter, catalog: Catalog) -> bool:
+    """Pull one and say what became of it; False when it failed for a reason that was told."""
+    from slipway.artifacts.errors import ArtifactError
+    from slipway.artifacts.sources import Sources
+    from slipway.artifacts.weights import WeightsRequest, pull
+    from slipway.commands.bars import shown
+    from slipway.objectstore import ObjectStoreError
+
+    environment = Environment.load()
+    sources = Sources.of(environment, catalog.settings)
+    try:
+        with shown(artifact.name) as report:
+            manifest = pull(WeightsRequest.of(artifact), _store(), sources, report)
+    except (ArtifactError, ObjectStoreError) as error:
+        click.echo(f"{artifact.name}: {error}", err=True)
+        return False
+    click.echo(f"{_titled(manifest)} at {manifest.prefix}")
+    return True
+
+
+def _verified(store: ObjectStore, name: str, commit: str, sampled: bool) -> bool:
+    """Verify one commit and print a line for each file that differs."""
+    from slipway.artifacts.manifest import Manifest
+    from slipway.artifacts.verification import verify
+    from slipway.commands.bars import shown
+
+    manifest = Manifest.read(store, name, commit)
+    if manifest is None:
+        return True  # removed since it was listed
+    with shown(f"{name} {commit[:8]}") as report:
+        wrong = verify(manifest, store, report, "sampled" if sampled else "full")
+    for each in wrong:
+        click.echo(f"{manifest.prefix}{each.path}: {each.problem}")
+    verdict = f"{len(wrong)} problems" if wrong else "sample as published" if sampled else "as published"
+    click.echo(f"{_titled(manifest)}: {verdict}")
+    return not wrong
+
+
+def _titled(manifest: Manifest) -> str:
+    size = f"{manifest.size_bytes / 1e6:.1f} MB"
+    return f"{manifest.name} {manifest.commit[:8]} ({len(manifest.files)} files, {size})"
+
+
+def _document(found: Collected) -> dict[str, Any]:
+    return {
+        "applied": found.applied,
+        "removed": [_row(each) for each in found.removed],
+        "waiting": [_row(each) for each in found.waiting],
+        "kept": [_row(each) for each in found.kept],
+        "unfinished": [each.prefix for each in found.unfinished],
+        "removed_bytes": found.removed_bytes,
+        "kept_bytes": found.kept_bytes,
+        "aborted_uploads": found.aborted_uploads,
+    }
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    stored = verdict.stored
+    return {
+        "name": stored.name,
+        "commit": stored.commit,
+        "prefix": stored.prefix,
+        "files": stored.files,
+        "bytes": stored.size_bytes,
+        "published_at": stored.published_at.isoformat() if stored.published_at else None,
+        "named_by": list(verdict.named_by),
+        "reason": verdict.reason,
+        "due_at": verdict.due_at.isoformat() if verdict.due_at else None,
+    }
+
+
+def _source(manifest: Manifest | None) -> str:
+    return manifest.source if manifest else "no manifest"
+
+
+def _one(name: str | None) -> str:
+    if name is None:
+        raise click.UsageError("give one NAME, or --all")
+    return name
+
+
+def _known(known: Mapping[str, T], name: str, where: str) -> T:
+    if name not in known:
+        names = ", ".join(sorted(known)) or "nothing"
+        raise LookupError(f"{name}: not in {where}, which has {names}.")
+    return known[name]
+
+
+def _store() -> ObjectStore:
+    from slipway.objectstore import ObjectStore
+
+    return ObjectStore(Environment.load().s3)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
