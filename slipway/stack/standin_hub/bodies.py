@@ -133,6 +133,8 @@ class Handler(BaseHTTPRequestHandler):
         if "dropped" in faults:
             stop = min(end, start + faults["dropped"].after_bytes)
         flipped = faults["corrupted"].after_bytes if "corrupted" in faults else None
+        pace = faults["throttled"].bytes_per_s if "throttled" in faults else None
+        began = time.monotonic()
         with file.location.open("rb") as stream:
             stream.seek(start)
             at = start
@@ -142,6 +144,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(chunk)
                 at += len(chunk)
                 self.standin.count_bytes(len(chunk))
+                if pace:
+                    time.sleep(max(0.0, began + (at - start) / pace - time.monotonic()))
         if stop < end:
             self.wfile.flush()
             self.close_connection = True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-Door = Literal["api", "resolve", "cdn"]
+Door = Literal["api", "resolve", "cdn", "xet-token"]
 Kind = Literal[
     "corrupted",  # one byte of the body is flipped; the size stays right
     "dropped",  # the connection closes after `after_bytes` of a body
@@ -22,6 +22,7 @@ Kind = Literal[
     "expired",  # the redirect's signature is refused, as after its expiry
     "vanished",  # 404 though it was listed
     "latency",  # the answer waits for `seconds`
+    "throttled",  # each connection gets `bytes_per_s`
 ]
 
 
@@ -35,6 +36,7 @@ class Fault:
     times: int | None = None
     after_bytes: int = 0
     seconds: float = 0.0
+    bytes_per_s: float = 0.0
 
     def strikes(self, door: Door, path: str) -> bool:
         """True when this fault is meant for a request of that path at that door."""
