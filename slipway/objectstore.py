@@ -8,31 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import boto3.session
+    import urllib3
     from mypy_boto3_s3.client import S3Client
 
 from slipway.environment import S3Location
 
 # Making clients from one boto3 session is not safe between threads; using them is.
 _connecting = threading.Lock()
+_LINK_S = 3600
 
 
 class ObjectStoreError(RuntimeError):
     """The store refused or could not be reached; the message says which and what to do.
 
     `retriable` is False where the same call fails again until a person acts: wrong keys, no such bucket.
+    `unreachable` where the store did not answer, or only that it cannot now: it may be starting again.
     """
 
-    def __init__(self, message: str, *, retriable: bool = True) -> None:
+    def __init__(self, message: str, *, retriable: bool = True, unreachable: bool = False) -> None:
         super().__init__(message)
         self.retriable = retriable
+        self.unreachable = unreachable
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class ObjectStore:
         self._pool_size = pool_size
         self._lock = threading.Lock()
         self._client: S3Client | None = None
+        self._pool: urllib3.PoolManager | None = None
 
     @property
     def client(self) -> S3Client:
@@ -124,6 +130,45 @@ class ObjectStore:
         with self.explained(f"delete {key}"):
             self.client.delete_object(Bucket=self.location.bucket, Key=key)
 
+    def presigned(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """One request by a presigned link, for bytes in bulk: less CPU than boto3's, and no copy of the body.
+
+        A body is sent as it is (any buffer, or an iterator of buffers with its length in the headers).
+        Headers that S3 gives a meaning must be in `params` too. Raises urllib3's errors; any status is an
+        answer. With `stream`, the caller reads the body and releases the connection.
+        """
+        link = self.client.generate_presigned_url(
+            operation, Params={"Bucket": self.location.bucket, **params}, ExpiresIn=_LINK_S
+        )
+        return self._connections().request(
+            "GET" if body is None else "PUT",
+            link,
+            body=body,
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            preload_content=not stream,
+        )
+
+    def _connections(self) -> urllib3.PoolManager:
+        import urllib3
+
+        with self._lock:
+            if self._pool is None:
+                self._pool = urllib3.PoolManager(
+                    maxsize=self._pool_size,
+                    timeout=urllib3.Timeout(connect=5, read=60),
+                    retries=False,
+                    ca_certs=self.location.ca_file or os.environ.get("AWS_CA_BUNDLE"),  # as boto3 does
+                )
+            return self._pool
+
     def explained(self, action: str) -> AbstractContextManager[None]:
         """Context that turns the client's errors into ObjectStoreError: store, action, cause, remedy."""
         return _Explained(self.location, action)
@@ -145,16 +190,22 @@ class _Explained:
         if isinstance(error, ClientError | BotoCoreError):
             raise ObjectStoreError(
                 f"S3 {self._location.endpoint_url} bucket {self._location.bucket}: cannot {self._action}: "
-                f"{error}. {_remedy(error)}",
+                f"{error}. {_remedy(error, self._location.bucket)}",
                 retriable=_code(error) not in _REFUSALS | {"NoSuchBucket"},
+                unreachable=isinstance(error, BotoCoreError) or _status(error) in {502, 503, 504},
             ) from error
 
 
 _REFUSALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}
 
 
-def _remedy(error: Exception) -> str:
+def _remedy(error: Exception, bucket: str) -> str:
     code = _code(error)
+    if code == "AccessDenied":
+        return (
+            f"Let this identity read and write bucket {bucket}, "
+            "or set SLIPWAY_S3_ACCESS_KEY and SLIPWAY_S3_SECRET_KEY to one that may."
+        )
     if code in _REFUSALS:
         return "Check SLIPWAY_S3_ACCESS_KEY and SLIPWAY_S3_SECRET_KEY."
     if code == "NoSuchBucket":
@@ -195,6 +246,7 @@ def _connect(location: S3Location, pool_size: int) -> S3Client:
             region_name=location.region,
             aws_access_key_id=location.access_key,
             aws_secret_access_key=location.secret_key,
+            verify=location.ca_file,
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},

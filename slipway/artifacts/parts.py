@@ -5,13 +5,16 @@ Belongs here: arithmetic. Does not: moving a byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MIB = 2**20
 # S3: at most 10,000 parts of 5 MiB to 5 GiB each. Staying under 9,000 leaves room for stores that count less.
 MOST_PARTS = 9_000
 SMALLEST_PART_BYTES = 5 * MIB
+# What a kill costs is the parts in flight, so they stay small until there are hundreds of them.
+_PARTS_BEFORE_THEY_GROW = 400
+# A copy inside the store costs a request and no bytes of ours, so its parts are few and large.
+_COPIED_PART_BYTES = 128 * MIB
 
 
 @dataclass(frozen=True)
@@ -22,35 +25,54 @@ class TransferLimits:
     parts_in_flight: int = 8
     memory_bytes: int = 256 * MIB
 
+    def buffer_bytes(self, largest_part_bytes: int) -> int:
+        """Size of each worker's buffer: a whole part, unless not even two such parts fit into memory."""
+        return max(1, min(largest_part_bytes, self.memory_bytes // 2))
+
     def workers(self, largest_part_bytes: int) -> int:
         """Parts in flight so that their buffers stay within memory; at least two keep both ends busy."""
-        return max(2, min(self.parts_in_flight, self.memory_bytes // max(1, largest_part_bytes)))
+        buffer_bytes = self.buffer_bytes(largest_part_bytes)
+        return max(2, min(self.parts_in_flight, self.memory_bytes // buffer_bytes))
 
 
 @dataclass(frozen=True)
-class Part:
-    """A range of one file: `number` counts from 1 as in S3, `file` is its place in the list of files."""
+class Cut:
+    """A file cut into parts of `step_bytes`, the last one shorter; numbers count from 1 as in S3."""
 
-    file: int
-    number: int
-    offset: int
-    length: int
+    size_bytes: int
+    step_bytes: int
+
+    @property
+    def count(self) -> int:
+        """How many parts; an empty file is one part of no bytes."""
+        return max(1, -(-self.size_bytes // self.step_bytes))
+
+    def offset(self, number: int) -> int:
+        """First byte of a part."""
+        return (number - 1) * self.step_bytes
+
+    def length(self, number: int) -> int:
+        """Bytes of a part."""
+        return min(self.step_bytes, self.size_bytes - self.offset(number))
+
+
+def cut(size_bytes: int, limits: TransferLimits) -> Cut:
+    """How a file of this size is cut. It depends on nothing else, so the next run cuts it the same way."""
+    return Cut(size_bytes, part_bytes(size_bytes, limits))
+
+
+def cut_for_copy(size_bytes: int) -> Cut:
+    """How a file of this size is cut when the store copies it itself."""
+    return Cut(size_bytes, max(_COPIED_PART_BYTES, _even(size_bytes, MOST_PARTS)))
 
 
 def part_bytes(size_bytes: int, limits: TransferLimits) -> int:
-    """Size of a file's parts: the usual size, or larger in whole MiB where there would be too many."""
-    needed = -(-size_bytes // MOST_PARTS)
-    return max(limits.part_bytes, SMALLEST_PART_BYTES, -(-needed // MIB) * MIB)
+    """Size of a file's parts: 5 MiB, growing to the usual size, and beyond it where there are too many."""
+    small = max(SMALLEST_PART_BYTES, _even(size_bytes, _PARTS_BEFORE_THEY_GROW))
+    usual = max(SMALLEST_PART_BYTES, limits.part_bytes)
+    return max(min(small, usual), _even(size_bytes, MOST_PARTS))
 
 
-def cut(sizes_bytes: Sequence[int], limits: TransferLimits) -> Iterator[Part]:
-    """All parts of all files, file after file and in order; an empty file is one part of no bytes."""
-    for place, size_bytes in enumerate(sizes_bytes):
-        step = part_bytes(size_bytes, limits)
-        for number, offset in enumerate(range(0, max(1, size_bytes), step), start=1):
-            yield Part(place, number, offset, min(step, size_bytes - offset))
-
-
-def count_parts(size_bytes: int, limits: TransferLimits) -> int:
-    """How many parts `cut` makes of a file."""
-    return max(1, -(-size_bytes // part_bytes(size_bytes, limits)))
+def _even(size_bytes: int, parts: int) -> int:
+    """Whole MiB so that this many parts hold the file."""
+    return -(-size_bytes // (parts * MIB)) * MIB

@@ -1,175 +1,232 @@
-"""Multipart uploads into the store: create, send parts, complete, abort.
+"""Writing into the store: whole objects and multipart uploads, with proof that they arrived as sent.
 
-Belongs here: the S3 calls, and what their failures mean.
-Does not: which parts there are (parts.py), or when to complete (transfer.py).
+Belongs here: the S3 calls. Does not: which parts there are (parts.py), which upload to go on with
+(resume.py), or when to complete one (transfer.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
-from slipway.artifacts.errors import SourceUnavailableError
+from slipway.artifacts import integrity, resume
+from slipway.artifacts.replies import UploadGoneError, broken, error_code, refuse
+from slipway.artifacts.resume import StoredPart, Unfinished
 from slipway.artifacts.retry import TransientError
-from slipway.objectstore import ObjectStore
+from slipway.artifacts.source import StoredAt
+from slipway.objectstore import ObjectStore, ObjectStoreError
 
-if TYPE_CHECKING:
-    import urllib3
-    from botocore.exceptions import ClientError
-
-_LINK_S = 3600
-_MD5 = re.compile(r"^[0-9a-f]{32}$")
-_ERROR_CODE = re.compile(rb"<Code>([^<]*)</Code>")
-_ERROR_MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
+# No file has as many parts, so this number is free for trying what the store checks.
+_TRIAL_PART = 10_000
 
 
-class UploadGoneError(SourceUnavailableError):
-    """The store no longer knows an upload: another run published these weights, or cleaned up."""
+@dataclass(frozen=True)
+class Sent:
+    """What the store has now: its entity tag, and whether it is proven to be what was sent."""
+
+    etag: str
+    proven: bool
 
 
 class Uploads:
-    """Multipart uploads of one store. Safe to share between threads."""
+    """Writes into one store. Safe to share between threads."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._bucket = store.location.bucket
-        self._lock = threading.Lock()
-        self._open: dict[str, str] = {}
-        self._pool: urllib3.PoolManager | None = None
+        self._trying = threading.Lock()
+        self._checks_crc: bool | None = None
+
+    def put(self, key: str, body: memoryview) -> Sent:
+        """Write a whole object. Raises TransientError when trying again may help, else ObjectStoreError."""
+        reply = self._put("put_object", {"Key": key}, body, f"write {key}")
+        return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), f"write {key}")
 
     def create(self, key: str) -> str:
         """Begin an upload and return its id."""
-        with self._store.explained(f"begin upload of {key}"):
-            upload_id = self._store.client.create_multipart_upload(
+        with self._calling(f"begin upload of {key}"):
+            return self._store.client.create_multipart_upload(
                 Bucket=self._bucket, Key=key, ContentType="application/octet-stream"
             )["UploadId"]
-        with self._lock:
-            self._open[upload_id] = key
-        return upload_id
 
-    def put_part(self, key: str, upload_id: str, number: int, body: memoryview) -> str:
-        """Send one part and return its entity tag. Raises TransientError when trying again may help.
+    def put_part(self, key: str, upload_id: str, number: int, body: memoryview) -> Sent:
+        """Send one part.
 
-        A presigned PUT: it spares the sha256 over the body that a signed one over http costs.
+        Raises UploadGoneError, TransientError when trying again may help, else ObjectStoreError.
         """
-        import urllib3
+        action = f"write part {number} of {key}"
+        params = {"Key": key, "UploadId": upload_id, "PartNumber": number}
+        if self._store_checks_crc(params):
+            crc = integrity.crc32(body)
+            checked = {**params, "ChecksumCRC32": crc}
+            reply = self._put("upload_part", checked, body, action, {"x-amz-checksum-crc32": crc})
+            return Sent(reply.headers.get("ETag", ""), proven=True)
+        reply = self._put("upload_part", params, body, action)
+        return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), action)
 
-        what = f"S3 {self._store.location.endpoint_url}: part {number} of {key}"
-        url = self._store.client.generate_presigned_url(
-            "upload_part",
-            Params={"Bucket": self._bucket, "Key": key, "UploadId": upload_id, "PartNumber": number},
-            ExpiresIn=_LINK_S,
-        )
-        try:
-            # urllib3 sends any buffer without a copy; its types say bytes.
-            reply = self._connections().request("PUT", url, body=cast("bytes", body))
-        except urllib3.exceptions.HTTPError as error:
-            raise TransientError(f"{what}: {getattr(error, 'reason', None) or error}.") from error
-        if reply.status != 200:
-            self._refused(what, key, reply)
-        etag = reply.headers.get("ETag", "")
-        if not _same(etag, body, reply.headers):
-            raise TransientError(f"{what}: arrived with another MD5 than it was sent with.")
-        return etag
+    def stream_part(
+        self, key: str, upload_id: str, number: int, size_bytes: int, slices: Iterator[memoryview]
+    ) -> Sent:
+        """Send one part that is never in memory as a whole. Raises as `put_part`."""
+        action, md5 = f"write part {number} of {key}", hashlib.md5(usedforsecurity=False)
 
-    def complete(self, key: str, upload_id: str, etags: list[str]) -> None:
-        """Make the object out of its parts, in order."""
+        def digested() -> Iterator[memoryview]:
+            for piece in slices:
+                md5.update(piece)
+                yield piece
+
+        params = {"Key": key, "UploadId": upload_id, "PartNumber": number}
+        length = {"Content-Length": str(size_bytes)}
+        reply = self._put("upload_part", params, digested(), action, length)
+        return self._judged(reply, md5.hexdigest(), action)
+
+    def complete(self, key: str, upload_id: str, etags: list[str]) -> bool:
+        """Make the object out of its parts, in order; True when its entity tag proves that it is these parts.
+
+        Raises UploadGoneError, also where a part was replaced or lost, or ObjectStoreError.
+        """
         parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
-        with self._store.explained(f"complete upload of {key}"):
-            known = self._store.client.exceptions
-            try:
-                self._store.client.complete_multipart_upload(
-                    Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-                )
-            except known.NoSuchUpload as error:
-                raise UploadGoneError(
-                    f"{key}: the store no longer knows its upload. Run this again."
-                ) from error
-        with self._lock:
-            self._open.pop(upload_id, None)
+        with self._calling(f"complete upload of {key}"):
+            reply = self._store.client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+            )
+        return integrity.proves_whole(reply.get("ETag", ""), etags)
 
-    def abort_open(self) -> None:
-        """Abort what this run began and did not complete."""
-        with self._lock:
-            begun = list(self._open.items())
-        for upload_id, key in begun:
-            self._abort(key, upload_id)
+    def copy(self, key: str, source: StoredAt) -> Sent:
+        """Let the store copy a whole object, on the condition that it is still the listed one.
+
+        Raises ClientError: copying.py knows what each means.
+        """
+        reply = self._store.client.copy_object(
+            Bucket=self._bucket,
+            Key=key,
+            CopySource={"Bucket": source.bucket, "Key": source.key},
+            CopySourceIfMatch=source.etag,
+        )
+        return Sent(reply["CopyObjectResult"]["ETag"], proven=False)
+
+    def copy_part(
+        self, key: str, upload_id: str, number: int, source: StoredAt, offset: int, length: int
+    ) -> Sent:
+        """Let the store copy a range of an object into a part. Raises ClientError."""
+        reply = self._store.client.upload_part_copy(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            CopySource={"Bucket": source.bucket, "Key": source.key},
+            CopySourceIfMatch=source.etag,
+            CopySourceRange=f"bytes={offset}-{offset + length - 1}",
+        )
+        return Sent(reply["CopyPartResult"]["ETag"], proven=False)
+
+    def unfinished(self, prefix: str) -> list[Unfinished]:
+        """Every upload under a prefix that was begun and is not over, without its parts."""
+        with self._calling(f"list uploads under {prefix}"):
+            pages = self._store.client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=prefix
+            )
+            return [
+                Unfinished(each["Key"], each["UploadId"], each["Initiated"])
+                for page in pages
+                for each in page.get("Uploads", [])
+            ]
+
+    def with_parts(self, upload: Unfinished) -> Unfinished:
+        """The same upload with the parts that the store has; none when it is over meanwhile."""
+        with contextlib.suppress(UploadGoneError), self._calling(f"list parts of {upload.key}"):
+            pages = self._store.client.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id
+            )
+            found = [
+                StoredPart(each["PartNumber"], each["Size"], each["ETag"])
+                for page in pages
+                for each in page.get("Parts", [])
+            ]
+            return replace(upload, parts=tuple(found))
+        return upload
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop an upload with its parts; harmless when it is over."""
+        with contextlib.suppress(UploadGoneError), self._calling(f"abort upload of {key}"):
+            self._store.client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
     def abort_under(self, prefix: str) -> int:
         """Abort every upload under a prefix, whoever began it; returns how many there were.
 
         Only for a published prefix, where no upload can be of use any more.
         """
-        found = list(self._under(prefix))
-        for key, upload_id in found:
-            self._abort(key, upload_id)
-        return len(found)
+        return self._abort_all(self.unfinished(prefix))
 
-    def _under(self, prefix: str) -> Iterator[tuple[str, str]]:
-        with self._store.explained(f"list uploads under {prefix}"):
-            pages = self._store.client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self._bucket, Prefix=prefix
-            )
-            for page in pages:
-                for upload in page.get("Uploads", []):
-                    yield upload["Key"], upload["UploadId"]
+    def abort_older_than(self, prefix: str, instant: datetime) -> int:
+        """Abort uploads under a prefix that were begun before the instant; returns how many there were."""
+        return self._abort_all(resume.older_than(self.unfinished(prefix), instant))
 
-    def _abort(self, key: str, upload_id: str) -> None:
-        # NoSuchUpload: completed or aborted meanwhile, and gone is what we want.
-        gone = self._store.client.exceptions.NoSuchUpload
-        with self._store.explained(f"abort upload of {key}"), contextlib.suppress(gone):
-            self._store.client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
-        with self._lock:
-            self._open.pop(upload_id, None)
+    def _abort_all(self, uploads: list[Unfinished]) -> int:
+        for each in uploads:
+            self.abort(each.key, each.upload_id)
+        return len(uploads)
 
-    def _refused(self, what: str, key: str, reply: Any) -> None:
-        """Raise what a refused part means: gone, worth another try, or ObjectStoreError with its remedy."""
-        error = _client_error(reply)
-        code = error.response["Error"]["Code"]
-        if code == "NoSuchUpload":
-            raise UploadGoneError(f"{key}: the store no longer knows its upload. Run this again.") from error
-        if reply.status in {429, 500, 502, 503, 504} or code in {"RequestTimeout", "SlowDown"}:
-            full = " It may be full: see its log." if reply.status == 500 else ""
-            raise TransientError(f"{what}: the store answered {reply.status} {code}.{full}")
-        with self._store.explained(f"write {key}"):
-            raise error
+    def _put(
+        self,
+        operation: str,
+        params: dict[str, Any],
+        body: memoryview | Iterator[memoryview],
+        action: str,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """One presigned PUT: it spares the sha256 over the body that a signed one over http costs."""
+        reply = self._asked(operation, params, body, action, headers)
+        if reply.status != 200:
+            if error_code(reply) in integrity.MISMATCH_CODES:
+                raise TransientError(f"{action}: other bytes arrived than were sent.")
+            refuse(self._store, action, reply)
+        return reply
 
-    def _connections(self) -> urllib3.PoolManager:
+    def _asked(self, operation: str, params: Any, body: Any, action: str, headers: Any) -> Any:
         import urllib3
 
-        with self._lock:
-            if self._pool is None:
-                self._pool = urllib3.PoolManager(
-                    maxsize=32, timeout=urllib3.Timeout(connect=5, read=60), retries=False
-                )
-            return self._pool
+        try:
+            return self._store.presigned(operation, params, body=body, headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise broken(self._store, action, error) from error
 
+    def _judged(self, reply: Any, md5_hex: str, action: str) -> Sent:
+        etag = reply.headers.get("ETag", "")
+        proven = integrity.proves(etag, md5_hex, reply.headers)
+        if proven is False:
+            raise TransientError(f"{action}: arrived with another MD5 than it was sent with.")
+        return Sent(etag, proven is True)
 
-def _client_error(reply: Any) -> ClientError:
-    """The error that botocore would have raised for this answer."""
-    from botocore.exceptions import ClientError
+    def _store_checks_crc(self, params: dict[str, Any]) -> bool:
+        """Whether this store refuses a part whose CRC32 does not match; tried once, on any upload of ours."""
+        with self._trying:
+            if self._checks_crc is None:
+                wrong = integrity.crc32(memoryview(b"what was meant"))
+                trial = {**params, "PartNumber": _TRIAL_PART, "ChecksumCRC32": wrong}
+                headers = {"x-amz-checksum-crc32": wrong}
+                reply = self._asked("upload_part", trial, b"what is sent", "try a checksum", headers)
+                if reply.status >= 500 or error_code(reply) == "NoSuchUpload":
+                    return False  # not an answer to the question; the next part asks again
+                self._checks_crc = reply.status == 400 and error_code(reply) in integrity.MISMATCH_CODES
+            return self._checks_crc
 
-    code, message = _ERROR_CODE.search(reply.data), _ERROR_MESSAGE.search(reply.data)
-    return ClientError(
-        {
-            "Error": {
-                "Code": code[1].decode() if code else str(reply.status),
-                "Message": message[1].decode() if message else str(reply.reason),
-            },
-            "ResponseMetadata": {"HTTPStatusCode": reply.status},  # type: ignore[typeddict-item]
-        },
-        "UploadPart",
-    )
+    @contextlib.contextmanager
+    def _calling(self, action: str) -> Iterator[None]:
+        """boto3's errors in our words: UploadGoneError or ObjectStoreError."""
+        from botocore.exceptions import ClientError
 
-
-def _same(etag: str, body: memoryview, headers: Any) -> bool:
-    """True unless the entity tag is an MD5 and another one. Encrypting stores give other tags."""
-    tag = etag.strip('"')
-    encrypted = any(name.lower().startswith("x-amz-server-side-encryption") for name in headers)
-    if encrypted or not _MD5.match(tag):
-        return True
-    return hashlib.md5(body, usedforsecurity=False).hexdigest() == tag
+        try:
+            with self._store.explained(action):
+                yield
+        except ObjectStoreError as error:
+            cause = error.__cause__
+            code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else ""
+            if code in {"NoSuchUpload", "InvalidPart"}:
+                raise UploadGoneError(f"{error} Run this again.") from error
+            raise

@@ -1,33 +1,38 @@
 """Pulling weights: from a catalog's source to a published, verified manifest in the store.
 
-Belongs here: what a pull is, in order, and what `verify` means.
-Does not: reading sources (hub.py), moving bytes (transfer.py), what is shown of it (the caller).
+Belongs here: what a pull is, in order, and what is published.
+Does not: reading sources (hub.py), bringing their bytes (delivery.py), what is shown of it (the caller).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from slipway.artifacts import claims, workers
+from slipway.artifacts import claims
 from slipway.artifacts.claims import Claim
-from slipway.artifacts.digests import RunningDigest
+from slipway.artifacts.delivery import Delivery
 from slipway.artifacts.errors import ArtifactError, PublishedDifferentlyError
 from slipway.artifacts.manifest import Manifest, ManifestFile, prefix
 from slipway.artifacts.paths import wanted
 from slipway.artifacts.progress import Meter, Progress, Report
 from slipway.artifacts.source import Snapshot, Source, SourceFile
-from slipway.artifacts.stored import sha256_of, stream
-from slipway.artifacts.transfer import Job, Transfer, TransferSettings
+from slipway.artifacts.transfer import TransferSettings
 from slipway.artifacts.uploads import Uploads
+from slipway.artifacts.verification import Mismatch, verify
 from slipway.catalog.documents import Adapter, Model
 from slipway.catalog.fields import Name, SecretRef, Spec, is_pinned, split_revision
 from slipway.catalog.fields import Source as SourceText
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
-_READERS = 4
+__all__ = ["Mismatch", "WeightsRequest", "pull", "resolve_commit", "verify"]
+
+
+class _OvertakenError(ArtifactError):
+    """Another run published the same weights while ours was under way."""
+
+    retriable = True
 
 
 class WeightsRequest(Spec):
@@ -55,14 +60,6 @@ class WeightsRequest(Spec):
     def at(self, commit: str) -> WeightsRequest:
         """The same request, pinned to a commit that its moving ref was resolved to."""
         return self.model_copy(update={"source": f"{split_revision(self.source)[0]}@{commit}"})
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """A published file that is not what its manifest says."""
-
-    path: str
-    problem: str
 
 
 def resolve_commit(artifact: WeightsRequest, hub: Source) -> str:
@@ -96,12 +93,13 @@ def pull(
     location, revision = split_revision(artifact.source)
     snapshot = hub.resolve(location, revision, artifact.token)
     source = f"{location}@{snapshot.commit}"
-    files = wanted(snapshot.files(), artifact.include, artifact.exclude, source=source)
+    offered = snapshot.files()
+    files = wanted(offered, artifact.include, artifact.exclude, source=source)
     claim = _claim(artifact, snapshot.commit, store)
     published = Manifest.read(store, artifact.name, snapshot.commit)
     if published is None:
         try:
-            published = _publish(artifact, source, snapshot, files, store, progress, settings, claim)
+            published = _publish(artifact, source, snapshot, offered, files, store, progress, settings, claim)
         except (ArtifactError, ObjectStoreError):
             published = _published_meanwhile(artifact, snapshot.commit, store)
             if published is None:
@@ -111,52 +109,33 @@ def pull(
     return published
 
 
-def verify(manifest: Manifest, store: ObjectStore, progress: Callable[[Progress], None]) -> list[Mismatch]:
-    """Read every published file back and compare size and sha256; an empty list means that all is well.
-
-    Raises ObjectStoreError when the store cannot be read.
-    """
-    stored = {item.key: item.size_bytes for item in store.list(manifest.prefix)}
-    meter = Meter(manifest.size_bytes, len(manifest.files))
-    found: list[Mismatch] = []
-
-    def read(file: ManifestFile) -> None:
-        key = manifest.prefix + file.path
-        if stored.get(key) != file.size_bytes:
-            size = f"{stored[key]} bytes" if key in stored else "missing"
-            found.append(Mismatch(file.path, f"{size}; the manifest says {file.size_bytes} bytes"))
-            return
-        read_bytes, sha256 = sha256_of(store, key, file.size_bytes, meter.moved)
-        if (read_bytes, sha256) != (file.size_bytes, file.sha256):
-            found.append(Mismatch(file.path, f"sha256 {sha256}; the manifest says {file.sha256}"))
-        meter.file_done()
-
-    workers.each(manifest.files, read, workers=_READERS, tick=lambda: progress(meter.look()))
-    return sorted(found, key=lambda each: each.path)
-
-
 def _publish(
     artifact: WeightsRequest,
     source: str,
     snapshot: Snapshot,
+    offered: tuple[SourceFile, ...],
     files: tuple[SourceFile, ...],
     store: ObjectStore,
     progress: Report,
     settings: TransferSettings | None,
     claim: Claim,
 ) -> Manifest:
-    """Transfer what is missing and create the manifest; returns the one that is there in the end."""
+    """Bring what is missing and create the manifest; returns the one that is there in the end."""
 
     def look(now: Progress) -> None:
         claim.renew()
         progress(now)
 
+    def overtaken() -> None:
+        if Manifest.read(store, artifact.name, snapshot.commit) is not None:
+            raise _OvertakenError(f"{source}: published by another run. Run this again.")
+
     key_prefix = prefix(artifact.name, snapshot.commit)
     meter = Meter(sum(file.size_bytes for file in files), len(files))
-    digests = _already_stored(key_prefix, files, store, meter, look)
-    missing = [Job(file, key_prefix + file.path) for file in files if file.path not in digests]
-    transfer = Transfer(snapshot, store, settings or TransferSettings(), source)
-    digests |= transfer.run(missing, meter, look)
+    delivery = Delivery(snapshot, store, settings or TransferSettings(), source, key_prefix, overtaken)
+    digests = delivery.run(files, meter, look)
+    patterns = f"include={list(artifact.include)} and exclude={list(artifact.exclude)}"
+    delivery.inspection.require(files, offered, source, patterns)
     manifest = Manifest(
         name=artifact.name,
         source=source,
@@ -174,27 +153,6 @@ def _publish(
     first = manifest.publish(store)
     progress(meter.look())
     return manifest if first else Manifest.read(store, artifact.name, snapshot.commit) or manifest
-
-
-def _already_stored(
-    key_prefix: str, files: tuple[SourceFile, ...], store: ObjectStore, meter: Meter, progress: Report
-) -> dict[str, str]:
-    """sha256 by path of what an earlier, interrupted pull completed, read back and as the source lists it."""
-    stored = {item.key: item.size_bytes for item in store.list(key_prefix)}
-    candidates = [file for file in files if stored.get(key_prefix + file.path) == file.size_bytes]
-    digests: dict[str, str] = {}
-
-    def read(file: SourceFile) -> None:
-        running = RunningDigest(file.size_bytes, file.digest)
-        for piece in stream(store, key_prefix + file.path, file.size_bytes):
-            running.update(piece)
-        if running.found == file.digest:
-            digests[file.path] = running.sha256
-            meter.found(file.size_bytes)
-            meter.file_done()
-
-    workers.each(candidates, read, workers=_READERS, tick=lambda: progress(meter.look()))
-    return digests
 
 
 def _published_as_asked(artifact: WeightsRequest, store: ObjectStore) -> Manifest | None:

@@ -1,6 +1,7 @@
 """A stand-in hub over HTTP with one repository of some MB, and a pull that gives up quickly."""
 
 import contextlib
+import json
 import random
 import time
 import urllib.request
@@ -40,12 +41,25 @@ class Content:
         return sum(len(body) for body in self.files.values())
 
 
+def safetensors_of(tensor: bytes) -> bytes:
+    """A safetensors file with these bytes as its one tensor."""
+    header = {"w": {"dtype": "U8", "shape": [len(tensor)], "data_offsets": [0, len(tensor)]}}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + tensor
+
+
+@pytest.fixture(scope="session")
+def safetensors() -> Callable[[bytes], bytes]:
+    """Makes a safetensors file with the given bytes as its one tensor."""
+    return safetensors_of
+
+
 @pytest.fixture(scope="session")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
     draw = random.Random(20260101)
     content = Content({}, tmp_path_factory.mktemp("content"))
-    content.files[content.large] = draw.randbytes(12 * MIB + 345)
-    content.files[content.small] = draw.randbytes(MIB)
+    content.files[content.large] = safetensors_of(draw.randbytes(12 * MIB + 345))
+    content.files[content.small] = safetensors_of(draw.randbytes(MIB))
     content.files[content.text] = b'{"model_type": "tiny"}\n'
     content.files[content.empty] = b""
     for path, body in content.files.items():

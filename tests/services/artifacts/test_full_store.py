@@ -92,15 +92,14 @@ def fake_full_store() -> Iterator[tuple[ObjectStore, list[str]]]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("include", "uploads"), [("*.json", 0), ("model-1.safetensors", 1)])
-def test_insufficient_storage_is_said_with_its_remedy(
-    fake_full_store, tiny, source, settings, include, uploads
-):
+@pytest.mark.parametrize("include", ["*.json", "model-1.safetensors"])
+def test_insufficient_storage_is_said_with_its_remedy(fake_full_store, tiny, source, settings, include):
+    """What was sent stays, for the run after there is space."""
     store, aborted = fake_full_store
     request = tiny.model_copy(update={"include": (include,)})
     with pytest.raises(ObjectStoreError, match="Free space in the store"):
         weights.pull(request, store, source, lambda look: None, settings)
-    assert len(aborted) == uploads
+    assert aborted == []
 
 
 def test_a_store_that_runs_full_is_said_to_be_and_publishes_nothing(full_seaweed, tiny, source, settings):

@@ -2,33 +2,38 @@ from itertools import pairwise
 
 import pytest
 
-from slipway.artifacts.parts import MIB, Part, TransferLimits, count_parts, cut, part_bytes
+from slipway.artifacts.parts import MIB, SMALLEST_PART_BYTES, TransferLimits, cut, cut_for_copy
 
 LIMITS = TransferLimits()
 TB = 10**12
+SIZES = [0, 1, 5 * MIB, 5 * MIB + 1, 100 * MIB, 5 * 2**30, 70_000 * MIB, TB, 5 * TB, 5 * 2**40]
 
 
-@pytest.mark.parametrize("size_bytes", [0, 1, 8 * MIB, 8 * MIB + 1, 100 * MIB, 70_000 * MIB, TB, 40 * TB])
+@pytest.mark.parametrize("size_bytes", SIZES)
 def test_no_file_has_as_many_parts_as_s3_refuses(size_bytes: int) -> None:
-    assert 1 <= count_parts(size_bytes, LIMITS) < 10_000
-    assert 5 * MIB <= part_bytes(size_bytes, LIMITS) <= 5 * 2**30
+    for how in (cut(size_bytes, LIMITS), cut_for_copy(size_bytes)):
+        assert 1 <= how.count < 10_000
+        assert SMALLEST_PART_BYTES <= how.step_bytes <= 5 * 2**30
+        assert how.step_bytes % MIB == 0
 
 
-def test_parts_cover_each_file_exactly_once_and_in_order() -> None:
-    sizes = [0, 1, 8 * MIB, 20 * MIB + 7]
-    parts = list(cut(sizes, LIMITS))
-    for place, size_bytes in enumerate(sizes):
-        mine = [part for part in parts if part.file == place]
-        assert [part.number for part in mine] == list(range(1, count_parts(size_bytes, LIMITS) + 1))
-        assert mine[0].offset == 0
-        assert all(before.offset + before.length == after.offset for before, after in pairwise(mine))
-        assert mine[-1].offset + mine[-1].length == size_bytes
-    assert [part.file for part in parts] == sorted(part.file for part in parts)
-    assert parts[0] == Part(0, 1, 0, 0)
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_parts_cover_a_file_exactly_once_and_in_order(size_bytes: int) -> None:
+    how = cut(size_bytes, LIMITS)
+    numbers = range(1, how.count + 1)
+    assert how.offset(1) == 0
+    assert all(how.offset(one) + how.length(one) == how.offset(two) for one, two in pairwise(numbers))
+    assert how.offset(how.count) + how.length(how.count) == size_bytes
 
 
-@pytest.mark.parametrize("size_bytes", [8 * MIB, 200 * 2**30, TB])
-def test_parts_in_flight_stay_within_memory(size_bytes: int) -> None:
-    largest = part_bytes(size_bytes, LIMITS)
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_buffers_stay_within_memory_whatever_the_size_of_a_file(size_bytes: int) -> None:
+    largest = min(size_bytes, cut(size_bytes, LIMITS).step_bytes)
     assert 2 <= LIMITS.workers(largest) <= LIMITS.parts_in_flight
-    assert LIMITS.workers(largest) * largest <= LIMITS.memory_bytes
+    assert LIMITS.workers(largest) * LIMITS.buffer_bytes(largest) <= LIMITS.memory_bytes
+
+
+def test_parts_are_small_where_a_kill_would_cost_most_and_of_the_usual_size_in_large_files() -> None:
+    assert cut(2**30, LIMITS).step_bytes == SMALLEST_PART_BYTES
+    assert cut(5 * 2**30, LIMITS).step_bytes == LIMITS.part_bytes
+    assert cut(5 * 2**30, TransferLimits(part_bytes=MIB)).step_bytes == SMALLEST_PART_BYTES

@@ -1,0 +1,105 @@
+"""What a safetensors file says of itself in its first bytes, and whether that can be true.
+
+Belongs here: the format (https://github.com/huggingface/safetensors#format). Does not: reading files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+PREFIX_BYTES = 8
+# The limit of the format's own implementation.
+LARGEST_HEADER_BYTES = 100_000_000
+# Bits of one element. A type that is not here came after this was written: its sizes are not checked.
+_BITS = {
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"), 8),
+    **dict.fromkeys(("F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+    **dict.fromkeys(("U32", "I32", "F32"), 32),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
+}
+
+
+class _NotThisFormatError(ValueError):
+    """The file is not what its name says; the message says why."""
+
+
+def needed_bytes(head: bytes, size_bytes: int) -> int:
+    """How many of the file's first bytes `problem` must see, judging by those that are at hand."""
+    if size_bytes < PREFIX_BYTES:
+        return size_bytes
+    if len(head) < PREFIX_BYTES:
+        return PREFIX_BYTES
+    length = _header_bytes(head)
+    if length > LARGEST_HEADER_BYTES or PREFIX_BYTES + length > size_bytes:
+        return PREFIX_BYTES
+    return PREFIX_BYTES + length
+
+
+def problem(head: bytes, size_bytes: int) -> str | None:
+    """Why these first bytes cannot begin a whole file of this size; None when they can."""
+    try:
+        _check(head, size_bytes)
+    except _NotThisFormatError as error:
+        return str(error)
+    return None
+
+
+def _check(head: bytes, size_bytes: int) -> None:
+    if size_bytes < PREFIX_BYTES:
+        raise _NotThisFormatError(f"{size_bytes} bytes are too few for a safetensors file")
+    length = _header_bytes(head)
+    if length > LARGEST_HEADER_BYTES or PREFIX_BYTES + length > size_bytes:
+        raise _NotThisFormatError(f"its header would be {length} bytes long, which is no safetensors header")
+    try:
+        header = json.loads(head[PREFIX_BYTES : PREFIX_BYTES + length])
+    except ValueError as error:
+        raise _NotThisFormatError(f"its safetensors header is not JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise _NotThisFormatError("its safetensors header is not a JSON object")
+    header.pop("__metadata__", None)
+    end = _end_of_tensors({name: _extent(name, tensor) for name, tensor in header.items()})
+    whole = PREFIX_BYTES + length + end
+    if whole != size_bytes:
+        raise _NotThisFormatError(f"by its safetensors header it has {whole} bytes, but it has {size_bytes}")
+
+
+def _header_bytes(head: bytes) -> int:
+    return int.from_bytes(head[:PREFIX_BYTES], "little")
+
+
+def _extent(name: str, tensor: Any) -> tuple[int, int]:
+    """(begin, end) of a tensor in the data; the distance must be its shape times its type."""
+    try:
+        kind, shape, (begin, end) = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
+        numbers = [*shape, begin, end]
+    except (TypeError, KeyError, ValueError) as error:
+        raise _NotThisFormatError(f"tensor {name!r} lacks dtype, shape or data_offsets") from error
+    if (
+        any(not isinstance(each, int) or isinstance(each, bool) or each < 0 for each in numbers)
+        or end < begin
+    ):
+        raise _NotThisFormatError(f"tensor {name!r} has shape {shape} at {begin} to {end}")
+    bits = _BITS.get(kind) if isinstance(kind, str) else None
+    if bits is not None and math.prod(shape) * bits != (end - begin) * 8:
+        raise _NotThisFormatError(
+            f"tensor {name!r} ({kind} {shape}) has {end - begin} bytes, not {math.prod(shape) * bits / 8:g}"
+        )
+    return begin, end
+
+
+def _end_of_tensors(extents: dict[str, tuple[int, int]]) -> int:
+    """Where the last tensor ends; they must follow one another from 0 on, without gap or overlap."""
+    at = 0
+    for name, (begin, end) in sorted(extents.items(), key=lambda each: each[1]):
+        if begin != at:
+            raise _NotThisFormatError(
+                f"tensor {name!r} begins at {begin} where the one before it ends at {at}"
+            )
+        at = end
+    return at
