@@ -17,6 +17,7 @@ from .harness import crds as crd_files
 from .harness.cluster import Running
 from .harness.layout import NODE, Layout
 from .harness.objects import Object, Objects, client, condition, eventually
+from .harness.operators import OPERATORS
 
 HERE = Path(__file__).parent
 
@@ -26,8 +27,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in session.items if HERE in item.path.parents]
     if not items or session.config.option.collectonly:
         return
-    folders = {item.path.parent.name for item in items}
-    extra = binaries.OPERATORS if "operators" in folders else ()
+    asked = {name for item in items for name in getattr(item, "fixturenames", ())}
+    extra = [each.component for name, each in OPERATORS.items() if name in asked]
     test_cluster.build(Layout.default(), _say(session.config), (*binaries.CORE, *extra))
 
 
@@ -165,3 +166,27 @@ def kwok_nodes(cluster: Running, objects: Objects) -> Iterator[Callable[..., lis
 def _nodes(objects: Objects, names: list[str]) -> list[dict[str, Any]]:
     wanted = set(names)
     return [each for each in objects.list("v1", "Node") if each["metadata"]["name"] in wanted]
+
+
+@pytest.fixture(scope="session")
+def keda(cluster: Running, objects: Objects) -> None:
+    """KEDA's operator and metrics adapter, with its definitions."""
+    OPERATORS["keda"].start(cluster, objects)
+
+
+@pytest.fixture(scope="session")
+def cert_manager(cluster: Running, objects: Objects) -> None:
+    """cert-manager's controllers for self-signed and CA issuers, with its definitions."""
+    OPERATORS["cert_manager"].start(cluster, objects)
+
+
+@pytest.fixture(scope="session")
+def metallb(cluster: Running, objects: Objects) -> None:
+    """MetalLB's controller, which assigns addresses; nothing announces them."""
+    OPERATORS["metallb"].start(cluster, objects)
+
+
+@pytest.fixture(scope="session")
+def envoy_gateway(cluster: Running, objects: Objects) -> None:
+    """Envoy Gateway's controller and the Gateway API's definitions; there is no Envoy behind it."""
+    OPERATORS["envoy_gateway"].start(cluster, objects)

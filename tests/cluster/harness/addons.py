@@ -14,7 +14,6 @@ from .layout import BRIDGE_IP, DNS_IP, FAKE_POD_NETWORK, IMAGE_REGISTRY, MANIFES
 from .node import HOST_HANDLER
 from .objects import Object, Objects, client, condition, eventually, load
 
-PORTS = ("kwok",)
 FAKE = {"kwok.x-k8s.io/node": "fake"}
 
 

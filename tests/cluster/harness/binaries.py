@@ -107,8 +107,8 @@ ENVOY_GATEWAY = Component(
     {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
     cold_s=160,
     files={
-        "github.com/envoyproxy/gateway": ("charts/gateway-helm/crds/generated/*.yaml",),
-        "sigs.k8s.io/gateway-api": ("config/crd/experimental/*.yaml",),
+        "github.com/envoyproxy/gateway": ("charts/gateway-crds-helm/templates/generated/*.yaml",),
+        "sigs.k8s.io/gateway-api": ("config/crd/standard/gateway.networking.k8s.io_*.yaml",),
     },
 )
 OPERATORS = (KEDA, CERT_MANAGER, METALLB, ENVOY_GATEWAY)

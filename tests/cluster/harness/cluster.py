@@ -19,10 +19,9 @@ from slipway.stack.ports import lasting_ports
 from . import addons, binaries, certificates, control_plane, debian, network, node
 from .errors import ClusterError
 from .images import Stored
-from .layout import CHECKOUT, Layout
+from .layout import CHECKOUT, PORT_NAMES, Layout
 
 Say = Callable[[str], None]
-_PORT_NAMES = (*control_plane.PORTS, *node.PORTS, *addons.PORTS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class State:
     checkout: str
     started_at: str
     kept: bool
-    binaries: str
+    made_of: str
     ports: Mapping[str, int]
 
     @classmethod
@@ -128,10 +127,10 @@ def _is_last(descriptor: int) -> bool:
 
 def _take(layout: Layout, say: Say, kept: bool) -> State:
     """The state to go on with: what is there, or a new one after all that does not fit is taken down."""
-    state, built = State.read(layout), _binaries_digest()
+    state, built = State.read(layout), _made_of()
     if state is not None and state.checkout != str(CHECKOUT):
         raise _foreign(state)
-    if state is not None and state.binaries != built:
+    if state is not None and state.made_of != built:
         say("the cluster that runs was built from other sources: starting it anew")
         _remove(layout)
         state = None
@@ -144,7 +143,7 @@ def _take(layout: Layout, say: Say, kept: bool) -> State:
                 " take its rules. Stop it, or use another machine."
             )
         layout.run.mkdir(mode=0o711)
-        ports = dict(zip(_PORT_NAMES, lasting_ports(len(_PORT_NAMES)), strict=True))
+        ports = dict(zip(PORT_NAMES, lasting_ports(len(PORT_NAMES)), strict=True))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         state = State(str(CHECKOUT), now, kept, built, ports)
     state = replace(state, kept=state.kept or kept)
@@ -165,8 +164,9 @@ def _remove(layout: Layout) -> None:
     network.remove_bridge()  # last: it is the mark that something is left
 
 
-def _binaries_digest() -> str:
-    return " ".join(each.digest for each in binaries.CORE)
+def _made_of() -> str:
+    """Changes when a running cluster is no longer what these sources would start."""
+    return " ".join([*(each.digest for each in binaries.CORE), *PORT_NAMES])
 
 
 def _foreign(state: State) -> ClusterError:

@@ -12,7 +12,6 @@ from . import binaries, processes
 from .layout import BRIDGE_IP, SERVICE_NETWORK, Layout
 
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-PORTS = ("etcd", "etcd-peer", "api")
 
 # Without these, 300 Deployments take 72 s instead of 6: the controllers wait for their own client's limit.
 _EAGER = ("--kube-api-qps=500", "--kube-api-burst=1000")

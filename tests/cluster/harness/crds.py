@@ -20,7 +20,7 @@ def install(objects: Objects, names: Iterable[str]) -> None:
 
 def install_files(objects: Objects, paths: Iterable[Path]) -> None:
     """Install every definition in these files; other kinds in them are left out."""
-    documents = [each for path in paths for each in load(path)]
+    documents = [each for path in paths if path.name != "kustomization.yaml" for each in load(path)]
     apply(objects, [each for each in documents if each["kind"] == "CustomResourceDefinition"])
 
 

@@ -24,6 +24,20 @@ NODE = "slipway-node"
 CGROUP = "slipway-cluster"
 IMAGE_REGISTRY = "registry.slipway.test"
 
+# Each gets a free port when a cluster is made, and keeps it.
+PORT_NAMES = (
+    "etcd",
+    "etcd-peer",
+    "api",
+    "kubelet",
+    "kwok",
+    "keda-health",
+    "keda-grpc",
+    "keda-adapter",
+    "keda-adapter-metrics",
+    "metallb",
+)
+
 
 @dataclass(frozen=True)
 class Layout:

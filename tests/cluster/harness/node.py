@@ -17,7 +17,6 @@ from .debian import NodePrograms
 from .layout import BRIDGE, BRIDGE_IP, CGROUP, DNS_IP, IMAGE_REGISTRY, NODE, POD_NETWORK, Layout
 
 NAMES = ("containerd", "kubelet", "kube-proxy")
-PORTS = ("kubelet",)
 HOST_HANDLER = "slipway-host"
 _CONTAINER_LOGS = Path("/var/log/containers")
 

@@ -23,7 +23,8 @@ _NOT_YET = (404, 409, 429, 500, 503)
 
 def load(path: Path, **values: str) -> list[Object]:
     """The documents of a YAML file; `@NAME@` in it stands for a value given as `name=`."""
-    text = path.read_text()
+    lines = path.read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith("{{"))  # conditions of a Helm chart
     for name, value in values.items():
         text = text.replace(f"@{name.upper()}@", value)
     return [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
