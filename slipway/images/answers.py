@@ -15,6 +15,8 @@ from slipway.artifacts.retry import TransientError, retry_after_s
 from slipway.images.access import RegistryAccess
 from slipway.images.errors import TargetError
 
+# The size that the specification tells registries to take; distribution takes as much and no more.
+LARGEST_MANIFEST_BYTES = 4 * 2**20
 _FULL = ("no space left", "file too large", "quota")
 _MOST_TEXT = 300
 
@@ -42,6 +44,14 @@ def trouble(
             access, f"{where}: no such repository, tag or digest. Correct the image in the catalog."
         )
     return _of_side(access, f"{where}. See its log.")
+
+
+def too_large(what: str) -> SourceError:
+    """A manifest beyond what registries take."""
+    return SourceError(
+        f"{what}: larger than {LARGEST_MANIFEST_BYTES} bytes, the most that registries take. "
+        "Build the image with fewer layers, platforms or annotations."
+    )
 
 
 def _of_side(access: RegistryAccess, message: str) -> ArtifactError:

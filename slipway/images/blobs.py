@@ -6,6 +6,7 @@ Does not: which blobs there are (mirror.py).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
@@ -53,16 +54,25 @@ class BlobCopier:
 
     def _transfer(self, blob: Descriptor, mount_from: Repository | None) -> int:
         """One attempt: mounted (0), or streamed whole."""
-        upload = self.target.start_upload(self.mirrored, blob.digest, mount_from)
-        if upload is None:
-            return 0
+        upload: str | None = None
+        if mount_from is not None:
+            upload = self.target.start_upload(self.mirrored, blob.digest, mount_from)
+            if upload is None:
+                return 0
         stream = _Stream(self, blob)
         pieces = stream.pieces()
         try:
-            self.target.put_blob(self.mirrored, upload, blob.digest, blob.size_bytes, pieces)
+            # The first piece before the upload: what is missing or small and wrong begins none.
+            first = tuple(itertools.islice(pieces, 1))
+            upload = upload or self.target.start_upload(self.mirrored, blob.digest, None)
+            if upload is not None:
+                body = itertools.chain(first, pieces)
+                self.target.put_blob(self.mirrored, upload, blob.digest, blob.size_bytes, body)
         except BaseException:
             self.meter.moved(-stream.at)
-            self.target.cancel_upload(self.mirrored, upload)
+            if upload is not None:
+                # distribution 2.8 refuses to cancel what has received bytes; it purges those after a week.
+                self.target.cancel_upload(self.mirrored, upload)
             raise
         finally:
             pieces.close()

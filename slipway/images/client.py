@@ -20,11 +20,11 @@ from urllib.parse import quote, urlencode, urljoin
 from slipway.artifacts.errors import ArtifactError, CorruptFileError, SourceError
 from slipway.artifacts.retry import RetryPolicy, TransientError, attempt
 from slipway.images.access import RegistryAccess
-from slipway.images.answers import trouble
+from slipway.images.answers import LARGEST_MANIFEST_BYTES, too_large, trouble
 from slipway.images.auth import Authenticator, Scope
 from slipway.images.manifests import INDEXES, MANIFESTS
 from slipway.images.references import Repository, digest_of, is_digest, new_hash
-from slipway.images.replies import LARGEST_MANIFEST_BYTES, Reply, hand_back, read_body, referrers_in
+from slipway.images.replies import Reply, hand_back, read_body, referrers_in
 from slipway.images.transport import Body, Transport, origin
 
 T = TypeVar("T")
@@ -78,10 +78,7 @@ class RegistryClient:
         if reply is None:
             return None
         if len(reply.body) > LARGEST_MANIFEST_BYTES:
-            raise SourceError(
-                f"{what}: larger than {LARGEST_MANIFEST_BYTES} bytes, the most that registries take. "
-                "Build the image with fewer layers, platforms or annotations."
-            )
+            raise too_large(what)
         named = reply.headers.get("Docker-Content-Digest") or "sha256:"
         expected = reference if is_digest(reference) else named
         found = digest_of(reply.body, like=expected)

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.artifacts.retry import TransientError
+from slipway.images.answers import LARGEST_MANIFEST_BYTES
 from slipway.images.manifests import INDEXES
 from slipway.images.transport import cause
-
-# The size that the specification tells registries to take; distribution takes as much and no more.
-LARGEST_MANIFEST_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from slipway.artifacts.errors import CorruptFileError, SourceError
+from slipway.images.answers import LARGEST_MANIFEST_BYTES
 from slipway.images.client import Fetched, RegistryClient
 from slipway.images.manifests import Descriptor, Manifest, fits, platform_of, read_manifest
 from slipway.images.references import Repository
-from slipway.images.replies import LARGEST_MANIFEST_BYTES
 
 # An index of indexes exists in practice; deeper is somebody's mistake.
 _DEEPEST = 4

@@ -1,14 +1,15 @@
-"""Programs that the image tests run, fetched where the PATH has none: a registry, skopeo, crane.
+"""Programs that the image tests run, fetched where the PATH has none: two registries, and skopeo.
 
 `python tests/tools/programs.py` prints where they are.
 
 Debian's packages come through apt with a state of its own: no root, nothing installed, no service started.
-They are unpacked into a cache outside of the tree, by release, and run from there. crane is built by Go,
-pinned.
+They are unpacked into a cache outside of the tree, by release, and run from there. The other registry is
+built by Go, pinned by its go.sum.
 
 Belongs here: finding, fetching, and how to run what was fetched. Does not: any registry's configuration.
 """
 
+import hashlib
 import os
 import platform
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
+_LISTING = Path(__file__).parent / "listing_registry"
 # A library's packages name their own; nobody needs more rounds than this.
 _ROUNDS = 4
 
@@ -59,21 +60,20 @@ def skopeo() -> Program:
     return Program(Path(found)) if found else _from_debian("skopeo")
 
 
-def crane() -> Program:
-    """crane, whose `registry serve` is a registry in memory that lists referrers."""
-    found = shutil.which("crane")
-    if found:
-        return Program(Path(found))
+def listing_registry() -> Program:
+    """A registry in memory that lists referrers: go-containerregistry's, built from `listing_registry/`."""
     go = shutil.which("go")
     if go is None:
-        raise MissingProgramError(f"crane is not on the PATH, and no Go to build it. Install Go, or {CRANE}.")
-    directory = _cache() / CRANE.rpartition("@")[2]
+        raise MissingProgramError(f"No Go on the PATH to build {_LISTING}. Install Go, 1.25 or later.")
+    sources = b"".join(path.read_bytes() for path in sorted(_LISTING.iterdir()))
+    directory = _cache() / f"listing-registry-{hashlib.sha256(sources).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "listing-registry"
     with FileLock(directory / ".lock"):
-        if not (directory / "crane").exists():
-            environment = {**os.environ, "GOBIN": str(directory), "GOFLAGS": "-mod=mod"}
-            _run([go, "install", CRANE], env=environment)
-    return Program(directory / "crane")
+        if not program.exists():
+            _run([go, "build", "-mod=readonly", "-o", str(directory / "building"), "."], cwd=_LISTING)
+            (directory / "building").rename(program)
+    return Program(program)
 
 
 def _from_debian(package: str) -> Program:
@@ -180,5 +180,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 if __name__ == "__main__":
-    for each in (registry, skopeo, crane):
+    for each in (registry, skopeo, listing_registry):
         sys.stdout.write(f"{each.__name__}: {each().path}\n")
