@@ -9,23 +9,28 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.errors import AccessError, ArtifactError, CorruptFileError, SourceError
+from slipway.artifacts.hub_token import HubToken
 from slipway.artifacts.ranged import Door, Links, RangedReader
 from slipway.artifacts.retry import RetryPolicy, TransientError, attempt, retry_after_s
 from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt
+from slipway.artifacts.xet import XetAccess, XetReader
 from slipway.catalog.fields import SecretRef
-from slipway.catalog.sources import COMMIT
+from slipway.catalog.sources import COMMIT, LISTING
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 SCHEME = "hf://"
-DEFAULT_TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105  a variable's name, not a token
 _METADATA_TIMEOUT_S = 20.0
+# huggingface_hub's own switch, and the values that it takes for yes.
+_NO_XET_VARIABLE = "HF_HUB_DISABLE_XET"
+_TRUE = {"1", "ON", "YES", "TRUE"}
 
 
 class HubSource:
@@ -36,6 +41,7 @@ class HubSource:
     ) -> None:
         self.endpoint = endpoint.rstrip("/") if endpoint else None
         self.retry = retry or RetryPolicy()
+        self.xet = variables.get(_NO_XET_VARIABLE, "").upper() not in _TRUE
         self._variables = variables
 
     @classmethod
@@ -47,11 +53,13 @@ class HubSource:
         """Ask the hub which commit the revision means. See `source.Source`."""
         if not location.startswith(SCHEME):
             raise SourceError(f"{location}: not a source that can be pulled. Write hf://org/name@commit.")
-        repo = HubRepo(self, location, _Token.find(token, self._variables, location))
+        repo = HubRepo(self, location, HubToken.find(token, self._variables, location))
         name = f"{location}@{revision or 'main'}"
         found = attempt(self.retry, lambda: repo.info(revision), time.sleep)
         if not COMMIT.match(found.sha or ""):
             raise SourceError(f"{name}: the hub answered commit {found.sha!r}, which is no git commit id.")
+        if revision and revision != found.sha and found.sha.startswith(revision):
+            raise SourceError(f"{name}: a shortened commit. Write {location}@{found.sha}.")
         return HubSnapshot(repo, str(found.sha), _licence(found))
 
 
@@ -63,40 +71,57 @@ class HubSnapshot:
         self.commit = commit
         self.licence = licence
         self._reader = RangedReader(repo.name)
-        self._links = Links()
+        self._xet = XetReader(repo.name, lambda: repo.xet_access(commit))
+        self._places: Links[_Place] = Links()
 
     def files(self) -> tuple[SourceFile, ...]:
         """Every file of the commit, with the digest that the hub keeps: `lfs.oid`, or the git blob id."""
         return attempt(self._repo.source.retry, lambda: self._repo.tree(self.commit), time.sleep)
 
     def read_into(self, file: SourceFile, offset: int, buffer: memoryview, count: Count) -> None:
-        """Fill the buffer from the hub, or from the content host that it redirects to."""
+        """Fill the buffer through Xet where the hub offers it, else from wherever the hub redirects to."""
         try:
-            self._reader.read_into(self._door(file), file, offset, buffer, count)
+            place = self._place(file)
+            if place.xet_hash and self._xet.usable(file.path):
+                self._xet.read_into(place.xet_hash, file, offset, buffer, count)
+            else:
+                self._reader.read_into(self._door(place), file, offset, buffer, count)
         except TransientError:
             # A signed link may have expired; the next attempt asks the hub for another.
-            self._links.forget(file.path)
+            self._places.forget(file.path)
             raise
 
     def stored_at(self, file: SourceFile) -> StoredAt | None:
         """None: a hub is no S3 store."""
         return None
 
-    def _door(self, file: SourceFile) -> Door:
-        """Where to read the file. The token goes to the hub alone, never to where it redirects."""
-        token, url = self._repo.token, self._repo.file_url(self.commit, file.path)
+    def _place(self, file: SourceFile) -> _Place:
+        url = self._repo.file_url(self.commit, file.path)
         if file.digest is None or file.digest.algorithm != "sha256":
-            return Door(url, token.headers, False, token.remedy)
-        location = self._links.of(file.path, lambda: self._repo.content_location(url, file))
-        if location == url:
-            return Door(url, token.headers, False, token.remedy)
-        return Door(location, {}, True, token.remedy)
+            return _Place(url, at_hub=True)
+        return self._places.of(file.path, lambda: self._repo.content_place(url, file))
+
+    def _door(self, place: _Place) -> Door:
+        """How to read there. The token goes to the hub alone, never to where it redirects."""
+        token = self._repo.token
+        if place.at_hub:
+            return Door(place.url, token.headers, False, token.remedy)
+        return Door(place.url, {}, True, token.remedy)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a file's content lies: at the hub itself or behind a signed link, and its name in Xet, if any."""
+
+    url: str
+    at_hub: bool
+    xet_hash: str | None = None
 
 
 class HubRepo:
     """One repository: the calls to huggingface_hub, with their errors explained."""
 
-    def __init__(self, source: HubSource, location: str, token: _Token) -> None:
+    def __init__(self, source: HubSource, location: str, token: HubToken) -> None:
         self.source = source
         self.name = location
         self.id = location.removeprefix(SCHEME)
@@ -113,7 +138,7 @@ class HubRepo:
 
         with self._explained(f"{self.name}@{commit}"):
             found = self._api().list_repo_tree(self.id, revision=commit, recursive=True)
-            return tuple(_described(entry) for entry in found if isinstance(entry, RepoFile))
+            return tuple(_described(self.name, entry) for entry in found if isinstance(entry, RepoFile))
 
     def file_url(self, commit: str, path: str) -> str:
         """URL of a file at the hub's own door."""
@@ -121,7 +146,7 @@ class HubRepo:
 
         return hf_hub_url(self.id, path, revision=commit, endpoint=self.source.endpoint)
 
-    def content_location(self, url: str, file: SourceFile) -> str:
+    def content_place(self, url: str, file: SourceFile) -> _Place:
         """Where an LFS file's content lies; checks that hub and listing still agree about it."""
         from huggingface_hub import get_hf_file_metadata
 
@@ -139,7 +164,42 @@ class HubRepo:
                 f"{listed}, but offers {found.size} bytes with {found.etag}. Nothing was published. "
                 "Ask the repository's owner, or pin another commit."
             )
-        return str(found.location)
+        xet_hash = found.xet_file_data.file_hash if self.source.xet and found.xet_file_data else None
+        return _Place(str(found.location), at_hub=found.location == url, xet_hash=xet_hash)
+
+    def xet_access(self, commit: str) -> XetAccess:
+        """Where the hub's Xet store is, and a token for it. The hub's own token goes to the hub alone."""
+        from huggingface_hub.utils._headers import build_hf_headers
+        from huggingface_hub.utils._http import get_session, hf_raise_for_status
+        from huggingface_hub.utils._xet import parse_xet_connection_info_from_headers
+
+        what = f"{self.name}: a token for Xet"
+        try:
+            with self._explained(what):
+                headers = build_hf_headers(token=self.token.value or False)
+                url = self._xet_token_url(commit)
+                reply = get_session().get(url, headers=headers, timeout=_METADATA_TIMEOUT_S)
+                hf_raise_for_status(reply)
+                found = parse_xet_connection_info_from_headers(reply.headers)
+        except AccessError:
+            raise
+        except SourceError as error:
+            # A mirror may pass the hub's headers on and know nothing of Xet: there are other ways to read.
+            raise TransientError(str(error)) from error
+        if found is None:
+            raise TransientError(f"{what}: the hub's answer holds none.")
+        return XetAccess(found.endpoint, found.access_token, found.expiration_unix_epoch)
+
+    def _xet_token_url(self, commit: str) -> str:
+        from huggingface_hub.utils._xet import XetTokenType, xet_connection_info_refresh_url
+
+        return xet_connection_info_refresh_url(
+            token_type=XetTokenType.READ,
+            repo_id=self.id,
+            repo_type="model",
+            revision=commit,
+            endpoint=self.source.endpoint,
+        )
 
     def _api(self) -> Any:
         from huggingface_hub import HfApi
@@ -192,45 +252,20 @@ class HubRepo:
         return SourceError(f"{what}: the hub answered {status}: {error}")
 
 
-class _Token:
-    """A hub token and the variable that it came from; only the variable is ever shown."""
-
-    def __init__(self, variable: str, value: str | None) -> None:
-        self.variable = variable
-        self.value = value
-
-    @classmethod
-    def find(cls, ref: SecretRef | None, variables: Mapping[str, str], location: str) -> _Token:
-        """The token that the catalog names, else `HF_TOKEN`, else none."""
-        named = ref.env if ref else None
-        value = variables.get(named or DEFAULT_TOKEN_VARIABLE) or None
-        if named and value is None:
-            raise AccessError(
-                f"{location}: its token is to come from {named}, which is not set. "
-                f"Set {named}, or remove `token` from the catalog if the repository is open."
-            )
-        return cls(named or DEFAULT_TOKEN_VARIABLE, value)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.value}"} if self.value else {}
-
-    @property
-    def remedy(self) -> str:
-        if self.value:
-            return f"The token in {self.variable} was not accepted: use one whose account has access."
-        return (
-            f"No token was sent: set `token.env` in the catalog, or {self.variable}, to one that has access."
-        )
-
-    def __repr__(self) -> str:
-        return f"_Token({self.variable})"
-
-
-def _described(entry: Any) -> SourceFile:
+def _described(name: str, entry: Any) -> SourceFile:
+    """A listed file. Raises SourceError for a digest of a kind that we cannot compute."""
     if entry.lfs is not None:
-        return SourceFile(entry.path, entry.lfs.size, Digest("sha256", entry.lfs.sha256))
-    return SourceFile(entry.path, entry.size, Digest("git-blob-sha1", entry.blob_id))
+        listed = Digest("sha256", entry.lfs.sha256)
+        size_bytes, known = entry.lfs.size, LISTING.match(listed.hex)
+    else:
+        listed = Digest("git-blob-sha1", entry.blob_id)
+        size_bytes, known = entry.size, COMMIT.match(listed.hex)
+    if not known:
+        raise SourceError(
+            f"{name} file {entry.path}: its digest {listed.hex!r} is of an unknown algorithm. Slipway "
+            "verifies sha256 (LFS) and sha1 (git): ask the repository's owner, or pin another commit."
+        )
+    return SourceFile(entry.path, size_bytes, listed)
 
 
 def _licence(info: Any) -> str | None:

@@ -73,7 +73,7 @@ class NgcSnapshot:
         self._version = version
         self._files = files
         self._reader = RangedReader(version.api.name, version.api.connections)
-        self._links = Links()
+        self._links: Links[str] = Links()
         self.commit = commit
         self.licence = licence
 

@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from slipway.artifacts.connections import Connections, cause, host
 from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError
 from slipway.artifacts.retry import TransientError, retry_after_s
 from slipway.artifacts.source import Count, SourceFile
+
+T = TypeVar("T")
 
 _CHUNK_BYTES = 2**20
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+|\*)$")
@@ -38,14 +40,14 @@ class Door:
     etag: str | None = None
 
 
-class Links:
-    """Signed links to files, kept until one is refused. Safe to share between threads."""
+class Links(Generic[T]):
+    """Where files lie, such as signed links: kept until one is refused. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._links: dict[str, str] = {}
+        self._links: dict[str, T] = {}
 
-    def of(self, path: str, ask: Callable[[], str]) -> str:
+    def of(self, path: str, ask: Callable[[], T]) -> T:
         """The link that is known for a path, or the one that `ask` gets for it now."""
         with self._lock:
             known = self._links.get(path)

@@ -7,5 +7,6 @@ Does not: anything that production imports; `SLIPWAY_HUB_URL` points the same cl
 from slipway.stack.standin_hub.faults import Fault
 from slipway.stack.standin_hub.repository import Repository
 from slipway.stack.standin_hub.server import StandinHub
+from slipway.stack.standin_hub.xet import LocalXetStore
 
-__all__ = ["Fault", "Repository", "StandinHub"]
+__all__ = ["Fault", "LocalXetStore", "Repository", "StandinHub"]

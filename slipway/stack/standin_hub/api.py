@@ -7,6 +7,7 @@ Does not: LFS content, which lies behind another host and port (cdn.py).
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _INFO = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>.+))?$")
 _TREE = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)$")
+_XET_TOKEN = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/xet-read-token/(?P<revision>[^/]+)$")
 _RESOLVE = re.compile(r"^/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)$")
 _PAGE_ENTRIES = 1000
 
@@ -33,6 +35,8 @@ class ApiHandler(Handler):
             self.reply_json({"status": "ok", "standin": True})
         elif found := _TREE.match(path):
             self._tree(found["repo"], found["revision"], query)
+        elif found := _XET_TOKEN.match(path):
+            self._xet_token(found["repo"], found["revision"])
         elif found := _INFO.match(path):
             self._info(found["repo"], found["revision"] or "main")
         elif found := _RESOLVE.match(path):
@@ -86,7 +90,31 @@ class ApiHandler(Handler):
             return
         size_bytes = file.size_bytes + (1 if "wrong-length" in faults else 0)
         linked = {"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(size_bytes)}
+        if self.standin.xet is not None:
+            linked["X-Xet-Hash"] = self.standin.xet.hash_of(file)
+            route = f"{self.standin.url}/api/models/{repo}/xet-read-token/{commit.id}"
+            linked["Link"] = f'<{route}>; rel="xet-auth"'
         self.reply(302, b"", {**headers, **linked, "Location": self.standin.cdn_location(repo, path, file)})
+
+    def _xet_token(self, repo: str, revision: str) -> None:
+        if self.struck_down(self.standin.faults.take("xet-token", repo)):
+            return
+        found = self._find(repo, revision)
+        if found is None or not self._admitted(found[0]):
+            return
+        if self.standin.xet is None:
+            self.refuse(404, "Not found")
+            return
+        self.standin.count_request(self.command, "xet-read-token")
+        ends_at_s = int(time.time()) + self.standin.xet.token_life_s
+        endpoint = self.standin.xet.endpoint
+        headers = {
+            "X-Xet-Cas-Url": endpoint,
+            "X-Xet-Access-Token": f"xet-{ends_at_s}",
+            "X-Xet-Token-Expiration": str(ends_at_s),
+        }
+        body = {"casUrl": endpoint, "accessToken": f"xet-{ends_at_s}", "exp": ends_at_s}
+        self.reply_json(body, headers)
 
     def _find(self, repo: str, revision: str) -> tuple[Repository, Commit] | None:
         """The commit asked for, or None after refusing as the Hub does."""

@@ -11,12 +11,16 @@ from collections.abc import Iterable
 from slipway.stack.standin_hub.api import ApiHandler
 from slipway.stack.standin_hub.doors import HOST, TwoDoors
 from slipway.stack.standin_hub.repository import Repository
+from slipway.stack.standin_hub.xet import LocalXetStore
 
 __all__ = ["HOST", "StandinHub"]
 
 
 class StandinHub(TwoDoors):
-    """A running stand-in hub, as a context manager; `url` is the value of `SLIPWAY_HUB_URL`."""
+    """A running stand-in hub, as a context manager; `url` is the value of `SLIPWAY_HUB_URL`.
+
+    With `xet`, it offers its LFS files through that store as well.
+    """
 
     def __init__(
         self,
@@ -25,7 +29,9 @@ class StandinHub(TwoDoors):
         port: int = 0,
         cdn_port: int = 0,
         verbose: bool = False,
+        xet: LocalXetStore | None = None,
     ) -> None:
+        self.xet = xet
         self._repositories = {repository.id: repository for repository in repositories}
         super().__init__(ApiHandler, port=port, cdn_port=cdn_port, verbose=verbose)
 

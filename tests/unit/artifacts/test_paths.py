@@ -1,4 +1,5 @@
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
 from slipway.artifacts.errors import SourceError
 from slipway.artifacts.paths import problem_with, wanted
@@ -33,6 +34,31 @@ def test_patterns_choose_files_as_at_the_hub(
     assert [file.path for file in wanted(REPOSITORY, include, exclude, source="hf://a/b")] == expected
 
 
+@pytest.mark.parametrize(
+    ("include", "exclude"),
+    [
+        ((), ()),
+        (("*.json",), ()),
+        (("onnx/",), ()),
+        ((), ("onnx/",)),
+        (("onnx/*",), ("*.onnx",)),
+        (("model-[12].*",), ()),
+        (("model-?.safetensors", "*/b.txt"), ("*2*",)),
+        (("MODEL*", "config.json"), ()),
+    ],
+)
+def test_patterns_choose_what_huggingface_hub_would(
+    include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    theirs = filter_repo_objects(
+        [file.path for file in REPOSITORY],
+        allow_patterns=list(include) or None,
+        ignore_patterns=list(exclude) or None,
+    )
+    chosen = wanted(REPOSITORY, include, exclude, source="hf://a/b")
+    assert [file.path for file in chosen] == sorted(theirs)
+
+
 def test_patterns_that_choose_nothing_are_named() -> None:
     with pytest.raises(SourceError, match=r"hf://a/b: no file matches include=\['\*.gguf'\]"):
         wanted(REPOSITORY, ("*.gguf",), (), source="hf://a/b")
@@ -52,6 +78,9 @@ def test_patterns_that_choose_nothing_are_named() -> None:
         "a\nb",
         "a\x7f",
         "manifest.json",
+        "not-utf8-\udcff",
+        "a" * 256,
+        "/".join(["b" * 100] * 9),
     ],
 )
 def test_a_path_that_could_leave_its_folder_never_becomes_a_key(path: str) -> None:
