@@ -165,14 +165,11 @@ class TestManyKills:
 
     @pytest.fixture
     def large(self, hub: StandinHub, tmp_path: Path, safetensors: Callable[[bytes], bytes]) -> Repository:
-        draw = random.Random(20260202)
         shards = [0.4, 0.3, 0.2, 0.06]
         for number, share in enumerate(shards):
-            (tmp_path / f"{number}.safetensors").write_bytes(
-                safetensors(draw.randbytes(int(share * self.SIZE)))
-            )
+            (tmp_path / f"{number}.safetensors").write_bytes(safetensors(os.urandom(int(share * self.SIZE))))
         for number in range(20):
-            (tmp_path / f"{number}.json").write_bytes(draw.randbytes(int(0.04 * self.SIZE / 20)))
+            (tmp_path / f"{number}.json").write_bytes(os.urandom(int(0.04 * self.SIZE / 20)))
         repository = Repository("org/large")
         repository.commit_directory(tmp_path)
         hub.add(repository)
