@@ -1,0 +1,184 @@
+"""What nothing names is removed from the registry, in an order that loses nothing."""
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from slipway.catalog import Catalog
+from slipway.catalog.documents import Engine, EngineImage, Settings
+from slipway.images import removal
+from slipway.images.collection import gc
+from slipway.images.errors import TargetError
+from slipway.images.record import ImageRecord
+from slipway.images.references import referrers_tag
+
+from .conftest import PATH
+
+LATER = timedelta(days=2)
+
+
+@pytest.fixture
+def catalog_of(source):
+    """A catalog whose engine has this image."""
+
+    def make(**image: object) -> Catalog:
+        fields = {"image": f"{source.host}/{PATH}", **image}
+        engine = Engine(name="engine", server="vllm", images={"cpu": EngineImage.model_validate(fields)})
+        return Catalog(engines=(engine,), settings=Settings(name="x", weights_grace_s=86_400))
+
+    return make
+
+
+@pytest.fixture
+def collect(store, registries):
+    def run(catalog: Catalog, *, apply: bool = True, later: timedelta = LATER):
+        return gc(catalog, store, registries, apply=apply, now=datetime.now(UTC) + later)
+
+    return run
+
+
+@pytest.fixture
+def there(registries):
+    """Which of a record's manifests the target has."""
+
+    def look(record: ImageRecord) -> list[str]:
+        return [each for each in record.manifests if registries.target.resolve(record.at, each)]
+
+    return look
+
+
+@pytest.fixture
+def old_and_new(maker, run_mirror, request_for):
+    """Two images of one tag that share a layer and a signature's configuration; the older one is signed."""
+    layer = maker.draw.randbytes(50_000)
+    first = maker.index("amd64", "arm64", tag="v1")
+    maker.sign(first["digest"])
+    old = run_mirror(request_for()).record
+    maker.image(tag="v1", layers=(layer,))
+    return old, run_mirror(request_for()).record
+
+
+def test_nothing_is_removed_without_apply(old_and_new, collect, catalog_of, records):
+    old, new = old_and_new
+    found = collect(catalog_of(digest=new.digest), apply=False)
+    assert {each.record.digest for each in found.verdicts if each.remove} == {old.digest}
+    assert found.removed == () and len(records.all()) == 2
+
+
+def test_an_image_that_nothing_names_goes_with_its_platforms_and_signatures(
+    old_and_new, collect, catalog_of, records, there, registries, read_back
+):
+    old, new = old_and_new
+    assert len(there(old)) == len(old.manifests) == 4  # two platforms, the index, the signature
+    collect(catalog_of(digest=new.digest))
+    assert there(old) == []
+    assert records.all() == [new] and records.removals() == []
+    assert set(registries.target.tags(new.at)) == set(new.tags)
+    read_back(new, new.digest)
+
+
+def test_what_a_kept_image_shares_is_left_when_another_goes(
+    maker, run_mirror, request_for, collect, catalog_of, there, read_back
+):
+    maker.index("amd64", "arm64", tag="v1")
+    whole = run_mirror(request_for()).record
+    alone_digest = whole.platforms["linux/amd64"]
+    maker.manifest(json.loads(maker.manifests[alone_digest]), "only-amd64")
+    alone = run_mirror(request_for(accelerator="nvidia", tag="only-amd64")).record
+    assert alone.digest == alone_digest
+    found = collect(catalog_of(tag="only-amd64"))
+    assert [each.digest for each in found.removed] == [whole.digest]
+    assert there(whole) == [alone_digest]
+    read_back(alone, alone_digest)
+
+
+def test_within_the_grace_time_everything_stays(old_and_new, collect, catalog_of, records):
+    collect(Catalog(settings=Settings(name="x", weights_grace_s=86_400)), later=timedelta(hours=1))
+    assert len(records.all()) == 2
+
+
+def test_the_tag_of_the_catalog_keeps_what_it_is_now(old_and_new, collect, catalog_of, records):
+    old, new = old_and_new
+    found = collect(catalog_of(tag="v1"))
+    assert [each.digest for each in found.removed] == [old.digest]
+    assert records.all() == [new]
+
+
+@pytest.mark.parametrize("named", ["digest", "tag", "rendered"])
+def test_what_a_kept_revision_names_is_never_removed(old_and_new, collect, records, store, named, source):
+    old, _new = old_and_new
+    image = {"image": f"{source.host}/{PATH}", "tag": None, "digest": None}
+    image |= {"digest": {"digest": old.digest}, "tag": {"tag": "v1"}, "rendered": {"tag": "other"}}[named]
+    revision = {
+        "applied_at": old.created_at.isoformat(),
+        "spec": {"engine": {"images": {"cpu": image}}},
+        "rendered": {"image": f"registry/x@{old.platforms['linux/amd64']}"} if named == "rendered" else {},
+    }
+    store.put("revisions/chat/abc.json", json.dumps(revision).encode())
+    collect(Catalog(settings=Settings(name="x")))
+    assert old in records.all()
+    store.delete("revisions/chat/abc.json")
+    collect(Catalog(settings=Settings(name="x")))
+    assert records.all() == []
+
+
+def test_a_removal_that_was_interrupted_is_gone_on_with(
+    old_and_new, collect, catalog_of, records, there, registries, monkeypatch
+):
+    old, new = old_and_new
+    target = registries.target
+    with monkeypatch.context() as broken:
+        broken.setattr(target, "delete_manifest", lambda *_: (_ for _ in ()).throw(TargetError("gone")))
+        with pytest.raises(TargetError):
+            collect(catalog_of(digest=new.digest))
+    assert records.all() == [new] and len(records.removals()) == 1  # no record names what may be missing
+    collect(catalog_of(digest=new.digest))
+    assert there(old) == [] and records.removals() == []
+
+
+def test_mirroring_while_it_is_removed_ends_with_the_image_there(
+    old_and_new, records, there, run_mirror, request_for, store, registries
+):
+    """A removal has begun and is slow: the mirroring sees it after it wrote its record, and mirrors again."""
+    old, _ = old_and_new
+    store.put(old.removal_key, old.encode())
+    store.delete(old.key)
+    mirrored: list[ImageRecord] = []
+    request = request_for(tag=None, digest=old.digest)
+    work = threading.Thread(target=lambda: mirrored.append(run_mirror(request).record))
+    work.start()
+    deadline = time.monotonic() + 20
+    while records.read(old.key) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for digest in reversed(old.manifests):
+        registries.target.delete_manifest(old.at, digest)
+    assert mirrored == []
+    store.delete(old.removal_key)
+    work.join(30)
+    assert there(mirrored[0]) == list(mirrored[0].manifests)
+    assert records.read(old.key) == mirrored[0]
+
+
+def test_a_removal_leaves_what_was_mirrored_after_it_was_decided(
+    old_and_new, records, there, run_mirror, request_for, registries
+):
+    old, _ = old_and_new
+    run_mirror(request_for(tag=None, digest=old.digest))
+    assert not removal.remove(old, records, registries.target)
+    assert there(old) == list(old.manifests) and records.removals() == []
+
+
+def test_a_list_of_referrers_goes_with_what_it_is_about(
+    maker, run_mirror, request_for, collect, registries, records
+):
+    subject = maker.image(tag="v1")
+    sbom = maker.artifact(b"an SBOM", subject=subject)
+    listed = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [sbom]}
+    maker.manifest(listed, referrers_tag(subject["digest"]))
+    record = run_mirror(request_for()).record
+    assert referrers_tag(subject["digest"]) in record.tags
+    collect(Catalog(settings=Settings(name="x")))
+    assert registries.target.tags(record.at) == [] and records.all() == []
