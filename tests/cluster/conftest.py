@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient
 
-from .harness import addons, binaries, namespaces, roles
+from slipway.artifacts.manifest import Manifest
+from slipway.objectstore import ObjectStore
+
+from .harness import addons, binaries, namespaces, roles, weights
 from .harness import cluster as test_cluster
 from .harness import crds as crd_files
 from .harness.cluster import Running
@@ -20,6 +23,13 @@ from .harness.objects import Object, Objects, client, condition, eventually
 from .harness.operators import OPERATORS
 
 HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take clusters down come first, before the session's own is up."""
+    items.sort(
+        key=lambda item: item.path.parent != HERE / "lifecycle" if HERE in item.path.parents else False
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -190,3 +200,41 @@ def metallb(cluster: Running, objects: Objects) -> None:
 def envoy_gateway(cluster: Running, objects: Objects) -> None:
     """Envoy Gateway's controller and the Gateway API's definitions; there is no Envoy behind it."""
     OPERATORS["envoy_gateway"].start(cluster, objects)
+
+
+@pytest.fixture(scope="session")
+def engine_image(cluster: Running) -> str:
+    """An image by digest whose pods have this virtual environment and this checkout's code, as user 10001.
+
+    `python -m slipway.engines.standalone` in it is the real llama.cpp engine.
+    """
+    return cluster.images["venv/engine"].reference
+
+
+@pytest.fixture(scope="session")
+def gateway_image(cluster: Running) -> str:
+    """The same under another name: `python -m slipway.gateway` in it is the real gateway."""
+    return cluster.images["venv/gateway"].reference
+
+
+@pytest.fixture(scope="session")
+def pod_store(cluster: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A real S3 whose address holds in pods and in this process, with the bucket `slipway`."""
+    with weights.store(tmp_path_factory.mktemp("pod-store")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def demo_weights(pod_store: ObjectStore) -> Manifest:
+    """The demo's model, published in `pod_store`: 145 MB that a pod fetches in about a second."""
+    return weights.publish_demo_model(pod_store)
+
+
+@pytest.fixture
+def store_secret(objects: Objects, namespace: str, pod_store: ObjectStore) -> str:
+    """Name of a Secret in the test's namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    location = pod_store.location
+    keys = {"AWS_ACCESS_KEY_ID": location.access_key, "AWS_SECRET_ACCESS_KEY": location.secret_key}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slipway-s3"}, "stringData": keys}
+    objects.apply([secret], namespace)
+    return "slipway-s3"
