@@ -47,7 +47,7 @@ def other_store(moto: S3Location) -> Iterator[ObjectStore]:
 
 def _fill(store: ObjectStore) -> None:
     store.put("models/tiny/config.json", CONFIG)
-    store.put("models/tiny/sub/model.safetensors", MODEL)
+    store.put("models/tiny/sub/model.bin", MODEL)
     store.put("models/tiny/sub/", b"")  # as consoles keep a folder
     store.put("models/tiny-2/config.json", b"a sibling")
 
@@ -91,16 +91,16 @@ def test_another_bucket_of_the_store_is_published(take, bucket, store):
     manifest = take(f"s3://{name}/models/tiny")
     assert {each.path: each.sha256 for each in manifest.files} == {
         "config.json": hashlib.sha256(CONFIG).hexdigest(),
-        "sub/model.safetensors": hashlib.sha256(MODEL).hexdigest(),
+        "sub/model.bin": hashlib.sha256(MODEL).hexdigest(),
     }
-    assert store.get(manifest.prefix + "sub/model.safetensors") == MODEL
+    assert store.get(manifest.prefix + "sub/model.bin") == MODEL
     assert manifest.source == f"s3://{name}/models/tiny@{manifest.commit}"
     assert weights.verify(manifest, store, lambda look: None) == []
 
 
 def test_another_store_is_read_with_its_own_keys(take, store):
     manifest = take("s3://elsewhere/models/tiny/")
-    assert [each.path for each in manifest.files] == ["config.json", "sub/model.safetensors"]
+    assert [each.path for each in manifest.files] == ["config.json", "sub/model.bin"]
     assert store.get(manifest.prefix + "config.json") == CONFIG
 
 
@@ -109,7 +109,7 @@ def test_the_commit_is_made_of_what_was_listed(source, bucket):
     snapshot = resolve(source, location)
     rows = [
         ("config.json", len(CONFIG), hashlib.md5(CONFIG).hexdigest()),
-        ("sub/model.safetensors", len(MODEL), hashlib.md5(MODEL).hexdigest()),
+        ("sub/model.bin", len(MODEL), hashlib.md5(MODEL).hexdigest()),
     ]
     assert snapshot.commit == commit_of(rows)
     bucket.put("models/tiny/config.json", b"[]")
@@ -124,7 +124,7 @@ def test_one_object_is_a_source_too(source, bucket):
 
 def test_ranges_are_read_and_say_where_the_object_lies(source, bucket):
     snapshot = resolve(source, f"s3://{bucket.location.bucket}/models/tiny")
-    assert read(snapshot, "sub/model.safetensors", 1000, 5000) == MODEL[1000:6000]
+    assert read(snapshot, "sub/model.bin", 1000, 5000) == MODEL[1000:6000]
     file = next(each for each in snapshot.files() if each.path == "config.json")
     at = snapshot.stored_at(file)
     assert (at.endpoint_url, at.bucket, at.key) == (
