@@ -11,8 +11,8 @@ from contextlib import suppress
 import dagster as dg
 
 from assets import keys
-from slipway.catalog import Catalog, Deployment, ResolvedDeployment
-from slipway.catalog.fields import is_pinned
+from slipway.catalog import Adapter, Catalog, Deployment, Model, ResolvedDeployment
+from slipway.catalog.fields import is_pinned, split_revision
 from slipway.catalog.resolved import UnresolvedRevisionError, resolve
 
 
@@ -27,6 +27,13 @@ def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deploym
     moving = [name for name in hosted(catalog, deployment) if not is_pinned(catalog.source(name))]
     found = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
     return resolve(catalog, deployment, {name: commit for name, commit in found.items() if commit})
+
+
+def current(instance: dg.DagsterInstance, artifact: Model | Adapter) -> str | None:
+    """The commit that is to be in the store: pinned, or the one that the moving ref was last pulled at."""
+    if is_pinned(artifact.source):
+        return split_revision(artifact.source)[1]
+    return recorded(instance, keys.weights(artifact.name), "commit")
 
 
 def desired_digests(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, str]:

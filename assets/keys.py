@@ -14,6 +14,7 @@ REQUESTS = dg.AssetKey(["usage", "requests"])
 LATENCY = dg.AssetKey(["metering", "latency_hourly"])
 USAGE = dg.AssetKey(["metering", "usage_hourly"])
 COST = dg.AssetKey(["metering", "cost_hourly"])
+WEIGHTS_GC = dg.AssetKey(["maintenance", "weights_gc"])
 
 
 def weights(artifact: str) -> dg.AssetKey:

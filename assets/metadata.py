@@ -11,8 +11,9 @@ from typing import Any
 import dagster as dg
 
 from assets import keys
-from resources.artifacts import Pulled
+from resources.artifacts import Pulled, Verified
 from resources.warehouse import Check, HourSummary
+from slipway.artifacts.collection import Collected
 from slipway.dataplane.revisions import Revision
 from slipway.gateway.routes import RouteTable
 
@@ -33,6 +34,41 @@ def of_weights(pulled: Pulled) -> dict[str, Any]:
         "bytes_found": max(0, manifest.size_bytes - pulled.moved_bytes),
         "seconds": round(pulled.seconds, 3),
         "mb_per_s": round(pulled.moved_bytes / 1e6 / max(pulled.seconds, 1e-3), 1),
+    }
+
+
+def of_verification(found: Verified) -> dg.AssetCheckResult:
+    """Which files differ, and how much was read to know it."""
+    rows = [dg.TableRecord({"file": each.path, "problem": each.problem}) for each in found.mismatches]
+    return dg.AssetCheckResult(
+        passed=not found.mismatches,
+        description=f"{found.mismatches[0].path}: {found.mismatches[0].problem}" if rows else None,
+        metadata={
+            "commit": found.commit,
+            "how": found.how,
+            "bytes_read": found.read_bytes,
+            "seconds": round(found.seconds, 3),
+            "problems": len(rows),
+            **({"mismatches": dg.MetadataValue.table(rows)} if rows else {}),
+        },
+    )
+
+
+def of_collection(found: Collected) -> dict[str, Any]:
+    """What went, what stays, and why; numbers for the plots, a table for people."""
+    rows = [
+        dg.TableRecord({"weights": each.stored.prefix, "verdict": each.action, "why": each.reason})
+        for each in found.verdicts
+    ]
+    return {
+        "removed": len(found.removed),
+        "removed_bytes": found.removed_bytes,
+        "waiting": len(found.waiting),
+        "kept": len(found.kept),
+        "kept_bytes": found.kept_bytes,
+        "aborted_uploads": found.aborted_uploads,
+        "left_for_next_run": len(found.unfinished),
+        **({"verdicts": dg.MetadataValue.table(rows)} if rows else {}),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 HUB = "hub"
 WAREHOUSE = "warehouse"
 ROUTES = "routes"
+GARBAGE = "garbage"
 
 
 def data_plane(name: str) -> str:

@@ -1,20 +1,36 @@
 """Weights assets: one per model and adapter, each bringing a pinned commit into the local store.
 
-Belongs here: what Dagster must know of a pull (key, pool, retries, metadata, progress in the run log).
+Belongs here: what Dagster must know of a pull (key, pool, retries, metadata, progress in the run log), and
+the check that reads back what is stored.
 Does not: how bytes are moved and verified (slipway.artifacts).
 """
 
 import dagster as dg
 
-from assets import failures, keys, metadata, pools, retries
+from assets import commits, failures, keys, kubernetes, metadata, pools, retries
 from resources.artifacts import WeightsResource
 from slipway.catalog import Adapter, Catalog, Model
+
+VERIFIED = "verified"
 
 
 def weights_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     """One asset per model that is hosted locally, and per adapter."""
-    models = [_weights(catalog, model) for model in catalog.models if model.host_locally]
-    return models + [_weights(catalog, adapter) for adapter in catalog.adapters]
+    return [_weights(catalog, artifact) for artifact in _hosted(catalog)]
+
+
+def weights_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
+    """For each of them, whether the store still holds what was published. Run daily, not by a rollout."""
+    return [_verified(catalog, artifact) for artifact in _hosted(catalog)]
+
+
+def check_keys(catalog: Catalog) -> list[dg.AssetCheckKey]:
+    """Keys of those checks."""
+    return [dg.AssetCheckKey(keys.weights(artifact.name), VERIFIED) for artifact in _hosted(catalog)]
+
+
+def _hosted(catalog: Catalog) -> list[Model | Adapter]:
+    return [*(model for model in catalog.models if model.host_locally), *catalog.adapters]
 
 
 def _weights(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetsDefinition:
@@ -25,6 +41,7 @@ def _weights(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetsDefinition
         group_name="weights",
         kinds={"model" if isinstance(artifact, Model) else "adapter", "s3"},
         owners=[artifact.owner] if artifact.owner else None,
+        op_tags=kubernetes.transfer_tags(catalog.settings),
         pool=pools.HUB,
         retry_policy=retries.NETWORK,
     )
@@ -36,3 +53,23 @@ def _weights(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetsDefinition
         return dg.MaterializeResult(metadata=metadata.of_weights(pulled))
 
     return weights
+
+
+def _verified(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=keys.weights(artifact.name),
+        name=VERIFIED,
+        description=f"Reads the stored files back ({catalog.settings.weights_check}) and compares them.",
+        retry_policy=retries.NETWORK,
+    )
+    def verified(
+        context: dg.AssetCheckExecutionContext, weights_store: WeightsResource
+    ) -> dg.AssetCheckResult:
+        commit = commits.current(context.instance, artifact)
+        if commit is None:
+            return dg.AssetCheckResult(passed=False, description="It was never pulled: materialize it first.")
+        with failures.explained():
+            found = weights_store.verify(artifact.name, commit, catalog.settings, progress=context.log.info)
+        return metadata.of_verification(found)
+
+    return verified

@@ -12,10 +12,11 @@ from typing import Any
 import dagster as dg
 
 from assets.endpoints import endpoint_assets
+from assets.garbage import garbage_assets
 from assets.gateway import gateway_assets
 from assets.metering import metering_assets, price_assets
 from assets.rollouts import rollout_assets
-from assets.weights import weights_assets
+from assets.weights import weights_assets, weights_checks
 from pipelines import jobs, schedules
 from resources.all import resources
 from sensors.catalog_drift import catalog_drift
@@ -32,11 +33,17 @@ def build_definitions(
     directory = catalog_dir or Environment.load().catalog_dir
     catalog = _load(directory)
     lookback_hours = (catalog or Catalog()).settings.usage_lookback_hours
-    repair = jobs.deploy if catalog else jobs.rollup  # a sensor must name a job, although it requests none
+    deploy = jobs.deploy(catalog) if catalog else None
+    maintenance = jobs.maintenance(catalog) if catalog else None
+    repair = deploy or jobs.rollup  # a sensor must name a job, although it requests none
     return dg.Definitions(
         assets=[*metering_assets(), *(_catalog_assets(catalog) if catalog else [])],
-        jobs=[jobs.rollup, *([jobs.deploy] if catalog else [])],
-        schedules=[schedules.hourly_rollup(lookback_hours)],
+        asset_checks=weights_checks(catalog) if catalog else [],
+        jobs=[jobs.rollup, *(job for job in (deploy, maintenance) if job)],
+        schedules=[
+            schedules.hourly_rollup(lookback_hours),
+            *([schedules.daily_maintenance(maintenance)] if maintenance else []),
+        ],
         sensors=[catalog_drift(directory, catalog, repair.name)],
         resources={**resources(), **(overrides or {})},
     )
@@ -45,6 +52,7 @@ def build_definitions(
 def _catalog_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     return [
         *weights_assets(catalog),
+        *garbage_assets(catalog),
         *rollout_assets(catalog),
         *endpoint_assets(catalog),
         *gateway_assets(catalog),

@@ -6,6 +6,7 @@ Belongs here: cron times and the hours that a tick asks for. Does not: the jobs.
 from datetime import datetime, timedelta
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.partitions import key_of
@@ -27,6 +28,18 @@ def hourly_rollup(lookback_hours: int) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H}", tags=tags)
 
     return hourly_rollup
+
+
+def daily_maintenance(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """Each night: garbage collection, and reading back what is stored."""
+    return dg.ScheduleDefinition(
+        name="daily_maintenance",
+        job=job,
+        cron_schedule="30 3 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Remove weights that nobody names any more, and verify those that are stored.",
+    )
 
 
 def hours_to_roll_up(now: datetime, lookback_hours: int) -> dict[str, str]:

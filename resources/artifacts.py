@@ -9,16 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
-from slipway.catalog import Adapter, Model, Settings
+from slipway.catalog import Adapter, Catalog, Model, Settings
 
 if TYPE_CHECKING:
+    from slipway.artifacts.collection import Collected
     from slipway.artifacts.manifest import Manifest
     from slipway.artifacts.progress import Progress
+    from slipway.artifacts.verification import Mismatch
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,17 @@ class Pulled:
     source: str
     seconds: float
     moved_bytes: int
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What reading published files back showed: each mismatch, and how much was read."""
+
+    commit: str
+    how: str
+    mismatches: tuple[Mismatch, ...]
+    read_bytes: int
+    seconds: float
 
 
 class WeightsResource(dg.ConfigurableResource[None]):
@@ -59,3 +73,45 @@ class WeightsResource(dg.ConfigurableResource[None]):
         sources = Sources.of(self.environment.read(), settings)
         manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, look)
         return Pulled(manifest, artifact.source, time.monotonic() - started, moved_bytes)
+
+    def verify(self, name: str, commit: str, settings: Settings, progress: Callable[[str], None]) -> Verified:
+        """Read the published files back, all or some as the settings say; another sample each day.
+
+        Raises NotPublishedError or ObjectStoreError.
+        """
+        from slipway.artifacts.errors import NotPublishedError
+        from slipway.artifacts.manifest import Manifest
+        from slipway.artifacts.steady import Steady
+        from slipway.artifacts.verification import verify
+
+        started, store = time.monotonic(), self.store.connect()
+        manifest = Manifest.read(store, name, commit)
+        if manifest is None:
+            raise NotPublishedError(
+                f"{name} at {commit[:8]}: not published in bucket {store.location.bucket}. "
+                f"Materialize weights/{name}."
+            )
+        read_bytes = 0
+        lines = Steady(progress, self.line_every_s)
+
+        def look(now: Progress) -> None:
+            nonlocal read_bytes
+            read_bytes = now.moved_bytes
+            lines(now)
+
+        today = datetime.now(UTC).toordinal()
+        mismatches = verify(manifest, store, look, settings.weights_check, seed=today)
+        took_s = time.monotonic() - started
+        return Verified(commit, settings.weights_check, tuple(mismatches), read_bytes, took_s)
+
+    def collect(self, catalog: Catalog, log: Callable[[str], None]) -> Collected:
+        """Remove what nobody names any more after its time of grace. Raises ArtifactError."""
+        from slipway.artifacts.collection import collect
+
+        return collect(self.store.connect(), catalog, apply=True, log=log)
+
+    def is_published(self, name: str, commit: str) -> bool:
+        """Whether the store has these weights. Raises ArtifactError or ObjectStoreError."""
+        from slipway.artifacts.manifest import Manifest
+
+        return Manifest.read(self.store.connect(), name, commit) is not None

@@ -14,6 +14,7 @@ import dagster as dg
 
 from assets import commits, keys
 from assets.metadata import CATALOG_DIGEST
+from resources.artifacts import WeightsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource
 from resources.gateway import GatewayResource
@@ -53,6 +54,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         environment: EnvironmentResource,
         data_plane: DataPlaneResource,
         gateway: GatewayResource,
+        weights_store: WeightsResource,
     ) -> dg.SensorResult:
         try:
             catalog = check_catalog(directory).catalog
@@ -63,7 +65,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
         try:
-            reading = _Reading(context.instance, catalog, data_plane, gateway)
+            reading = _Reading(context.instance, catalog, data_plane, gateway, weights_store)
         except MissingSettingError as error:
             return _skip(str(error))
         decisions = drift.capped(dict(reading.decisions(before, now)), MOST_REPAIRS)
@@ -86,10 +88,12 @@ class _Reading:
         catalog: Catalog,
         data_plane: DataPlaneResource,
         gateway: GatewayResource,
+        weights_store: WeightsResource,
     ) -> None:
         self._instance = instance
         self._catalog = catalog
         self._data_plane = data_plane
+        self._weights_store = weights_store
         self._routed = routed_revisions(gateway.table())
         self._serving = data_plane.serving()
         self._busy = _busy_subjects(instance)
@@ -142,10 +146,16 @@ class _Reading:
 
     def _missing_weights(self, deployment: Deployment) -> frozenset[str]:
         return frozenset(
-            name
-            for name in commits.hosted(self._catalog, deployment)
-            if commits.recorded(self._instance, keys.weights(name), "source") != self._catalog.source(name)
+            name for name in commits.hosted(self._catalog, deployment) if not self._has_weights(name)
         )
+
+    def _has_weights(self, name: str) -> bool:
+        """As the catalog says them, and still in the store: what left the catalog was collected in time."""
+        key, source = keys.weights(name), self._catalog.source(name)
+        commit = commits.recorded(self._instance, key, "commit")
+        if commit is None or commits.recorded(self._instance, key, "source") != source:
+            return False
+        return self._weights_store.is_published(name, commit)
 
 
 def _result(
