@@ -48,6 +48,19 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         ),
         (
             "tiny@" + COMMIT,
+            f"tiny@{COMMIT}\n  token: {{secret: hub, key: token}}",
+            "5  models[tiny].token: Slipway reads it where it pulls, from the environment alone.",
+        ),
+        (
+            "runtime: ray",
+            "runtime: ray\n---\nkind: Settings\nname: all\nspec:\n  s3_sources:\n    bucket:\n"
+            "      endpoint_url: https://s3.example\n      access_key: {env: KEY}\n"
+            "      secret_key: {secret: s3}\n---\nkind: Deployment\nname: other\nspec:\n  model: tiny\n"
+            "  runtime: ray",
+            "23  settings[all].s3_sources.bucket.secret_key: Slipway reads it where it pulls",
+        ),
+        (
+            "tiny@" + COMMIT,
             f"tiny@{COMMIT}\n  task: embedding",
             "5  models[tiny].task = embedding: engines of this",
         ),

@@ -46,15 +46,32 @@ def test_a_revision_is_named_after_its_digest() -> None:
     assert resolved.revision_name == f"chat-{resolved.spec_digest[:8]}"
 
 
-def test_a_moving_ref_needs_a_commit() -> None:
-    model = CATALOG.models[0].model_copy(update={"source": "hf://org/name@main"})
-    catalog = Catalog.model_validate(
+LISTING = "0123456789abcdef" * 4
+
+
+def with_source(source: str) -> Catalog:
+    model = CATALOG.models[0].model_copy(update={"source": source})
+    return Catalog.model_validate(
         {**{name: getattr(CATALOG, name) for name in Catalog.model_fields}, "models": (model,)}
     )
+
+
+@pytest.mark.parametrize(
+    "source", ["hf://org/name@main", "ngc://org/name@1.0", "s3://bucket/prefix", "file:///models/a.gguf"]
+)
+def test_a_moving_source_needs_a_commit(source: str) -> None:
+    catalog = with_source(source)
     deployment: Deployment = catalog.deployment("assistant")
     with pytest.raises(UnresolvedRevisionError, match="Materialize its weights"):
         resolve(catalog, deployment, {})
-    first = resolve(catalog, deployment, {model.name: "1" * 40})
-    second = resolve(catalog, deployment, {model.name: "2" * 40})
-    assert first.model.prefix == f"weights/{model.name}/{'1' * 40}/"
+    name = catalog.models[0].name
+    first = resolve(catalog, deployment, {name: "1" * 40})
+    second = resolve(catalog, deployment, {name: "2" * 40})
+    assert first.model.prefix == f"weights/{name}/{'1' * 40}/"
     assert first.spec_digest != second.spec_digest
+
+
+@pytest.mark.parametrize("location", ["ngc://org/name@1.0", "s3://bucket/prefix", "file:///models/a.gguf"])
+def test_a_pinned_listing_needs_none(location: str) -> None:
+    catalog = with_source(f"{location}@{LISTING}")
+    assert resolve(catalog, catalog.deployment("assistant"), {}).model.commit == LISTING
