@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from slipway.commands import options
+from slipway.commands.image import image
 from slipway.commands.weights import weights
 from slipway.environment import Environment, MissingSettingError
 
@@ -118,6 +119,7 @@ def demo() -> None:
     sys.exit(run_demo(environment.home / "demo", directory, options.load(directory), progress=click.echo))
 
 
+cli.add_command(image)
 cli.add_command(weights)
 
 

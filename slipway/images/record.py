@@ -133,6 +133,11 @@ class ImageRecords:
         path = "".join(f"{part}/" for part in (engine, accelerator) if part)
         return sorted(self._under(PREFIX + path), key=lambda each: each.resolved_at, reverse=True)
 
+    def latest(self, engine: str, accelerator: str, source: str, tag: str | None) -> ImageRecord | None:
+        """What the tag of a source was when it was mirrored last; None when it never was."""
+        found = (each for each in self.all(engine, accelerator) if each.source == source)
+        return next((each for each in found if tag in each.source_tags), None)
+
     def removals(self) -> list[ImageRecord]:
         """Images that are being removed."""
         return list(self._under(REMOVALS))

@@ -1,0 +1,159 @@
+"""`slipway image ...`: engine images in the local registry, mirroring them, and removing what nothing names.
+
+Belongs here: arguments, printing, exit codes. Does not: doing the work (slipway.images).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from slipway.commands import options
+from slipway.environment import Environment
+
+if TYPE_CHECKING:
+    from slipway.catalog import Catalog
+    from slipway.images.mirror import ImageRequest
+    from slipway.images.registries import Registries
+    from slipway.objectstore import ObjectStore
+
+
+@click.group()
+def image() -> None:
+    """Engine images in the local registry: mirror, list, see what moved, collect garbage."""
+
+
+@image.command("mirror")
+@click.argument("name", required=False)
+@click.option("--accelerator", help="Only this one; otherwise all that the engine has images for.")
+@click.option("--all", "every", is_flag=True, help="Every engine that has images.")
+@options.CATALOG
+def image_mirror(name: str | None, accelerator: str | None, every: bool, catalog: Path | None) -> None:
+    """Bring the images of an engine NAME to the local registry; moves only what is missing there."""
+    if (name is None) != every:
+        raise click.UsageError("give one NAME, or --all")
+    known = options.load(catalog).catalog
+    chosen = list(_requests(known, name, accelerator))
+    failed = [each.engine for each in chosen if not _mirrored(each, known)]
+    if failed:
+        raise RuntimeError(f"not mirrored: {', '.join(dict.fromkeys(failed))}. The causes are above.")
+
+
+@image.command("list")
+def image_list() -> None:
+    """List what was mirrored, the last first."""
+    from slipway.images.record import ImageRecords
+
+    records = ImageRecords(_store()).all()
+    for each in records:
+        tag = f":{each.tag}" if each.tag else ""
+        platforms = ", ".join(each.platforms) or "no platform named"
+        click.echo(
+            f"{each.engine} ({each.accelerator})  {each.source}{tag}  {each.digest}  {platforms}  "
+            f"{each.size_bytes / 1e6:.1f} MB  mirrored {each.resolved_at:%F %T} UTC  at {each.reference}"
+        )
+    click.echo(f"{len(records)} mirrored")
+
+
+@image.command("moved")
+@options.CATALOG
+def image_moved(catalog: Path | None) -> None:
+    """Say which tags of the catalog are no longer what was mirrored. Exits 2 when one is not."""
+    from slipway.images.mirror import moved
+    from slipway.images.record import ImageRecords
+
+    known = options.load(catalog).catalog
+    registries, records = _registries(known), ImageRecords(_store())
+    count = 0
+    for request in _requests(known, None, None):
+        record = records.latest(request.engine, request.accelerator, str(request.repository), request.tag)
+        if record is None and request.tag is not None and request.digest is None:
+            click.echo(f"{request.engine} ({request.accelerator}): {request.tag} was never mirrored")
+            count += 1
+            continue
+        found = moved(request, record, registries) if record else None
+        if found is not None:
+            click.echo(
+                f"{found.engine} ({found.accelerator}): {found.tag} was {found.mirrored}, is {found.now}"
+            )
+            count += 1
+    click.echo(f"{count} moved" if count else "nothing moved")
+    sys.exit(2 if count else 0)
+
+
+@image.command("gc")
+@click.option("--apply", is_flag=True, help="Remove it. Without this, only say what would go.")
+@options.CATALOG
+def image_gc(apply: bool, catalog: Path | None) -> None:
+    """Say which mirrored images nothing names any more and, with --apply, remove them."""
+    from slipway.images.collection import gc
+
+    known = options.load(catalog).catalog
+    found = gc(known, _store(), _registries(known), apply=apply)
+    for verdict in found.verdicts:
+        each = verdict.record
+        word = "kept" if not verdict.remove else "removed" if apply else "would remove"
+        click.echo(
+            f"{word}  {each.engine} ({each.accelerator})  {each.source}@{each.digest}: {verdict.reason}"
+        )
+    if not apply:
+        count = sum(verdict.remove for verdict in found.verdicts)
+        click.echo(f"{count} would be removed. Nothing was changed: --apply removes.")
+        return
+    click.echo(
+        f"{len(found.removed)} removed. Run the registry's own garbage collection to free their space."
+    )
+
+
+def _requests(catalog: Catalog, name: str | None, accelerator: str | None) -> Iterator[ImageRequest]:
+    """The images that the catalog's engines have, of one engine or accelerator where these are given."""
+    from slipway.images.mirror import ImageRequest
+
+    engines = {engine.name: engine for engine in catalog.engines if engine.images}
+    if name is not None and name not in engines:
+        known = ", ".join(sorted(engines)) or "none"
+        raise LookupError(f"{name}: no engine of the catalog with images; it has {known}.")
+    for engine in engines.values() if name is None else [engines[name]]:
+        wanted = [each for each in engine.images if accelerator in {None, each}]
+        if name is not None and not wanted:
+            raise LookupError(f"{name} has no image for {accelerator}; it has {', '.join(engine.images)}.")
+        for each in wanted:
+            yield ImageRequest.of(engine, each)
+
+
+def _mirrored(request: ImageRequest, catalog: Catalog) -> bool:
+    """Mirror one and say what became of it; False when it failed for a reason that was told."""
+    from slipway.artifacts.errors import ArtifactError
+    from slipway.commands.bars import shown
+    from slipway.images.mirror import mirror
+    from slipway.objectstore import ObjectStoreError
+
+    title = f"{request.engine} ({request.accelerator})"
+    try:
+        with shown(title) as report:
+            found = mirror(request, _store(), _registries(catalog), report)
+    except (ArtifactError, ObjectStoreError) as error:
+        click.echo(f"{title}: {error}", err=True)
+        return False
+    record = found.record
+    click.echo(
+        f"{title}: {record.digest} at {record.reference} ({len(record.blobs)} blobs, "
+        f"{record.size_bytes / 1e6:.1f} MB, {found.moved_bytes / 1e6:.1f} MB moved in {found.seconds:.1f} s)"
+    )
+    return True
+
+
+def _registries(catalog: Catalog) -> Registries:
+    from slipway.images.registries import Registries
+
+    return Registries(Environment.load(), catalog.settings)
+
+
+def _store() -> ObjectStore:
+    from slipway.objectstore import ObjectStore
+
+    return ObjectStore(Environment.load().s3)
