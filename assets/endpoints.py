@@ -18,6 +18,11 @@ def endpoint_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     return [_endpoint(catalog, deployment) for deployment in catalog.deployments]
 
 
+def check_keys(deployment: str) -> list[dg.AssetCheckKey]:
+    """Keys of those checks of one deployment."""
+    return [dg.AssetCheckKey(keys.endpoint(deployment), name) for name in CHECKS]
+
+
 def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
     key = keys.endpoint(deployment.name)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets import commits, keys
+from assets.endpoints import check_keys as endpoint_checks
 from assets.metadata import CATALOG_DIGEST
 from resources.artifacts import WeightsResource
 from resources.dataplane import DataPlaneResource
@@ -168,8 +169,13 @@ def _result(
         reason = "; ".join(f"{each.subject}: {each.reason}" for each in others)
         return dg.SensorResult(skip_reason=reason or "Everything is as the catalog says.", cursor=cursor)
     reason = "; ".join(f"{each.subject}: {each.reason} (attempt {each.attempt})" for each in repairs)
+    selection = sorted(drift.merge(repairs))
     request = dg.RunRequest(
-        asset_selection=[dg.AssetKey(list(path)) for path in sorted(drift.merge(repairs))],
+        asset_selection=[dg.AssetKey(list(path)) for path in selection],
+        # Without this, Dagster adds every check of these assets: reading all weights back, before a rollout.
+        asset_check_keys=[
+            key for kind, name in selection if kind == "endpoint" for key in endpoint_checks(name)
+        ],
         tags={SUBJECTS_TAG: json.dumps([each.subject for each in repairs]), REASON_TAG: reason},
     )
     return dg.SensorResult(run_requests=[request], cursor=cursor)
