@@ -191,13 +191,18 @@ class _Objects:
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
-        endpoint_url = self.access.location.endpoint_url
+        endpoint_url, bucket = self.access.location.endpoint_url, self.access.location.bucket
         try:
             yield
         except ClientError as error:
             raise self._in_our_words(what, error) from error
+        except SSLError as error:
+            raise SourceError(
+                f"{what}: the certificate of {endpoint_url} is not trusted. Name the authority that signed it "
+                f"in Settings.s3_sources.{bucket}.ca_file."
+            ) from error
         except BotoCoreError as error:
             # botocore has tried several times by now.
             raise SourceUnavailableError(
