@@ -13,15 +13,17 @@ MOST_PARTS = 9_000
 SMALLEST_PART_BYTES = 5 * MIB
 # What a kill costs is the parts in flight, so they stay small until there are hundreds of them.
 _PARTS_BEFORE_THEY_GROW = 400
-# A copy inside the store costs a request and no bytes of ours, so its parts are few and large.
-_COPIED_PART_BYTES = 128 * MIB
 
 
 @dataclass(frozen=True)
 class TransferLimits:
-    """Bounds of one pull: `memory_bytes` holds all parts in flight, `parts_in_flight` at most."""
+    """Bounds of one pull: `memory_bytes` holds all parts in flight, `parts_in_flight` at most.
+
+    `copied_part_bytes`: a copy inside the store takes no memory and a request for each part.
+    """
 
     part_bytes: int = 8 * MIB
+    copied_part_bytes: int = 128 * MIB
     parts_in_flight: int = 8
     memory_bytes: int = 256 * MIB
 
@@ -61,9 +63,9 @@ def cut(size_bytes: int, limits: TransferLimits) -> Cut:
     return Cut(size_bytes, part_bytes(size_bytes, limits))
 
 
-def cut_for_copy(size_bytes: int) -> Cut:
+def cut_for_copy(size_bytes: int, limits: TransferLimits) -> Cut:
     """How a file of this size is cut when the store copies it itself."""
-    return Cut(size_bytes, max(_COPIED_PART_BYTES, _even(size_bytes, MOST_PARTS)))
+    return Cut(size_bytes, max(limits.copied_part_bytes, SMALLEST_PART_BYTES, _even(size_bytes, MOST_PARTS)))
 
 
 def part_bytes(size_bytes: int, limits: TransferLimits) -> int:

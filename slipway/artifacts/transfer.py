@@ -100,7 +100,7 @@ class Transfer:
         at = None if job.file.path in self._afresh else self._snapshot.stored_at(job.file)
         if at is not None and not copying.is_same_store(at, self._store.location):
             at = None
-        how = cut_for_copy(size_bytes) if at else cut(size_bytes, limits)
+        how = cut_for_copy(size_bytes, limits) if at else cut(size_bytes, limits)
         held = how.step_bytes <= limits.buffer_bytes(how.step_bytes)
         return Incoming(job, how, self._stop, digested=held and at is None, copied_from=at)
 

@@ -1,7 +1,9 @@
 """All that the hub or the store can do wrong: one clear message, nothing published, and then it works."""
 
+import hashlib
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,11 +17,17 @@ from slipway.artifacts.errors import (
 )
 from slipway.artifacts.hub import HubSource
 from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB
+from slipway.artifacts.parts import MIB, TransferLimits
+from slipway.artifacts.progress import Progress
+from slipway.artifacts.transfer import TransferSettings
+from slipway.artifacts.uploads import Uploads
 from slipway.catalog.fields import SecretRef
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import Fault
+
+from ..conftest import remove_bucket
+from .conftest import QUICK
 
 TOKEN = "hf_of-the-owner"
 
@@ -178,10 +186,47 @@ def test_a_store_with_a_wrong_secret_is_named_and_unchanged(store, tiny, source,
         weights.pull(tiny, intruder, source, lambda look: None, settings)
 
 
+def test_a_bucket_that_does_not_exist_is_named_before_anything_is_fetched(store, tiny, source, settings, hub):
+    absent = ObjectStore(replace(store.location, bucket=f"{store.location.bucket}-absent"))
+    with pytest.raises(ObjectStoreError, match=f"{absent.location.bucket}.*Create the bucket"):
+        weights.pull(tiny, absent, source, lambda look: None, settings)
+    assert hub.body_bytes == 0
+    absent.ensure_bucket()
+    manifest = weights.pull(tiny, absent, source, lambda look: None, settings)
+    assert weights.verify(manifest, absent, lambda look: None) == []
+    remove_bucket(absent)
+
+
 def test_a_store_that_is_down_is_named(store, tiny, source, settings):
     gone = ObjectStore(replace(store.location, endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}"))
     with pytest.raises(ObjectStoreError, match="SLIPWAY_S3_ENDPOINT"):
         weights.pull(tiny, gone, source, lambda look: None, settings)
+
+
+@pytest.mark.parametrize("memory_bytes", [MIB, 9 * MIB], ids=["far-less-than-a-part", "half-a-part-each"])
+def test_parts_that_do_not_fit_into_memory_are_streamed_and_the_file_is_read_back(
+    store, tiny, source, content, hub, memory_bytes
+):
+    """As with a file of 5 TB, whose parts must be of half a GB each."""
+    small = TransferSettings(TransferLimits(memory_bytes=memory_bytes), QUICK)
+    hub.faults.switch_on(Fault("dropped", after_bytes=2**16, times=3))
+    looks: list[Progress] = []
+    manifest = weights.pull(tiny, store, source, looks.append, small)
+    assert {file.path: file.sha256 for file in manifest.files} == {
+        path: hashlib.sha256(body).hexdigest() for path, body in content.files.items()
+    }
+    assert looks[-1].done_bytes == content.size_bytes
+
+
+def test_old_uploads_can_be_aborted_by_their_age(store, uploads_left):
+    uploads = Uploads(store)
+    uploads.create("weights/a/x")
+    (first,) = uploads.unfinished("weights/")
+    time.sleep(1.1)  # the store tells whole seconds
+    uploads.create("weights/b/x")
+    assert uploads.abort_older_than("weights/", first.initiated) == 0
+    assert uploads.abort_older_than("weights/", first.initiated + timedelta(seconds=1)) == 1
+    assert uploads_left() == ["weights/b/x"]
 
 
 def test_every_error_of_a_pull_is_of_the_domain():

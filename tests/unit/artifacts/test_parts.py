@@ -11,7 +11,7 @@ SIZES = [0, 1, 5 * MIB, 5 * MIB + 1, 100 * MIB, 5 * 2**30, 70_000 * MIB, TB, 5 *
 
 @pytest.mark.parametrize("size_bytes", SIZES)
 def test_no_file_has_as_many_parts_as_s3_refuses(size_bytes: int) -> None:
-    for how in (cut(size_bytes, LIMITS), cut_for_copy(size_bytes)):
+    for how in (cut(size_bytes, LIMITS), cut_for_copy(size_bytes, LIMITS)):
         assert 1 <= how.count < 10_000
         assert SMALLEST_PART_BYTES <= how.step_bytes <= 5 * 2**30
         assert how.step_bytes % MIB == 0
