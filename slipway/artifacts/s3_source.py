@@ -200,7 +200,7 @@ class _Objects:
             raise self._in_our_words(what, error) from error
         except SSLError as error:
             raise SourceError(
-                f"{what}: the certificate of {endpoint_url} is not trusted. Name the authority that signed it "
+                f"{what}: the certificate of {endpoint_url} is not trusted. Name its authority "
                 f"in Settings.s3_sources.{bucket}.ca_file."
             ) from error
         except BotoCoreError as error:
