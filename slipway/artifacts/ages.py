@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from slipway.artifacts.uploads import Uploads
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
 
@@ -50,10 +51,5 @@ def objects(store: ObjectStore, prefix: str) -> Iterator[Aged]:
 
 def uploads(store: ObjectStore, prefix: str) -> Iterator[Aged]:
     """Every multipart upload under the prefix that is neither complete nor aborted."""
-    with store.explained(f"list uploads under {prefix}"):
-        pages = store.client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=store.location.bucket, Prefix=prefix
-        )
-        for page in pages:
-            for item in page.get("Uploads", []):
-                yield Aged(item["Key"], 0, item["Initiated"].astimezone(UTC))
+    for each in Uploads(store).unfinished(prefix):
+        yield Aged(each.key, 0, each.initiated.astimezone(UTC))
