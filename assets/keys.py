@@ -22,6 +22,11 @@ def weights(artifact: str) -> dg.AssetKey:
     return dg.AssetKey(["weights", artifact])
 
 
+def image(engine: str) -> dg.AssetKey:
+    """Images of an engine, for all its accelerators."""
+    return dg.AssetKey(["image", engine])
+
+
 def rollout(deployment: str) -> dg.AssetKey:
     """A deployment brought to the catalog's spec on its data plane."""
     return dg.AssetKey(["rollout", deployment])

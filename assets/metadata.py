@@ -16,6 +16,7 @@ from resources.warehouse import Check, HourSummary
 from slipway.artifacts.collection import Collected
 from slipway.dataplane.revisions import Revision
 from slipway.gateway.routes import RouteTable
+from slipway.images.mirror import Mirrored
 
 # Digest of the part of the catalog that an asset mirrors; the drift sensor compares it.
 CATALOG_DIGEST = "catalog_digest"
@@ -35,6 +36,30 @@ def of_weights(pulled: Pulled) -> dict[str, Any]:
         "seconds": round(pulled.seconds, 3),
         "mb_per_s": round(pulled.moved_bytes / 1e6 / max(pulled.seconds, 1e-3), 1),
     }
+
+
+def of_images(mirrored: Mapping[str, Mirrored]) -> dict[str, Any]:
+    """Digest per accelerator, size and speed of all; the speed is of what was moved."""
+    blobs = {blob: size for each in mirrored.values() for blob, size in each.record.blobs.items()}
+    moved_bytes = sum(each.moved_bytes for each in mirrored.values())
+    seconds = sum(each.seconds for each in mirrored.values())
+    licences = {each.record.licence for each in mirrored.values() if each.record.licence}
+    return {
+        **{f"digest_{name}": each.record.digest for name, each in mirrored.items()},
+        **{f"reference_{name}": each.record.reference for name, each in mirrored.items()},
+        "source": ", ".join(dict.fromkeys(_source_of(each) for each in mirrored.values())),
+        "licence": ", ".join(sorted(licences)) or "not stated",
+        "files": len(blobs),
+        "bytes": sum(blobs.values()),
+        "bytes_moved": moved_bytes,
+        "seconds": round(seconds, 3),
+        "mb_per_s": round(moved_bytes / 1e6 / max(seconds, 1e-3), 1),
+    }
+
+
+def _source_of(mirrored: Mirrored) -> str:
+    record = mirrored.record
+    return f"{record.source}:{record.tag}" if record.tag else record.source
 
 
 def of_verification(found: Verified) -> dg.AssetCheckResult:

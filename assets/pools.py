@@ -6,6 +6,7 @@ Belongs here: pool names. Does not: limits.
 from __future__ import annotations
 
 HUB = "hub"
+REGISTRY = "registry"
 WAREHOUSE = "warehouse"
 ROUTES = "routes"
 GARBAGE = "garbage"

@@ -17,10 +17,18 @@ def rollout_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     return [_rollout(catalog, deployment) for deployment in catalog.deployments]
 
 
+def _images(catalog: Catalog, deployment: Deployment) -> list[dg.AssetKey]:
+    """The images of its engine, where it has any."""
+    return [keys.image(deployment.engine)] if catalog.engine(deployment.engine).images else []
+
+
 def _rollout(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.rollout(deployment.name),
-        deps=[keys.weights(name) for name in commits.hosted(catalog, deployment)],
+        deps=[
+            *(keys.weights(name) for name in commits.hosted(catalog, deployment)),
+            *_images(catalog, deployment),
+        ],
         description=deployment.description or None,
         code_version=declared_digest(catalog, deployment),
         group_name="rollouts",

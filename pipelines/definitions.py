@@ -14,6 +14,7 @@ import dagster as dg
 from assets.endpoints import endpoint_assets
 from assets.garbage import garbage_assets
 from assets.gateway import gateway_assets
+from assets.images import image_assets
 from assets.metering import metering_assets, price_assets
 from assets.rollouts import rollout_assets
 from assets.weights import weights_assets, weights_checks
@@ -52,6 +53,7 @@ def build_definitions(
 def _catalog_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     return [
         *weights_assets(catalog),
+        *image_assets(catalog),
         *garbage_assets(catalog),
         *rollout_assets(catalog),
         *endpoint_assets(catalog),

@@ -31,7 +31,7 @@ def deploy(catalog: Catalog) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         "deploy",
         selection=dg.AssetSelection.all() - METERING - GARBAGE - _verifications(catalog),
-        description="Bring deployments to the catalog's spec: weights, rollouts, endpoints, routes, prices.",
+        description="Bring deployments to the catalog's spec: weights and images, rollouts, routes, prices.",
         executor_def=_executor(catalog.settings),
     )
 

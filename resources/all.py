@@ -11,6 +11,7 @@ from resources.artifacts import WeightsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
 from resources.gateway import GatewayResource, TenantsResource
+from resources.images import ImagesResource
 from resources.warehouse import WarehouseResource
 
 
@@ -22,6 +23,7 @@ def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
         "environment": environment,
         "store": store,
         "weights_store": WeightsResource(environment=environment, store=store),
+        "images": ImagesResource(environment=environment, store=store),
         "data_plane": DataPlaneResource(environment=environment, store=store),
         "gateway": GatewayResource(environment=environment, store=store),
         "tenants": TenantsResource(environment=environment),

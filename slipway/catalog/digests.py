@@ -21,7 +21,10 @@ def of_structure(catalog: Catalog) -> str:
         (each.name, each.model, sorted(served.adapter for served in each.adapters))
         for each in catalog.deployments
     ]
-    return digest_of([hosted, sorted(adapter.name for adapter in catalog.adapters), sorted(reads, key=str)])
+    adapters = sorted(adapter.name for adapter in catalog.adapters)
+    pulls = sorted((each.name, each.engine) for each in catalog.deployments)
+    mirrored = sorted(engine.name for engine in catalog.engines if engine.images)
+    return digest_of([hosted, adapters, sorted(reads, key=str), pulls, mirrored])
 
 
 def of_organizations(catalog: Catalog) -> str:

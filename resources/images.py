@@ -1,0 +1,47 @@
+"""Images: their registries, the local one and the store behind one resource.
+
+Belongs here: building the domain's clients. Does not: what mirroring is (slipway.images).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from resources.environment import EnvironmentResource, StoreResource
+from slipway.catalog import Engine, Settings
+
+if TYPE_CHECKING:
+    from slipway.images.mirror import Mirrored
+
+
+class ImagesResource(dg.ConfigurableResource[None]):
+    """Mirrors engine images into the local registry."""
+
+    environment: EnvironmentResource
+    store: StoreResource
+    line_every_s: float = 5.0
+
+    def mirror(
+        self, engine: Engine, settings: Settings, progress: Callable[[str], None]
+    ) -> dict[str, Mirrored]:
+        """Mirror the engine's image for each accelerator; harmless when they are there.
+
+        Raises ArtifactError, ObjectStoreError or MissingSettingError.
+        """
+        from slipway.artifacts.steady import Steady
+        from slipway.images.mirror import ImageRequest, mirror
+        from slipway.images.registries import Registries
+
+        store, registries = self.store.connect(), Registries(self.environment.read(), settings)
+        found: dict[str, Mirrored] = {}
+        for accelerator in engine.images:
+
+            def line(text: str, accelerator: str = accelerator) -> None:
+                progress(f"{accelerator}: {text}")
+
+            lines = Steady(line, self.line_every_s)
+            found[accelerator] = mirror(ImageRequest.of(engine, accelerator), store, registries, lines)
+        return found
