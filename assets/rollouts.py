@@ -43,7 +43,7 @@ def _rollout(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
             resolved = commits.resolved(context.instance, catalog, deployment)
-            revision = data_plane.roll_out(resolved, progress=context.log.info)
+            revision = data_plane.roll_out(resolved, catalog.settings, progress=context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_revision(revision))
 
     return rollout

@@ -13,7 +13,7 @@ from functools import partial
 import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
-from slipway.catalog import Catalog, ResolvedDeployment
+from slipway.catalog import Catalog, ResolvedDeployment, Settings
 from slipway.catalog.deployment import Rollout
 from slipway.dataplane import rollout, validation
 from slipway.dataplane.held_weights import hold_weights
@@ -59,13 +59,14 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
     environment: EnvironmentResource
     store: StoreResource
 
-    def roll_out(self, resolved: ResolvedDeployment, progress: Log) -> Revision:
+    def roll_out(self, resolved: ResolvedDeployment, settings: Settings, progress: Log) -> Revision:
         """Hold the weights, apply, wait until the new spec truly serves, and record it.
 
         Raises NotPublishedError or RolloutFailedError.
         """
         hold_weights(self.store.connect(), resolved, progress)
-        return rollout.roll_out(self._plane(), self._revisions(), resolved, _line(progress))
+        plane = self._plane(settings.node_cache_bytes)
+        return rollout.roll_out(plane, self._revisions(), resolved, _line(progress))
 
     def validate_revision(self, resolved: ResolvedDeployment, progress: Log) -> Outcome:
         """Probe the rolled-out revision as a client would, and record it as validated or failed."""
@@ -144,13 +145,13 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         record = self._revisions().get(deployment, spec_digest)
         return record is not None and record.state == "validated"
 
-    def _plane(self) -> DataPlane:
+    def _plane(self, node_cache_bytes: int | None = None) -> DataPlane:
         from slipway.dataplane.ray_serve import RayServe
         from slipway.dataplane.serve_api import ServeApi
 
         environment = self.environment.read()
         api = ServeApi(environment.ray_dashboard_url, environment.ray_serve_url, environment.ray_token)
-        return RayServe(api)
+        return RayServe(api, node_cache_bytes)
 
     def _revisions(self) -> RevisionStore:
         return RevisionStore(self.store.connect())

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task
+from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task, size_in_bytes
 from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
 from slipway.catalog.sources import BucketName
 
@@ -210,11 +210,16 @@ class Settings(Document):
     """Settings of the whole catalog. At most one document of this kind."""
 
     keep_revisions: int = Field(3, ge=1, description="Revisions kept per deployment for rolling back.")
-    weights_grace_s: int = Field(86_400, ge=0, description="Age before unreferenced weights may be removed.")
+    weights_grace_s: int = Field(
+        86_400, ge=0, description="How long nobody must have named weights before they are removed."
+    )
     weights_check: Literal["sampled", "full"] = Field(
         "sampled", description="How much of the stored weights a verification reads back."
     )
-    node_cache_size: Size = Field("200Gi", description="Bound of each node's weights cache.")
+    node_cache_size: Size = Field(
+        "200Gi",
+        description="Bound of each node's weights cache; it comes with a deployment's next rollout.",
+    )
     transfer_executor: Literal["in-process", "kubernetes"] = Field(
         "in-process", description="Where transfers run: within the Dagster run, or as Kubernetes jobs."
     )
@@ -232,3 +237,8 @@ class Settings(Document):
     )
     drift_attempts: int = Field(3, ge=1, description="Repairs tried per spec digest before an alert.")
     alert_webhook: SecretRef | None = Field(None, description="Slack-compatible webhook for alerts.")
+
+    @property
+    def node_cache_bytes(self) -> int | None:
+        """The bound in bytes, where the catalog gives one: otherwise each node's own environment counts."""
+        return size_in_bytes(self.node_cache_size) if "node_cache_size" in self.model_fields_set else None

@@ -32,15 +32,19 @@ _LOCK_TIMEOUT_S = 120.0
 
 
 class RayServe:
-    """One Ray cluster as a data plane (slipway.dataplane.protocol.DataPlane)."""
+    """One Ray cluster as a data plane (slipway.dataplane.protocol.DataPlane).
 
-    def __init__(self, api: ServeApi) -> None:
+    `node_cache_bytes` bounds the weights' cache on its nodes, for what is rendered from now on.
+    """
+
+    def __init__(self, api: ServeApi, node_cache_bytes: int | None = None) -> None:
         self._api = api
+        self._node_cache_bytes = node_cache_bytes
         self._lock = FileLock(lock_path(api.dashboard_url), timeout=_LOCK_TIMEOUT_S)
 
     def render(self, resolved: ResolvedDeployment) -> Applied:
         """What `apply` would send: pure."""
-        rendered = renderer.render(resolved)
+        rendered = renderer.render(resolved, self._node_cache_bytes)
         return Applied(rendered["name"], resolved.name, resolved.spec_digest, rendered)
 
     def diff(self, wanted: Applied) -> Difference:

@@ -20,6 +20,8 @@ from slipway.runtimes.llamacpp_app import app_args
 # Engine server -> (import path of its application, name of the deployment within it).
 APPLICATIONS = {"llama.cpp": ("slipway.engines.llamacpp:build", "llamacpp")}
 
+NODE_CACHE_ENV = "SLIPWAY_NODE_CACHE_BYTES"
+
 # The engine queues what exceeds its slots. A small bound would queue in Serve's proxy instead, where the
 # probes that ask for the spec digest would wait behind tenants' requests.
 MAX_ONGOING_REQUESTS = 100
@@ -35,8 +37,11 @@ def application_name(resolved: ResolvedDeployment) -> str:
     return object_name(resolved)
 
 
-def render(resolved: ResolvedDeployment) -> dict[str, Any]:
-    """The Serve application of a deployment, as plain JSON; raises ValueError for an unknown engine."""
+def render(resolved: ResolvedDeployment, node_cache_bytes: int | None = None) -> dict[str, Any]:
+    """The Serve application of a deployment, as plain JSON; raises ValueError for an unknown engine.
+
+    `node_cache_bytes` bounds the weights' cache on its nodes; without it the nodes' environment does.
+    """
     server = resolved.engine.server
     if server not in APPLICATIONS:
         raise ValueError(
@@ -52,16 +57,16 @@ def render(resolved: ResolvedDeployment) -> dict[str, Any]:
         "args": app_args(resolved),
         # A line per request would bury what the engine says when it fails; the gateway has the access log.
         "logging_config": {"enable_access_log": False},
-        "deployments": [{"name": deployment_name, **_options(resolved)}],
+        "deployments": [{"name": deployment_name, **_options(resolved, node_cache_bytes)}],
     }
 
 
-def _options(resolved: ResolvedDeployment) -> dict[str, Any]:
+def _options(resolved: ResolvedDeployment, node_cache_bytes: int | None) -> dict[str, Any]:
     deployment = resolved.deployment
     return {
         **_replicas(deployment),
         "max_ongoing_requests": MAX_ONGOING_REQUESTS,
-        "ray_actor_options": _actor(resolved),
+        "ray_actor_options": _actor(resolved, node_cache_bytes),
         "health_check_period_s": HEALTH_CHECK_PERIOD_S,
         "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
         "graceful_shutdown_wait_loop_s": 1.0,
@@ -102,10 +107,11 @@ def _autoscaling(autoscaling: Autoscaling) -> dict[str, Any]:
     return config
 
 
-def _actor(resolved: ResolvedDeployment) -> dict[str, Any]:
+def _actor(resolved: ResolvedDeployment, node_cache_bytes: int | None) -> dict[str, Any]:
     deployment = resolved.deployment
     requests = deployment.resources.requests
-    env = {**resolved.engine.env, **deployment.env, SPEC_DIGEST_ENV: resolved.spec_digest}
+    bound = {} if node_cache_bytes is None else {NODE_CACHE_ENV: str(node_cache_bytes)}
+    env = {**bound, **resolved.engine.env, **deployment.env, SPEC_DIGEST_ENV: resolved.spec_digest}
     options: dict[str, Any] = {
         "num_cpus": cpu_in_millicores(requests.cpu or "1") / 1000,
         "runtime_env": {"env_vars": env},

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
+from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment, Settings
 from slipway.engines import llamacpp
 from slipway.runtimes import ray
 
@@ -73,6 +73,17 @@ def test_the_spec_digest_is_in_the_arguments_and_the_environment_of_every_replic
     env = rendered["deployments"][0]["ray_actor_options"]["runtime_env"]["env_vars"]
     assert env == {"A": "1", "B": "2", "SLIPWAY_SPEC_DIGEST": spec.spec_digest}
     assert rendered["args"]["spec_digest"] == spec.spec_digest
+
+
+def test_the_bound_of_the_node_cache_is_in_the_environment_only_where_the_catalog_gives_one() -> None:
+    def env(settings: Settings) -> dict[str, str]:
+        rendered = ray.render(resolved(), settings.node_cache_bytes)
+        found: dict[str, str] = rendered["deployments"][0]["ray_actor_options"]["runtime_env"]["env_vars"]
+        return found
+
+    assert env(Settings(name="s", node_cache_size="5Gi"))[ray.NODE_CACHE_ENV] == str(5 * 2**30)
+    # Nothing is applied anew because of the default.
+    assert ray.NODE_CACHE_ENV not in env(Settings(name="s"))
 
 
 def test_resources_are_cores_bytes_and_shares_of_a_card() -> None:
