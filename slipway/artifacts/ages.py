@@ -46,10 +46,15 @@ def objects(store: ObjectStore, prefix: str) -> Iterator[Aged]:
         )
         for page in pages:
             for item in page.get("Contents", []):
-                yield Aged(item["Key"], item["Size"], item["LastModified"].astimezone(UTC))
+                yield Aged(item["Key"], item["Size"], _whole(item["LastModified"]))
 
 
 def uploads(store: ObjectStore, prefix: str) -> Iterator[Aged]:
     """Every multipart upload under the prefix that is neither complete nor aborted."""
     for each in Uploads(store).unfinished(prefix):
-        yield Aged(each.key, 0, each.initiated.astimezone(UTC))
+        yield Aged(each.key, 0, _whole(each.initiated))
+
+
+def _whole(instant: datetime) -> datetime:
+    """In whole seconds, as `now` is: else what was written in this second would be of the future."""
+    return instant.astimezone(UTC).replace(microsecond=0)
