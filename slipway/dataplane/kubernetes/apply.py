@@ -1,0 +1,142 @@
+"""Carrying a plan out: dry run of all, then apply, replace and delete one by one; conflicts decided.
+
+Belongs here: the order of calls, and what happens on a conflict. Does not: deciding the plan (plan.py).
+Every step does nothing when it is done, so a run that was killed is completed by running it again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from slipway.dataplane.errors import ConfigRefusedError
+from slipway.dataplane.kubernetes import plan as planning
+from slipway.dataplane.kubernetes import prune
+from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.diff import stamped
+from slipway.dataplane.kubernetes.errors import FieldConflictError, ImmutableFieldError, StuckDeletionError
+from slipway.dataplane.kubernetes.objects import Object, Ref, is_deleted, is_owned, ref_of, uid
+from slipway.dataplane.kubernetes.plan import ObjectPlan
+from slipway.dataplane.kubernetes.refusals import conflict_message
+
+GONE_DEADLINE_S = 60.0
+_GONE_POLL_S = 0.25
+
+Say = Callable[[str], None]
+
+
+class Applier:
+    """Changes objects of one API server. `force` takes every field that is in conflict."""
+
+    def __init__(self, api: KubernetesApi, *, force: bool = False) -> None:
+        self._api = api
+        self._force = force
+
+    def confirmed(self, plans: Iterable[ObjectPlan], wanted: Mapping[Ref, Object]) -> tuple[ObjectPlan, ...]:
+        """The plans with what only the server knows, by a dry run of each change: what must be replaced.
+
+        Raises ConfigRefusedError for what would be refused. Changes nothing.
+        """
+        return tuple(self._confirm(each, wanted) for each in plans)
+
+    def _confirm(self, planned: ObjectPlan, wanted: Mapping[Ref, Object]) -> ObjectPlan:
+        if planned.action not in ("create", "update"):
+            return planned
+        if planned.action == "create":
+            self._refuse_foreign(planned.ref)
+        try:
+            self._apply(wanted[planned.ref], dry_run=True)
+        except ImmutableFieldError:
+            return replace(planned, action="replace")
+        return planned
+
+    def _refuse_foreign(self, ref: Ref) -> None:
+        """An object of that name that is not Slipway's is never adopted, however little would change."""
+        found = self._api.get(ref)
+        if found is not None and not is_owned(found):
+            raise ConfigRefusedError(
+                f"{ref} exists and is not Slipway's. Rename the deployment, or remove the object; or give it to "
+                "Slipway: kubectl label it app.kubernetes.io/managed-by=slipway."
+            )
+
+    def carry_out(self, plans: Sequence[ObjectPlan], wanted: Mapping[Ref, Object], say: Say) -> None:
+        """Do what was planned, in the order of the plan."""
+        for planned in plans:
+            if planned.action == "none":
+                continue
+            say(str(planned.lines()[0]))
+            if planned.action == "delete":
+                self.delete([planned.ref], say)
+                continue
+            if planned.action == "replace":
+                self.delete([planned.ref], say)
+            self._apply(wanted[planned.ref], say=say)
+
+    def _apply(self, obj: Object, *, dry_run: bool = False, say: Say | None = None) -> Object:
+        try:
+            return self._api.apply(stamped(obj), dry_run=dry_run, force=self._force)
+        except FieldConflictError as conflict:
+            self._refuse_conflict(obj, conflict)
+            if say is not None:
+                taken = ", ".join(f"{each.field.lstrip('.')} from {each.manager}" for each in conflict.owners)
+                say(f"taking back {taken}")
+            return self._api.apply(stamped(obj), dry_run=dry_run, force=True)
+
+    def _refuse_conflict(self, obj: Object, conflict: FieldConflictError) -> None:
+        ref = ref_of(obj)
+        scaled = self._is_autoscaled(ref)
+        kept = [
+            each for each in conflict.owners if not planning.may_take(ref.kind, each, is_autoscaled=scaled)
+        ]
+        if kept:
+            raise FieldConflictError(conflict_message(str(ref), tuple(kept)), tuple(kept)) from conflict
+
+    def _is_autoscaled(self, ref: Ref) -> bool:
+        """Whether a HorizontalPodAutoscaler, whoever made it (KEDA makes one, too), targets the object."""
+        found = self._api.list("autoscaling/v2", "HorizontalPodAutoscaler", ref.namespace).objects
+        targets = [each["spec"]["scaleTargetRef"] for each in found if not is_deleted(each)]
+        return any(each["kind"] == ref.kind and each["name"] == ref.name for each in targets)
+
+    def delete(self, refs: Iterable[Ref], say: Say, deadline_s: float = GONE_DEADLINE_S) -> None:
+        """Remove objects step by step in the order that drains, each step gone before the next.
+
+        Raises StuckDeletionError when a finalizer does not end within `deadline_s` per step.
+        """
+        for step in prune.steps(refs):
+            left = [(ref, self._ask(ref)) for ref in step]
+            self._until_gone([(ref, found) for ref, found in left if found], say, deadline_s)
+
+    def _ask(self, ref: Ref) -> str:
+        """Ask for the end of an object; its uid, empty when it is not there."""
+        found = self._api.get(ref)
+        if found is None:
+            return ""
+        if not is_deleted(found):
+            self._api.delete(ref, expect_uid=uid(found), propagation="Foreground")
+        return uid(found)
+
+    def _until_gone(self, left: list[tuple[Ref, str]], say: Say, deadline_s: float) -> None:
+        end = time.monotonic() + deadline_s
+        told = 0
+        while left := [(ref, known) for ref, known in left if self._is_there(ref, known)]:
+            if len(left) != told:
+                say(f"waiting for the end of {', '.join(str(ref) for ref, _ in left[:3])}")
+                told = len(left)
+            if time.monotonic() >= end:
+                raise self._stuck(left[0][0], deadline_s)
+            time.sleep(_GONE_POLL_S)
+
+    def _is_there(self, ref: Ref, known: str) -> bool:
+        found = self._api.get(ref)
+        return found is not None and uid(found) == known
+
+    def _stuck(self, ref: Ref, deadline_s: float) -> StuckDeletionError:
+        found = self._api.get(ref)
+        finalizers = (found or {}).get("metadata", {}).get("finalizers") or ["none"]
+        return StuckDeletionError(
+            f"{ref} was deleted {deadline_s:g} s ago and is still there: its finalizers are "
+            f"{', '.join(finalizers)}. Start the controller that ends them, or remove them: kubectl patch "
+            f"{ref.kind.lower()} {ref.name} -n {ref.namespace} --type merge "
+            """-p '{"metadata":{"finalizers":null}}'. Then run this again."""
+        )

@@ -1,0 +1,59 @@
+"""The objects of Slipway in a cluster, by one list call per kind and namespace.
+
+Belongs here: which lists are read, grouping. Does not: what follows (plan.py, kubernetes.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from slipway.dataplane.kubernetes import prune
+from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.objects import Object, Ref, labels_of, ref_of
+from slipway.runtimes import identity
+
+OWNED = f"{identity.MANAGED_BY}={identity.SLIPWAY}"
+
+_AT_ONCE = 8
+
+KindName = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Objects by reference, as they were when they were listed."""
+
+    objects: Mapping[Ref, Object]
+
+    def of(self, application: str) -> dict[Ref, Object]:
+        """Those of one application."""
+        return {ref: each for ref, each in self.objects.items() if _instance(each) == application}
+
+    def workloads(self) -> Iterator[Object]:
+        """Objects that stand for a revision, and that Slipway itself applied."""
+        for ref, each in self.objects.items():
+            if (ref.api_version, ref.kind) in prune.WORKLOADS and prune.is_ours(each):
+                yield each
+
+
+def take(
+    api: KubernetesApi, namespaces: Iterable[str], kinds: Iterable[KindName], labels: str = OWNED
+) -> Snapshot:
+    """List every kind that the server serves in each namespace; kinds whose CRD is missing have no objects."""
+    served = [kind for kind in dict.fromkeys(kinds) if api.serves(*kind)]
+    wanted = [(kind, namespace) for namespace in dict.fromkeys(namespaces) for kind in served]
+
+    def listed(asked: tuple[KindName, str]) -> tuple[Object, ...]:
+        (api_version, kind), namespace = asked
+        return api.list(api_version, kind, namespace, labels=labels).objects
+
+    if not wanted:
+        return Snapshot({})
+    with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
+        return Snapshot({ref_of(each): each for found in pool.map(listed, wanted) for each in found})
+
+
+def _instance(obj: Object) -> str | None:
+    return labels_of(obj).get(identity.INSTANCE)
