@@ -31,6 +31,8 @@ class DistributionRegistry:
 
     root: Path
     secured: bool = False
+    plain: bool = False  # without TLS although it asks for credentials
+    more: dict[str, object] = field(default_factory=dict)  # sections of its configuration
     port: int = field(default_factory=lambda: free_ports(1)[0])
     readonly: bool = False
     most_file_kib: int | None = None  # the largest file that it can write: its disk is full beyond
@@ -42,7 +44,7 @@ class DistributionRegistry:
 
     @property
     def base_url(self) -> str:
-        return f"{'https' if self.secured else 'http'}://{self.host}"
+        return f"{'https' if self.secured and not self.plain else 'http'}://{self.host}"
 
     @property
     def ca_file(self) -> Path:
@@ -104,9 +106,9 @@ class DistributionRegistry:
         }
         if self.secured:
             tls = {"certificate": str(self.root / "server.pem"), "key": str(self.root / "server.key")}
-            config["http"] = {"addr": self.host, "secret": "test", "tls": tls}
+            config["http"] = {"addr": self.host, "secret": "test", **({} if self.plain else {"tls": tls})}
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(self.root / "htpasswd")}}
-        return config
+        return {**config, **self.more}
 
     def _wait(self) -> None:
         context = ssl.create_default_context(cafile=str(self.ca_file)) if self.secured else None
