@@ -1,0 +1,145 @@
+"""Weights as Dagster shows them: progress while a slow pull runs, metadata after it, checks, collection."""
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import keys
+from assets.garbage import garbage_assets
+from assets.weights import weights_assets, weights_checks
+from resources.artifacts import WeightsResource
+from resources.environment import EnvironmentResource, StoreResource
+from slipway.catalog import Catalog, Model, Settings
+from slipway.objectstore import ObjectStore
+from slipway.stack.standin_hub import Fault, Repository, StandinHub
+
+from .conftest import Content
+from .keeping import commit, publish
+
+LINE_EVERY_S = 0.75
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+@pytest.fixture
+def catalog(repository: Repository) -> Catalog:
+    source = f"hf://{repository.id}@{repository.refs['main']}"
+    settings = Settings(name="default", weights_check="full", weights_grace_s=0)
+    return Catalog(models=(Model(name="tiny", source=source),), settings=settings)
+
+
+@pytest.fixture
+def given(store: ObjectStore, hub: StandinHub, tmp_path: Any) -> dict[str, Any]:
+    """The assets' resource, on this test's servers, with lines more often than usual."""
+    at = store.location
+    variables = {
+        "SLIPWAY_HOME": str(tmp_path),
+        "SLIPWAY_HUB_URL": hub.url,
+        "SLIPWAY_S3_ENDPOINT": at.endpoint_url,
+        "SLIPWAY_S3_BUCKET": at.bucket,
+        "SLIPWAY_S3_ACCESS_KEY": at.access_key,
+        "SLIPWAY_S3_SECRET_KEY": at.secret_key,
+    }
+    environment = EnvironmentResource(overrides=variables)
+    weights_store = WeightsResource(
+        environment=environment, store=StoreResource(environment=environment), line_every_s=LINE_EVERY_S
+    )
+    return {"weights_store": weights_store}
+
+
+def lines(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
+    """Progress lines of the one run, as the UI has them."""
+    entries = (entry for run in instance.get_runs() for entry in instance.all_logs(run.run_id))
+    return [entry for entry in entries if "MB/s" in entry.user_message]
+
+
+def test_a_slow_pull_shows_steady_progress_while_it_runs_and_metadata_after_it(
+    instance: dg.DagsterInstance, catalog: Catalog, given: dict[str, Any], hub: StandinHub, content: Content
+) -> None:
+    hub.faults.switch_on(Fault("throttled", bytes_per_s=2e6))
+    run = threading.Thread(
+        target=dg.materialize,
+        args=(weights_assets(catalog),),
+        kwargs={"instance": instance, "resources": given},
+    )
+    run.start()
+    deadline = time.monotonic() + 60
+    while len(lines(instance)) < 3:  # what somebody sees who looks at the run now
+        assert run.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run.join()
+    told = lines(instance)
+    assert f"of {content.size_bytes / 1e6:.1f} MB" in told[0].user_message
+    assert "s to go" in told[0].user_message
+    assert "(100%)" in told[-1].user_message
+    gaps = [later.timestamp - earlier.timestamp for earlier, later in pairwise(told[:-1])]
+    assert all(LINE_EVERY_S * 0.9 <= gap < LINE_EVERY_S + 2 for gap in gaps)
+
+    event = instance.get_latest_materialization_event(keys.weights("tiny"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    shown = {name: entry.value for name, entry in event.asset_materialization.metadata.items()}
+    assert shown["bytes"] == shown["bytes_moved"] == content.size_bytes
+    assert (shown["bytes_found"], shown["files"], shown["licence"]) == (0, len(content.files), "mit")
+    assert shown["source"] == catalog.models[0].source
+    assert shown["commit"] == catalog.models[0].source[-40:]
+    assert shown["mb_per_s"] == pytest.approx(content.size_bytes / 1e6 / shown["seconds"], abs=0.1)
+
+
+def test_a_damaged_file_fails_the_check_of_its_asset_by_name(
+    instance: dg.DagsterInstance,
+    catalog: Catalog,
+    given: dict[str, Any],
+    store: ObjectStore,
+    content: Content,
+) -> None:
+    assets = [*weights_assets(catalog), *weights_checks(catalog)]
+    good = dg.materialize(assets, instance=instance, resources=given)
+    [check] = good.get_asset_check_evaluations()
+    assert check.passed
+    assert check.metadata["bytes_read"].value == content.size_bytes
+    prefix = f"weights/tiny/{catalog.models[0].source[-40:]}/"
+    store.put(prefix + content.text, b"x" * len(content.files[content.text]))
+    again = dg.materialize(
+        assets,
+        instance=instance,
+        resources=given,
+        selection=dg.AssetSelection.all_asset_checks(),
+        raise_on_error=False,
+    )
+    [check] = again.get_asset_check_evaluations()
+    assert not check.passed
+    assert str(check.description).startswith(f"{content.text}: sha256")
+    assert not check.blocking
+
+
+def test_a_pull_that_finds_everything_says_that_it_moved_nothing(
+    instance: dg.DagsterInstance, catalog: Catalog, given: dict[str, Any], content: Content
+) -> None:
+    for moved in (content.size_bytes, 0):
+        result = dg.materialize(weights_assets(catalog), instance=instance, resources=given)
+        [shown] = [each.metadata for each in result.asset_materializations_for_node("weights__tiny")]
+        assert shown["bytes_moved"].value == moved
+        assert shown["bytes_found"].value == content.size_bytes - moved
+
+
+def test_the_collection_applies_and_says_what_it_removed_and_kept(
+    instance: dg.DagsterInstance, catalog: Catalog, given: dict[str, Any], store: ObjectStore
+) -> None:
+    garbage = publish(store, "old", commit(1))
+    needed = publish(store, "tiny", catalog.models[0].source[-40:])
+    result = dg.materialize(garbage_assets(catalog), instance=instance, resources=given)
+    [shown] = [each.metadata for each in result.asset_materializations_for_node("maintenance__weights_gc")]
+    assert (shown["removed"].value, shown["removed_bytes"].value) == (1, garbage.size_bytes)
+    assert (shown["kept"].value, shown["kept_bytes"].value) == (1, needed.size_bytes)
+    assert not list(store.list(garbage.prefix))
