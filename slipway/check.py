@@ -5,20 +5,16 @@ Belongs here: joining the two. Does not: rules of either (slipway.catalog.checks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from slipway.catalog.catalog import Catalog
-from slipway.catalog.deployment import Deployment
-from slipway.catalog.documents import Engine
 from slipway.catalog.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
-from slipway.runtimes import ray
+from slipway.runtimes import registry
 
-Refusals = Callable[[Deployment, Engine | None], list[tuple[str, str]]]
-
-# What each runtime that this version can render refuses.
-RUNTIMES: dict[str, Refusals] = {"ray": ray.refusals}
+# Runtimes that this version deploys to; it renders for all of slipway.runtimes.registry.
+RUNTIMES = ("ray",)
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
@@ -30,13 +26,12 @@ def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
     """Every field is honoured by the deployment's runtime, or refused here with the reason."""
     engines = {engine.name: engine for engine in catalog.engines}
     for deployment in catalog.deployments:
-        refusals = RUNTIMES.get(deployment.runtime)
-        if refusals is None:
+        if deployment.runtime not in RUNTIMES:
             message = f"this version cannot render it yet. Use one of: {', '.join(sorted(RUNTIMES))}"
             yield Finding("Deployment", deployment.name, ("runtime",), message)
             continue
-        for field, reason in refusals(deployment, engines.get(deployment.engine)):
-            yield Finding("Deployment", deployment.name, tuple(field.split(".")), reason)
+        for each in registry.refused(deployment, engines.get(deployment.engine), RUNTIMES):
+            yield Finding("Deployment", deployment.name, tuple(each.field.split(".")), str(each))
 
 
 def models_can(catalog: Catalog) -> Iterator[Finding]:

@@ -89,6 +89,16 @@ def dns_flow() -> Object:
     return _DNS
 
 
+def control_plane(surroundings: Surroundings) -> list[Object]:
+    """What drives a runtime over HTTP, as peers."""
+    return [peer(each) for each in surroundings.operators]
+
+
+def api_flow() -> Object:
+    """To the API server, whose addresses are known to the cluster alone: by its ports."""
+    return {"ports": tcp(443, 6443)}
+
+
 def store_flow(surroundings: Surroundings) -> Object:
     """To the store: by namespace when it is a Service, by address when it is one, else by port alone."""
     return url_flow(surroundings.store.endpoint_url)

@@ -66,8 +66,9 @@ def runtime_class(deployment: Deployment, surroundings: Surroundings) -> str | N
     """The RuntimeClass asked for; raises RenderError when the cluster is known not to have it."""
     asked, known = deployment.isolation.runtime_class, surroundings.runtime_classes
     if asked is not None and known is not None and asked not in known:
-        raise RenderError(
-            f"deployments[{deployment.name}].isolation.runtime_class = {asked}: the cluster has "
-            f"{', '.join(sorted(known)) or 'none'}. Install it, or name another."
+        raise RenderError.at(
+            deployment.name,
+            f"isolation.runtime_class = {asked}: the cluster has "
+            f"{', '.join(sorted(known)) or 'none'}. Install it, or name another.",
         )
     return asked

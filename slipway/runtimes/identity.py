@@ -10,12 +10,12 @@ from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.surroundings import Surroundings
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
-INSTANCE = "app.kubernetes.io/instance"
 NAME = "app.kubernetes.io/name"
 SLIPWAY = "slipway"
 
 DEPLOYMENT = "slipway.dev/deployment"
 REVISION = "slipway.dev/revision"
+INSTANCE = "slipway.dev/instance"  # name of the revision's objects; operators set the well-known label
 SPEC_DIGEST = "slipway.dev/spec-digest"
 CATALOG = "slipway.dev/catalog"
 
@@ -39,14 +39,15 @@ def selector(resolved: ResolvedDeployment) -> dict[str, str]:
     return {INSTANCE: object_name(resolved), DEPLOYMENT: resolved.name}
 
 
+def pod_labels(resolved: ResolvedDeployment) -> dict[str, str]:
+    """Labels of every pod of a revision, also of those that an operator makes and puts its own on."""
+    return {REVISION: resolved.spec_digest[:8], **selector(resolved)}
+
+
 def labels(resolved: ResolvedDeployment) -> dict[str, str]:
-    """Ownership labels of objects and pods; pruning goes by them."""
-    return {
-        NAME: resolved.engine.server.replace(".", "-"),
-        MANAGED_BY: SLIPWAY,
-        REVISION: resolved.spec_digest[:8],
-        **selector(resolved),
-    }
+    """Ownership labels of objects; pruning goes by them."""
+    server = resolved.engine.server.replace(".", "-")
+    return {NAME: server, MANAGED_BY: SLIPWAY, **pod_labels(resolved)}
 
 
 def object_annotations(resolved: ResolvedDeployment, surroundings: Surroundings) -> dict[str, str]:

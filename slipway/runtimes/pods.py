@@ -111,11 +111,14 @@ def resource_lists(resolved: ResolvedDeployment, surroundings: Surroundings) -> 
     return {name: amounts for name, amounts in lists.items() if amounts}
 
 
-def container_security() -> Object:
-    """Pod Security `restricted`, and a root file system that nothing can be written to."""
+def container_security(resolved: ResolvedDeployment | None = None) -> Object:
+    """Pod Security `restricted`, and a root file system that nothing can be written to where that works.
+
+    NVIDIA's container toolkit writes the loader's cache into the container (nvidia-cdi-hook).
+    """
     return {
         "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
+        "readOnlyRootFilesystem": resolved is None or resolved.deployment.accelerator != "nvidia",
         "capabilities": {"drop": ["ALL"]},
     }
 
@@ -171,7 +174,7 @@ def template(
         volumes=_volumes(resolved, program),
     )
     metadata = client.V1ObjectMeta(
-        labels=identity.labels(resolved), annotations=identity.pod_annotations(resolved)
+        labels=identity.pod_labels(resolved), annotations=identity.pod_annotations(resolved)
     )
     made: Object = plain(client.V1PodTemplateSpec(metadata=metadata, spec=pod))
     return made
@@ -189,7 +192,7 @@ def _container(resolved: ResolvedDeployment, surroundings: Surroundings, program
         env=env_list(env, secret_environment(resolved, program.access.secret_env)),
         ports=[{"name": PORT_NAME, "containerPort": PORT}] if program.serves else None,
         resources=resource_lists(resolved, surroundings),
-        security_context=container_security(),
+        security_context=container_security(resolved),
         volume_mounts=mounts(program.shared_memory),
         lifecycle=_lifecycle(resolved, program),
         **(_probes(resolved, program) if program.serves else {}),

@@ -28,9 +28,10 @@ def program(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Pr
         return _llamacpp(resolved, surroundings)
     if resolved.engine.server == vllm_args.SERVER:
         return _vllm(resolved, surroundings)
-    raise RenderError(
-        f"deployments[{resolved.name}].engine = {resolved.engine.name}: is {resolved.engine.server}, and a "
-        "plain pod runs vllm or llama.cpp. Name another engine or another runtime."
+    raise RenderError.at(
+        resolved.name,
+        f"engine = {resolved.engine.name}: is {resolved.engine.server}, and a "
+        "plain pod runs vllm or llama.cpp. Name another engine or another runtime.",
     )
 
 
@@ -39,9 +40,10 @@ def init_containers(resolved: ResolvedDeployment, surroundings: Surroundings) ->
     if resolved.engine.server != vllm_args.SERVER or not resolved.adapters:
         return []
     if surroundings.slipway_image is None:
-        raise RenderError(
-            f"deployments[{resolved.name}].adapters: are copied by Slipway's own image, and its digest is "
-            "not known. Give the image, or remove the adapters."
+        raise RenderError.at(
+            resolved.name,
+            "adapters: are copied by Slipway's own image, and its digest is "
+            "not known. Give the image, or remove the adapters.",
         )
     access = node_cache_access(surroundings.store, ADAPTERS, None)
     return [

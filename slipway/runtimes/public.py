@@ -73,9 +73,10 @@ def _alias_route(resolved: ResolvedDeployment, surroundings: Surroundings, addre
     """
     gateway = surroundings.internal_gateway
     if gateway is None:
-        raise RenderError(
-            f"deployments[{resolved.name}].alias: several applications share this Service, each below a "
-            "path, and only an HTTPRoute adds one. Name a Gateway inside the cluster, or remove alias."
+        raise RenderError.at(
+            resolved.name,
+            "alias: several applications share this Service, each below a "
+            "path, and only an HTTPRoute adds one. Name a Gateway inside the cluster, or remove alias.",
         )
     host = f"{resolved.name}-predictor.{address.namespace}"
     rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": address.path}}

@@ -64,17 +64,17 @@ def render(resolved: ResolvedDeployment, node_cache_bytes: int | None = None) ->
 def _options(resolved: ResolvedDeployment, node_cache_bytes: int | None) -> dict[str, Any]:
     deployment = resolved.deployment
     return {
-        **_replicas(deployment),
+        **replicas_or_autoscaling(deployment),
         "max_ongoing_requests": MAX_ONGOING_REQUESTS,
         "ray_actor_options": _actor(resolved, node_cache_bytes),
         "health_check_period_s": HEALTH_CHECK_PERIOD_S,
         "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
         "graceful_shutdown_wait_loop_s": 1.0,
-        "graceful_shutdown_timeout_s": _shutdown_s(deployment),
+        "graceful_shutdown_timeout_s": shutdown_s(deployment),
     }
 
 
-def _shutdown_s(deployment: Deployment) -> float:
+def shutdown_s(deployment: Deployment) -> float:
     """In place, Serve drains the old replica; a blue-green one is drained before it is removed.
 
     Not longer than needed: Serve also waits that long for a replica that never found room to start.
@@ -82,7 +82,7 @@ def _shutdown_s(deployment: Deployment) -> float:
     return deployment.rollout.drain_s if deployment.rollout.strategy == "in-place" else DRAINED_SHUTDOWN_S
 
 
-def _replicas(deployment: Deployment) -> dict[str, Any]:
+def replicas_or_autoscaling(deployment: Deployment) -> dict[str, Any]:
     """Either a number or autoscaling: Serve refuses a config that has both."""
     if deployment.autoscaling is not None:
         return {"autoscaling_config": _autoscaling(deployment.autoscaling)}

@@ -45,6 +45,7 @@ class Rendered:
 
     `objects` are in the order of applying. `public` are those under stable names, to be applied when traffic
     moves to this revision. `engine_names` maps a model name in requests to the engine's own.
+    `operator_values` are Helm values that the runtime's operator takes from nowhere else.
     """
 
     workload: Workload
@@ -52,6 +53,7 @@ class Rendered:
     address: Address
     public: tuple[Object, ...] = ()
     engine_names: Mapping[str, str] = field(default_factory=dict)
+    operator_values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def workload_of(rendered: Object) -> Workload:

@@ -63,10 +63,11 @@ def triggers(
 ) -> list[Object]:
     """KEDA's triggers, one per target; raises RenderError where nothing measures what is asked for."""
     if scaling.idle == "zero" and surroundings.prometheus_url is None:
-        raise RenderError(
-            f"deployments[{resolved.name}].autoscaling.idle = zero: only the gateway's metrics tell that a "
+        raise RenderError.at(
+            resolved.name,
+            "autoscaling.idle = zero: only the gateway's metrics tell that a "
             "request waits for a deployment without replicas. Connect a Prometheus that scrapes it, or set "
-            "idle to keep."
+            "idle to keep.",
         )
     found: list[Object] = []
     for name, percent in (("cpu", scaling.target.cpu_percent), ("memory", scaling.target.memory_percent)):
@@ -95,9 +96,10 @@ def _waiting(resolved: ResolvedDeployment, surroundings: Surroundings, address: 
         return prometheus_trigger(surroundings.prometheus_url, _of_pods(metric, resolved, address), goal)
     if llamacpp:
         return _engine_trigger(address, "/-/load", "waiting", goal)
-    raise RenderError(
-        f"deployments[{resolved.name}].autoscaling.target.queue_depth: vLLM tells it to Prometheus alone. "
-        "Connect one, or use ongoing_requests."
+    raise RenderError.at(
+        resolved.name,
+        "autoscaling.target.queue_depth: vLLM tells it to Prometheus alone. "
+        "Connect one, or use ongoing_requests.",
     )
 
 

@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 class RenderError(ValueError):
     """The surroundings lack what a deployment needs; the message names it and says what to do."""
 
+    @classmethod
+    def at(cls, deployment: str, message: str) -> RenderError:
+        """Of one deployment; the message begins with its field."""
+        return cls(f"deployments[{deployment}].{message}")
+
 
 @dataclass(frozen=True)
 class StoreAddress:
@@ -45,14 +50,6 @@ class ObjectName:
 
 
 @dataclass(frozen=True)
-class ResourceProfile:
-    """A resource profile of KubeAI's system configuration: what one unit of it gives a pod."""
-
-    requests: Mapping[str, str]
-    limits: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Surroundings:
     """One cluster, as far as objects depend on it. The defaults fit a cluster with nothing installed."""
 
@@ -61,6 +58,9 @@ class Surroundings:
     slipway_image: str | None = None  # this package, by digest: the gateway, llama.cpp, copying adapters
     pull_secrets: tuple[str, ...] = ()
     gateway: Pods = Pods("slipway-system", {"app.kubernetes.io/name": "slipway-gateway"})
+    operators: tuple[
+        Pods, ...
+    ] = ()  # what drives runtimes over HTTP: KubeRay's operator, Slipway in the cluster
     gateway_salts_prompts: bool = (
         False  # the gateway sends cache_salt, so a shared prefix cache tells nothing
     )
@@ -71,11 +71,20 @@ class Surroundings:
         None  # a Gateway that only the cluster reaches, for aliases with a path
     )
     runtime_classes: frozenset[str] | None = None  # None: not known, so not judged
-    resource_profiles: Mapping[str, ResourceProfile] = field(default_factory=dict)
+    kserve_tls: bool = (
+        False  # KServe's enableLLMInferenceServiceTLS: engines speak https with certificates of their own
+    )
+    kubeai: ObjectName = ObjectName(
+        "kubeai", "kubeai"
+    )  # its namespace, which is its models' too, and Service
+    kubeai_profiles: frozenset[str] | None = None  # resource profiles in its configuration; None: not known
+    kubeai_cache_profile: str | None = None  # for engines that do not read S3 themselves
     gpu_class_label: str = "slipway.dev/gpu-class"
     intel_resource: str = "gpu.intel.com/i915"  # gpu.intel.com/xe with the newer driver
     gpu_shares: int = 4  # pods per card where cards are shared in time or by MPS
     compile_cache_claim: str | None = None  # Dynamo: a claim that keeps compiled kernels
     weights_claim: str | None = None  # Dynamo: a claim that holds `weights/` as the store does
     ray_version: str = "2.60.0"
+    ray_head_image: str | None = None  # by digest; None: the image of the first worker group
+    ray_service: str = "inference"  # the one RayService of a namespace
     catalog_places: Mapping[str, str] = field(default_factory=dict)  # deployment -> `file:line`

@@ -21,9 +21,9 @@ def wanted(resolved: ResolvedDeployment, surroundings: Surroundings) -> bool:
 
 
 def pod_monitor(
-    resolved: ResolvedDeployment, surroundings: Surroundings, selected: Mapping[str, str], port: str
+    resolved: ResolvedDeployment, surroundings: Surroundings, selected: Mapping[str, str], port: str | int
 ) -> list[Object]:
-    """A PodMonitor over the pods with these labels; none when telemetry is off."""
+    """A PodMonitor over the pods with these labels and a port's name or number; none when it is off."""
     if not wanted(resolved, surroundings):
         return []
     return [
@@ -34,7 +34,13 @@ def pod_monitor(
             "spec": {
                 "selector": {"matchLabels": dict(selected)},
                 "podTargetLabels": [identity.DEPLOYMENT, identity.REVISION],
-                "podMetricsEndpoints": [{"port": port, "path": "/metrics", "interval": INTERVAL}],
+                "podMetricsEndpoints": [
+                    {
+                        "portNumber" if isinstance(port, int) else "port": port,
+                        "path": "/metrics",
+                        "interval": INTERVAL,
+                    }
+                ],
             },
         }
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import ObjectName, Pods, ResourceProfile, StoreAddress, Surroundings
+from slipway.runtimes.surroundings import ObjectName, Pods, StoreAddress, Surroundings
 
 CRDS = Path(__file__).parents[2] / "crds"
 COMMIT = "1" * 40
@@ -30,7 +30,6 @@ def surroundings() -> Surroundings:
         keda=Pods("keda", {"app": "keda-operator"}),
         internal_gateway=ObjectName("slipway-system", "internal"),
         runtime_classes=frozenset({"gvisor"}),
-        resource_profiles={"nvidia-gpu-l4": ResourceProfile({"nvidia.com/gpu": "1"})},
         weights_claim="weights",
         compile_cache_claim="compiled",
         catalog_places={"chat": "catalog/chat.yaml:3"},
