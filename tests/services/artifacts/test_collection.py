@@ -21,7 +21,7 @@ from slipway.objectstore import ObjectStore
 from .keeping import catalog_of, commit, deployment, is_whole, keys, publish, revision_of
 
 NOTHING = catalog_of()
-QUICK = Terms(act_s=1, mark_s=3, poll_s=0.02)
+QUICK = Terms(poll_s=0.02)
 
 
 def gc(store: ObjectStore, catalog: Catalog = NOTHING, *, apply: bool = True) -> Collected:
@@ -57,15 +57,15 @@ def test_weights_dropped_from_the_catalog_have_their_grace_from_the_first_collec
     store: ObjectStore,
 ) -> None:
     dropped = publish(store, "m", commit(1))
-    time.sleep(2)  # longer than the grace: but until now the catalog may have named it
-    first = gc(store, catalog_of(grace_s=2))
+    time.sleep(1.5)  # longer than the grace: but until now the catalog may have named it
+    first = gc(store, catalog_of(grace_s=1))
     assert removed(first) == []
     assert [each.reason for each in first.waiting] == ["nobody names it, which is new"]
     # Named again: the note that was taken is void.
-    assert [each.action for each in gc(store, catalog_of(dropped.source, grace_s=2)).kept] == ["keep"]
-    assert removed(gc(store, catalog_of(grace_s=2))) == []
-    time.sleep(3)
-    assert removed(gc(store, catalog_of(grace_s=2))) == [dropped.prefix]
+    assert [each.action for each in gc(store, catalog_of(dropped.source, grace_s=1)).kept] == ["keep"]
+    assert removed(gc(store, catalog_of(grace_s=1))) == []
+    time.sleep(2.1)  # the store's instants are whole seconds
+    assert removed(gc(store, catalog_of(grace_s=1))) == [dropped.prefix]
     assert keys(store) == set()
 
 
@@ -208,7 +208,7 @@ def test_a_pull_after_a_collection_brings_the_weights_back(pull: Any, tiny: Any,
 
 def test_a_collector_whose_time_is_up_stops_in_the_midst_and_the_next_run_ends_it(store: ObjectStore) -> None:
     publish(store, "m", commit(1))
-    found = collect(store, NOTHING, apply=True, log=print, terms=Terms(act_s=0, mark_s=3))
+    found = collect(store, NOTHING, apply=True, log=print, terms=Terms(act_s=0))
     assert (found.removed, len(found.unfinished)) == ((), 1)
     assert len(gc(store).removed) == 1
     assert keys(store) == set()

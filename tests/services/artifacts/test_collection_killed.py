@@ -1,5 +1,6 @@
 """A collector killed at any moment: what is published is whole, and the next run ends what it began."""
 
+import json
 import random
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from slipway.objectstore import ObjectStore
 
 from .keeping import FILES, catalog_of, commit, deployment, is_whole, keys, publish
 
-QUICK = Terms(act_s=1, mark_s=3, poll_s=0.02)
+# A mark is soon that of a dead collector: each of these tests has but one that lives.
+QUICK = Terms(act_s=30, mark_s=2, poll_s=0.02)
 
 
 class KilledError(BaseException):
@@ -61,7 +63,7 @@ def test_killed_before_any_of_its_writes_it_leaves_whole_weights_or_none(
     collect(store, catalog_of(), apply=True, log=print, terms=QUICK)
     assert {key for key in keys(store) if not key.startswith(MARKS)} == set()
     if calls == WRITES - 1:  # only once, as it takes the time of a mark's death
-        time.sleep(QUICK.mark_s + 1)
+        time.sleep(QUICK.mark_s + 0.5)
         collect(store, catalog_of(), apply=True, log=print, terms=QUICK)
         assert keys(store) == set()
 
@@ -91,7 +93,7 @@ def test_a_pull_completes_what_a_killed_collector_half_removed(
 
 
 COLLECT = """
-import sys
+import json, sys
 from slipway.artifacts.collection import collect
 from slipway.catalog import Catalog, Settings
 from slipway.environment import S3Location
@@ -99,7 +101,8 @@ from slipway.objectstore import ObjectStore
 
 catalog = Catalog(settings=Settings(name="default", weights_grace_s=0))
 print("collecting", flush=True)
-collect(ObjectStore(S3Location(*sys.argv[1:])), catalog, apply=True, log=lambda line: print(line, flush=True))
+store = ObjectStore(S3Location(**json.loads(sys.argv[1])))
+collect(store, catalog, apply=True, log=lambda line: print(line, flush=True))
 """
 
 
@@ -111,7 +114,7 @@ def test_kill_9_at_random_moments_never_leaves_published_weights_with_a_file_mis
     killed = 0
     for _ in range(4):  # 40 are more than they remove
         with subprocess.Popen(
-            [sys.executable, "-c", COLLECT, *vars(store.location).values()], stdout=subprocess.PIPE
+            [sys.executable, "-c", COLLECT, json.dumps(vars(store.location))], stdout=subprocess.PIPE
         ) as process:
             assert process.stdout is not None
             for _ in range(draw.randint(1, 5)):  # a line for its start, and one for each that it removed
