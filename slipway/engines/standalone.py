@@ -8,6 +8,7 @@ It listens once the engine has loaded, so a probe that gets an answer means that
 
 from __future__ import annotations
 
+import signal
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,8 @@ def main(host: str, port: int, drain_s: int, args: str) -> None:
 def _serve(application: Any, host: str, port: int, drain_s: int) -> None:
     import uvicorn
 
+    # uvicorn raises the signal again when it has drained; by then an ordinary end is what is left.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         application,
         host=host,
