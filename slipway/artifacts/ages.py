@@ -27,7 +27,8 @@ class Aged:
 def now(store: ObjectStore) -> datetime:
     """The store's time, from the Date header of an answer (RFC 9110): it is what dates its objects."""
     with store.explained("ask for the time"):
-        reply = store.client.head_bucket(Bucket=store.location.bucket)
+        # Not HEAD: without a body, a store cannot say that the bucket is missing.
+        reply = store.client.list_objects_v2(Bucket=store.location.bucket, MaxKeys=1)
     header = reply["ResponseMetadata"]["HTTPHeaders"].get("date")
     if header is None:
         raise ObjectStoreError(
