@@ -30,5 +30,9 @@ class NotServingError(DataPlaneError):
         self.log = log
 
 
+class OvertakenError(DataPlaneError):
+    """Another spec was applied over the one that is waited for: this rollout gives way and undoes nothing."""
+
+
 class RolloutFailedError(DataPlaneError):
     """A rollout did not reach its spec. The message says why and what serves now."""

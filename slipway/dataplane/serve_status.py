@@ -53,7 +53,7 @@ def verdict(
         return Verdict("lost", "the configuration is not the one that was written")
     application = details["applications"][wanted["name"]]
     deployments = application.get("deployments") or {}
-    ready, replicas_wanted = _counts(deployments)
+    ready, replicas_wanted = replica_counts(deployments)
     state, message = _judge(application, deployments, unhealthy_s)
     if state == "unconfirmed":
         state, message = _confirm(wanted, deployments, reported)
@@ -102,7 +102,8 @@ def _serves(deployment: Document) -> bool:
     return deployment.get("status") in _SERVING
 
 
-def _counts(deployments: Document) -> tuple[int, int]:
+def replica_counts(deployments: Document) -> tuple[int, int]:
+    """Replicas that run, and that are wanted, over an application's deployments."""
     replicas = [each for deployment in deployments.values() for each in deployment.get("replicas") or ()]
     ready = sum(each.get("state") == "RUNNING" for each in replicas)
     return ready, sum(each.get("target_num_replicas") or 0 for each in deployments.values())

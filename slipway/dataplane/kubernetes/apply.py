@@ -56,8 +56,8 @@ class Applier:
         found = self._api.get(ref)
         if found is not None and not is_owned(found):
             raise ConfigRefusedError(
-                f"{ref} exists and is not Slipway's. Rename the deployment, or remove the object; or give it to "
-                "Slipway: kubectl label it app.kubernetes.io/managed-by=slipway."
+                f"{ref} exists and is not Slipway's. Rename the deployment, or remove the object; or give "
+                "it to Slipway: kubectl label it app.kubernetes.io/managed-by=slipway."
             )
 
     def carry_out(self, plans: Sequence[ObjectPlan], wanted: Mapping[Ref, Object], say: Say) -> None:
@@ -104,17 +104,14 @@ class Applier:
         Raises StuckDeletionError when a finalizer does not end within `deadline_s` per step.
         """
         for step in prune.steps(refs):
-            left = [(ref, self._ask(ref)) for ref in step]
-            self._until_gone([(ref, found) for ref, found in left if found], say, deadline_s)
-
-    def _ask(self, ref: Ref) -> str:
-        """Ask for the end of an object; its uid, empty when it is not there."""
-        found = self._api.get(ref)
-        if found is None:
-            return ""
-        if not is_deleted(found):
-            self._api.delete(ref, expect_uid=uid(found), propagation="Foreground")
-        return uid(found)
+            found = {ref: each for ref in step if (each := self._api.get(ref)) is not None}
+            for ref, each in found.items():
+                if not is_deleted(each):
+                    # In the foreground: the object goes when its pods have ended.
+                    self._api.delete(ref, expect_uid=uid(each), propagation="Foreground")
+            grace_s = max((longest_grace_s(each) for each in found.values()), default=0.0)
+            left = [(ref, uid(each)) for ref, each in found.items()]
+            self._until_gone(left, say, deadline_s + grace_s)
 
     def _until_gone(self, left: list[tuple[Ref, str]], say: Say, deadline_s: float) -> None:
         end = time.monotonic() + deadline_s
@@ -140,3 +137,13 @@ class Applier:
             f"{ref.kind.lower()} {ref.name} -n {ref.namespace} --type merge "
             """-p '{"metadata":{"finalizers":null}}'. Then run this again."""
         )
+
+
+def longest_grace_s(obj: object) -> float:
+    """The longest time that a pod of this object may take to end, in seconds."""
+    if isinstance(obj, Mapping):
+        own = obj.get("terminationGracePeriodSeconds") or 0
+        return max(float(own), *(longest_grace_s(each) for each in obj.values()), 0.0)
+    if isinstance(obj, list):
+        return max((longest_grace_s(each) for each in obj), default=0.0)
+    return 0.0

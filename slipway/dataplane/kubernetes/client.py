@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +143,7 @@ class KubernetesApi:
         resource_version: str,
         labels: str = "",
         fields: str = "",
+        opened: Callable[[Callable[[], None]], None] = lambda _: None,
     ) -> Iterator[Mapping[str, Any]]:
         """Changes since a resource version, with bookmarks, until the server ends the stream.
 
@@ -158,9 +159,9 @@ class KubernetesApi:
         }
         self.calls["watch", kind, namespace] += 1
         path = self.path(api_version, kind, namespace)
-        yield from self._transport.stream(
-            path, {k: v for k, v in query.items() if v}, _WATCH_S + 10, f"watching {kind} in {namespace}"
-        )
+        given = {name: value for name, value in query.items() if value}
+        what = f"watching {kind} in {namespace}"
+        yield from self._transport.stream(path, given, _WATCH_S + 10, what, opened=opened)
 
     def log(
         self, namespace: str, pod: str, container: str, *, lines: int, previous: bool = False

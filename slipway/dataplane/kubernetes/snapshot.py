@@ -41,7 +41,7 @@ class Snapshot:
 def take(
     api: KubernetesApi, namespaces: Iterable[str], kinds: Iterable[KindName], labels: str = OWNED
 ) -> Snapshot:
-    """List every kind that the server serves in each namespace; kinds whose CRD is missing have no objects."""
+    """List each kind in each namespace; a kind whose CRD is missing has no objects."""
     served = [kind for kind in dict.fromkeys(kinds) if api.serves(*kind)]
     wanted = [(kind, namespace) for namespace in dict.fromkeys(namespaces) for kind in served]
 

@@ -5,7 +5,9 @@ Belongs here: authentication, time limits, trying again. Does not: paths and ver
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -98,9 +100,17 @@ class Transport:
         return response.status, answer, ""
 
     def stream(
-        self, path: str, query: Mapping[str, str], read_timeout_s: float, what: str
+        self,
+        path: str,
+        query: Mapping[str, str],
+        read_timeout_s: float,
+        what: str,
+        *,
+        opened: Callable[[Callable[[], None]], None] = lambda _: None,
     ) -> Iterator[Mapping[str, Any]]:
         """Lines of JSON as they come, until the server or the network ends them. Tries once.
+
+        `opened` is given a function that another thread may call to break the connection.
 
         Raises DataPlaneUnreachableError, and GoneError or another refusal.
         """
@@ -114,6 +124,7 @@ class Transport:
                 if is_passing(response.status, _said(answer)):
                     raise DataPlaneUnreachableError(f"{self.url}: {_said(answer)}")
                 raise refused(Call("GET", what), response.status, answer)
+            opened(lambda: _break(response))
             for line in _lines(response):
                 yield orjson.loads(line)
         except (HTTPError, OSError) as error:
@@ -153,6 +164,14 @@ def _encoded(query: Mapping[str, str]) -> str:
     from urllib.parse import urlencode
 
     return f"?{urlencode(query)}" if query else ""
+
+
+def _break(response: Any) -> None:
+    """End a read that waits in another thread; closing a socket alone does not wake it."""
+    found = getattr(getattr(response, "connection", None), "sock", None)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            found.shutdown(socket.SHUT_RDWR)
 
 
 def _lines(response: Any) -> Iterator[bytes]:
