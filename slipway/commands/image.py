@@ -96,7 +96,15 @@ def image_gc(apply: bool, catalog: Path | None) -> None:
     found = gc(known, _store(), _registries(known), apply=apply)
     for verdict in found.verdicts:
         each = verdict.record
-        word = "kept" if not verdict.remove else "removed" if apply else "would remove"
+        word = (
+            "kept"
+            if not verdict.remove
+            else "would remove"
+            if not apply
+            else "removed"
+            if each in found.removed
+            else "left"
+        )
         click.echo(
             f"{word}  {each.engine} ({each.accelerator})  {each.source}@{each.digest}: {verdict.reason}"
         )

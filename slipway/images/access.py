@@ -12,8 +12,9 @@ from typing import Literal
 
 from slipway.artifacts.errors import AccessError
 from slipway.catalog.documents import Registry, Settings
-from slipway.catalog.image_names import DOCKER
+from slipway.catalog.image_names import DOCKER, split_registry
 from slipway.environment import Environment, RegistryLocation
+from slipway.images.errors import TargetError
 from slipway.images.references import Repository
 
 # The one registry whose name is not the host that answers for it.
@@ -63,7 +64,11 @@ class RegistryAccess:
 
 
 def of_target(location: RegistryLocation) -> RegistryAccess:
-    """Access to the local registry."""
+    """Access to the local registry. Raises TargetError when its name is none."""
+    try:
+        split_registry(str(location))
+    except ValueError as error:
+        raise TargetError(f"SLIPWAY_REGISTRY = {location}: {error}.") from error
     given = location.username is not None and location.password is not None
     return RegistryAccess(
         host=location.host,

@@ -31,7 +31,9 @@ def trouble(
         return TargetError(f"{where}: it has no room. Free space there, then run this again.")
     if status == 429 or status >= 500:
         wait = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
-        return TransientError(f"{where}.", wait)
+        # distribution on a full disk answers so, and says no more.
+        full = " Its storage may be full: see its log." if access.side == "target" and status == 500 else ""
+        return TransientError(f"{where}.{full}", wait)
     if status in {401, 403}:
         return AccessError(f"{where}. {access.refused}")
     if status == 405 or "UNSUPPORTED" in codes:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.artifacts.errors import SourceError
+from slipway.images.errors import MissingManifestError
 from slipway.images.manifests import INDEXES, Manifest
 from slipway.images.references import cosign_tags, referrers_tag
 from slipway.images.selection import ManifestReader, select
 
 # A signature of an SBOM of an image is a referrer of a referrer; deeper is not followed.
 _DEEPEST = 3
+_QUESTIONS = 8
 
 
 @dataclass
@@ -36,14 +39,40 @@ class Attached:
 def find(reader: ManifestReader, subjects: Iterable[str]) -> Attached:
     """All that the source has attached to these digests. Raises ArtifactError."""
     found = Attached()
-    for subject in subjects:
-        for tag in cosign_tags(subject):
-            digest = reader.source.resolve(reader.repository, tag)
-            if digest is not None:
-                found.tags[tag] = digest
-                _add(reader, found, digest)
-        _add_referrers(reader, found, subject, 1)
+    _add_all(reader, found, tuple(subjects), 1)
     return found
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the source says of one subject."""
+
+    subject: str
+    tags: dict[str, str]
+    referrers: list[dict[str, Any]]
+    fallback: bytes | None
+
+
+def _add_all(reader: ManifestReader, found: Attached, subjects: tuple[str, ...], depth: int) -> None:
+    """Add what is attached to the subjects, and then to what was found, down to the deepest."""
+    referring: list[str] = []
+    with ThreadPoolExecutor(_QUESTIONS) as pool:  # an index of many platforms asks for four things of each
+        answers = list(pool.map(lambda subject: _ask(reader, subject, depth), subjects))
+    for asked in answers:
+        found.tags |= asked.tags
+        if asked.fallback is not None:
+            found.fallbacks[asked.subject] = asked.fallback
+        for digest in asked.tags.values():
+            _add(reader, found, digest)
+        for digest in dict.fromkeys(str(each.get("digest", "")) for each in asked.referrers):
+            try:
+                _add(reader, found, digest)
+            except MissingManifestError:
+                continue  # removed at the source, whose list still has it
+            found.referrers.setdefault(asked.subject, []).append(reader.manifest(digest))
+            referring.append(digest)
+    if referring and depth < _DEEPEST:
+        _add_all(reader, found, tuple(dict.fromkeys(referring)), depth + 1)
 
 
 def _add(reader: ManifestReader, found: Attached, digest: str) -> None:
@@ -51,27 +80,18 @@ def _add(reader: ManifestReader, found: Attached, digest: str) -> None:
         found.manifests.setdefault(manifest.digest, manifest)
 
 
-def _add_referrers(reader: ManifestReader, found: Attached, subject: str, depth: int) -> None:
-    for descriptor in _referrers(reader, found, subject):
-        digest = str(descriptor.get("digest", ""))
-        if digest in found.manifests and digest in {each.digest for each in found.referrers.get(subject, [])}:
-            continue
-        _add(reader, found, digest)
-        found.referrers.setdefault(subject, []).append(reader.manifest(digest))
-        if depth < _DEEPEST:
-            _add_referrers(reader, found, digest, depth + 1)
-
-
-def _referrers(reader: ManifestReader, found: Attached, subject: str) -> list[dict[str, Any]]:
-    """The source's list: from its API, or from the fallback tag where it has none."""
-    listed = reader.source.referrers(reader.repository, subject)
+def _ask(reader: ManifestReader, subject: str, depth: int) -> _Asked:
+    source, repository = reader.source, reader.repository
+    tags = {tag: source.resolve(repository, tag) for tag in cosign_tags(subject)} if depth == 1 else {}
+    there = {tag: digest for tag, digest in tags.items() if digest is not None}
+    listed = source.referrers(repository, subject)
     if listed is not None:
-        return listed
-    fetched = reader.source.manifest(reader.repository, referrers_tag(subject))
+        return _Asked(subject, there, listed, None)
+    fetched = source.manifest(repository, referrers_tag(subject))
     if fetched is None:
-        return []
-    found.fallbacks[subject] = fetched.body
-    return entries(fetched.body, f"{reader.repository}:{referrers_tag(subject)}")
+        return _Asked(subject, there, [], None)
+    where = f"{repository}:{referrers_tag(subject)}"
+    return _Asked(subject, there, entries(fetched.body, where), fetched.body)
 
 
 def entries(body: bytes, where: str) -> list[dict[str, Any]]:

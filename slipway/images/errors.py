@@ -5,7 +5,11 @@ Belongs here: the types. Does not: the messages, which are written where registr
 
 from __future__ import annotations
 
-from slipway.artifacts.errors import ArtifactError
+from slipway.artifacts.errors import ArtifactError, SourceError
+
+
+class MissingManifestError(SourceError):
+    """A manifest that something names is not at its source."""
 
 
 class TargetError(ArtifactError):

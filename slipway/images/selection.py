@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from slipway.artifacts.errors import CorruptFileError, SourceError
 from slipway.images.answers import LARGEST_MANIFEST_BYTES
 from slipway.images.client import Fetched, RegistryClient
+from slipway.images.errors import MissingManifestError
 from slipway.images.manifests import Descriptor, Manifest, fits, platform_of, read_manifest
 from slipway.images.references import Repository
 
@@ -84,7 +85,7 @@ class ManifestReader:
             found = None  # written again from the source
         found = found or self.source.manifest(self.repository, digest)
         if found is None:
-            raise SourceError(
+            raise MissingManifestError(
                 f"{where}: no such manifest at its source. Correct the digest, or push the image there again."
             )
         return found

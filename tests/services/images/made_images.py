@@ -123,6 +123,10 @@ class ImageMaker:
         """Push a signature as cosign does: under a tag that is made of the digest."""
         return self.artifact(f"{kind} of {digest}".encode(), tag=f"{digest.replace(':', '-')}.{kind}")
 
+    def delete(self, digest: str) -> None:
+        """Remove a manifest."""
+        self._send("DELETE", f"/v2/{self.path}/manifests/{digest}")
+
     def head(self, reference: str) -> str | None:
         """Digest of a tag, as the registry says."""
         return str(self._send("HEAD", f"/v2/{self.path}/manifests/{reference}")[1]["Docker-Content-Digest"])

@@ -10,7 +10,7 @@ from slipway.images.references import kept_tag
 from slipway.images.registries import Registries
 
 from .conftest import QUICK
-from .made_images import sha256
+from .made_images import OCI_INDEX, sha256
 from .registry_server import PASSWORD, USER
 
 
@@ -177,3 +177,14 @@ def test_mirrored_images_and_their_records_name_source_and_target(
     assert record.source == f"{source.host}/team/engine"
     assert str(record.at) == f"{target.host}/mirror/{source.host.replace(':', '_')}/team/engine"
     assert record.key == f"images/engine/cpu/{record.digest.removeprefix('sha256:')}.json"
+
+
+def test_a_list_that_names_a_removed_referrer_is_no_obstacle(maker, request_for, run_mirror):
+    subject = maker.image(tag="v1")
+    sbom = maker.artifact(b"an SBOM", subject=subject)
+    gone = maker.artifact(b"another", subject=subject)
+    listed = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [sbom, gone]}
+    maker.manifest(listed, subject["digest"].replace(":", "-"))
+    maker.delete(gone["digest"])
+    record = run_mirror(request_for()).record
+    assert sbom["digest"] in record.manifests and gone["digest"] not in record.manifests

@@ -229,10 +229,10 @@ def test_a_read_only_target_says_so(maker, target, refused, completes):
 
 def test_a_full_target_says_so(maker, target, refused, completes):
     """Full for files above 100 KiB, which is what its process may write."""
-    layer = maker.draw.randbytes(400_000)
+    layer = maker.draw.randbytes(5_000_000)
     maker.image(tag="v1", layers=(layer,))
     target.restart(most_file_kib=100)
-    refused(ArtifactError, f"{target.host}.*(no room. Free space there|Run this again when it is back)")
+    refused(TargetError, f"blob {sha256(layer)}.*{target.host}.*it has no room. Free space there")
     target.restart(most_file_kib=None)
     completes()
 

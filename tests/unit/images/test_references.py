@@ -6,7 +6,8 @@ from slipway.artifacts.errors import SourceError
 from slipway.catalog.documents import EngineImage, Registry, Settings
 from slipway.catalog.image_names import split_image
 from slipway.environment import Environment, RegistryLocation
-from slipway.images.access import registry_name
+from slipway.images.access import of_target, registry_name
+from slipway.images.errors import TargetError
 from slipway.images.references import (
     Repository,
     cosign_tags,
@@ -98,3 +99,9 @@ def test_the_local_registry_is_a_host_and_maybe_a_path(tmp_path) -> None:
     assert (found.host, found.prefix, found.plain_http) == ("mirror.example:5000", "a/b", False)
     secret = Environment({"SLIPWAY_REGISTRY": "x.example", "SLIPWAY_REGISTRY_PASSWORD": "hush"}, tmp_path)
     assert "hush" not in repr(secret.registry)
+
+
+def test_a_local_registry_with_a_scheme_is_refused_by_its_variable(tmp_path) -> None:
+    location = Environment({"SLIPWAY_REGISTRY": "https://mirror.example/a"}, tmp_path).registry
+    with pytest.raises(TargetError, match=r"SLIPWAY_REGISTRY = https://mirror.example/a: not a registry"):
+        of_target(location)
