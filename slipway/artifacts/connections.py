@@ -26,15 +26,15 @@ class Connections:
         self._ca_file = ca_file
         self._lock = threading.Lock()
         self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
     def to(self, url: str) -> urllib3.PoolManager:
         """The pool for this URL: through the proxy that the environment names, if it names one."""
         import urllib3
 
         parts = urlsplit(url)
-        bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-        proxy = None if bypassed else urllib.request.getproxies().get(parts.scheme)
         with self._lock:
+            proxy = self._proxy(parts.scheme, parts.hostname or "")
             if proxy not in self._pools:
                 # Redirects are followed, without the Authorization header where the host changes. Trying
                 # again is the caller's, who knows which bytes it still needs.
@@ -56,6 +56,13 @@ class Connections:
                     urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
                 )
             return self._pools[proxy]
+
+    def _proxy(self, scheme: str, name: str) -> str | None:
+        """Looked up once for each host: with a request for every small file it is a tenth of its CPU."""
+        if (scheme, name) not in self._proxies:
+            bypassed = urllib.request.proxy_bypass(name)
+            self._proxies[scheme, name] = None if bypassed else urllib.request.getproxies().get(scheme)
+        return self._proxies[scheme, name]
 
 
 def cause(error: Exception) -> object:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SCHEME = "hf://"
 _METADATA_TIMEOUT_S = 20.0
+# A small file follows the hub's redirect there and then: asking first where it lies costs as much.
+_AT_ONCE_BYTES = 2**19
 # huggingface_hub's own switch, and the values that it takes for yes.
 _NO_XET_VARIABLE = "HF_HUB_DISABLE_XET"
 _TRUE = {"1", "ON", "YES", "TRUE"}
@@ -97,7 +99,7 @@ class HubSnapshot:
 
     def _place(self, file: SourceFile) -> _Place:
         url = self._repo.file_url(self.commit, file.path)
-        if file.digest is None or file.digest.algorithm != "sha256":
+        if file.digest is None or file.digest.algorithm != "sha256" or file.size_bytes <= _AT_ONCE_BYTES:
             return _Place(url, at_hub=True)
         return self._places.of(file.path, lambda: self._repo.content_place(url, file))
 

@@ -92,7 +92,7 @@ class RangedReader:
         except urllib3.exceptions.HTTPError as error:
             raise TransientError(f"{what}: {host(door.url)} did not answer: {cause(error)}.") from error
         try:
-            _judge(what, door, reply.status, reply.headers)
+            _judge(what, door, reply)
             _check_extent(what, reply.status, reply.headers, file, offset, len(buffer))
             _fill(what, reply, buffer, count)
         except urllib3.exceptions.HTTPError as error:
@@ -102,12 +102,15 @@ class RangedReader:
             reply.release_conn() if reply.length_remaining == 0 else reply.close()
 
 
-def _judge(what: str, door: Door, status: int, headers: Any) -> None:
+def _judge(what: str, door: Door, reply: Any) -> None:
     """Raise unless the answer is a success."""
+    status, headers = reply.status, reply.headers
+    # Where a hub redirects to, a signature was refused, and not our token: that stayed at the hub.
+    linked = door.linked or (reply.retries is not None and bool(reply.retries.history))
     if status == 429 or status >= 500:
         wait = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
         raise TransientError(f"{what}: the server answered {status}.", wait)
-    if status in {401, 403, 410} and door.linked:
+    if status in {401, 403, 410} and linked:
         raise TransientError(f"{what}: the server answered {status}; the link may have expired.")
     if status in {401, 403}:
         gated = (

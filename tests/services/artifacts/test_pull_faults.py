@@ -21,10 +21,11 @@ from slipway.artifacts.parts import MIB, TransferLimits
 from slipway.artifacts.progress import Progress
 from slipway.artifacts.transfer import TransferSettings
 from slipway.artifacts.uploads import Uploads
+from slipway.artifacts.weights import WeightsRequest
 from slipway.catalog.fields import SecretRef
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack.ports import free_ports
-from slipway.stack.standin_hub import Fault
+from slipway.stack.standin_hub import Fault, Repository
 
 from ..conftest import remove_bucket
 from .conftest import QUICK
@@ -165,6 +166,24 @@ def test_a_fault_that_stays_publishes_nothing_and_completes_when_it_is_gone(
     hub.faults.clear()
     assert weights.verify(pull(tiny), store, lambda look: None) == []
     assert uploads_left() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("expired", times=2), Fault("truncated", after_bytes=9, times=2), Fault("unavailable", times=2)],
+)
+def test_a_small_file_behind_a_redirect_outlives_a_fault_that_passes(
+    pull, hub, store, tmp_path, safetensors, fault
+):
+    """It is read through the hub's redirect in one go, so a refused signature is no refused token."""
+    (tmp_path / "small.safetensors").write_bytes(safetensors(b"weights" * 1000))
+    repository = Repository("org/small")
+    commit = repository.commit_directory(tmp_path).id
+    hub.add(repository)
+    hub.faults.switch_on(fault)
+    manifest = pull(WeightsRequest(name="small", source=f"hf://org/small@{commit}"))
+    assert weights.verify(manifest, store, lambda look: None) == []
+    assert {method for method, _ in hub.requests} == {"GET"}
 
 
 def test_retry_after_is_waited_for(pull, tiny, hub):
