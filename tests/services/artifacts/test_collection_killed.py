@@ -112,7 +112,7 @@ def test_kill_9_at_random_moments_never_leaves_published_weights_with_a_file_mis
     draw = random.Random(4)
     manifests = [publish(store, f"m{number}", commit(number)) for number in range(40)]
     killed = 0
-    for _ in range(4):  # 40 are more than they remove
+    for _ in range(3):  # 40 are more than they remove
         with subprocess.Popen(
             [sys.executable, "-c", COLLECT, json.dumps(vars(store.location))], stdout=subprocess.PIPE
         ) as process:
@@ -125,7 +125,7 @@ def test_kill_9_at_random_moments_never_leaves_published_weights_with_a_file_mis
         for manifest in manifests:
             published = Manifest.read(store, manifest.name, manifest.commit)
             assert published is None or is_whole(store, manifest)
-    assert killed == 4
+    assert killed == 3
     assert any(Manifest.read(store, each.name, each.commit) for each in manifests)
     collect(store, catalog_of(), apply=True, log=print)
     assert {key for key in keys(store) if not key.startswith(MARKS)} == set()

@@ -23,7 +23,7 @@ from slipway.stack.standin_hub import Repository, StandinHub
 
 from .keeping import catalog_of, deployment, is_whole, publish, revision_of
 
-RACE_S = 5.0
+RACE_S = 4.0
 ENOUGH = {"removed": 4, "kept in the last moment": 2, "rolled out": 12}
 LONGEST_S = 40.0  # when the machine is busy
 HOLD_S = 3.0  # the store's instants are whole seconds

@@ -13,8 +13,14 @@ from assets import keys
 from assets.garbage import garbage_assets
 from assets.weights import weights_assets, weights_checks
 from resources.artifacts import WeightsResource
+from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
+from resources.gateway import GatewayResource
+from sensors.catalog_drift import catalog_drift
+from slipway.artifacts import claims
+from slipway.artifacts.collection import collect
 from slipway.catalog import Catalog, Model, Settings
+from slipway.check import check_catalog
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 
@@ -22,6 +28,16 @@ from .conftest import Content
 from .keeping import commit, publish
 
 LINE_EVERY_S = 0.75
+
+
+class FakeDataPlane(DataPlaneResource):
+    """A fake cluster on which nothing was ever rolled out."""
+
+    def serving(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def validated(self, deployment: str, spec_digest: str) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -53,7 +69,7 @@ def given(store: ObjectStore, hub: StandinHub, tmp_path: Any) -> dict[str, Any]:
     weights_store = WeightsResource(
         environment=environment, store=StoreResource(environment=environment), line_every_s=LINE_EVERY_S
     )
-    return {"weights_store": weights_store}
+    return {"environment": environment, "weights_store": weights_store}
 
 
 def lines(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
@@ -65,7 +81,7 @@ def lines(instance: dg.DagsterInstance) -> list[dg.EventLogEntry]:
 def test_a_slow_pull_shows_steady_progress_while_it_runs_and_metadata_after_it(
     instance: dg.DagsterInstance, catalog: Catalog, given: dict[str, Any], hub: StandinHub, content: Content
 ) -> None:
-    hub.faults.switch_on(Fault("throttled", bytes_per_s=2e6))
+    hub.faults.switch_on(Fault("throttled", bytes_per_s=2.5e6))
     run = threading.Thread(
         target=dg.materialize,
         args=(weights_assets(catalog),),
@@ -143,3 +159,31 @@ def test_the_collection_applies_and_says_what_it_removed_and_kept(
     assert (shown["removed"].value, shown["removed_bytes"].value) == (1, garbage.size_bytes)
     assert (shown["kept"].value, shown["kept_bytes"].value) == (1, needed.size_bytes)
     assert not list(store.list(garbage.prefix))
+
+
+def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again_when_it_returns(
+    instance: dg.DagsterInstance, catalog: Catalog, given: dict[str, Any], store: ObjectStore, tmp_path: Any
+) -> None:
+    (tmp_path / "catalog.yaml").write_text(
+        f"kind: Model\nname: tiny\nspec: {{source: '{catalog.models[0].source}'}}\n"
+        "---\nkind: Engine\nname: llama\nspec: {server: llama.cpp}\n"
+        "---\nkind: Deployment\nname: chat\nspec: {model: tiny, runtime: ray, engine: llama}\n"
+    )
+    environment = given["environment"]
+    of_store = {"environment": environment, "store": StoreResource(environment=environment)}
+    others = {"data_plane": FakeDataPlane(**of_store), "gateway": GatewayResource(**of_store)}
+    sensor = catalog_drift(tmp_path, check_catalog(tmp_path).catalog, "deploy")
+
+    def asked_for() -> set[tuple[str, ...]]:
+        with dg.build_sensor_context(instance=instance, resources={**given, **others}) as context:
+            result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        [request] = result.run_requests or []
+        return {tuple(key.path) for key in request.asset_selection or ()}
+
+    dg.materialize(weights_assets(catalog), instance=instance, resources=given)
+    assert ("weights", "tiny") not in asked_for()
+    for lease in claims.leases(store):  # as if its hour had passed
+        store.delete(lease.key)
+    collect(store, Catalog(settings=catalog.settings), apply=True, log=print)
+    assert ("weights", "tiny") in asked_for()
