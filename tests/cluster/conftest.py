@@ -5,6 +5,7 @@ Belongs here: fixtures, and the build before the first test. Does not: how the c
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kubernetes.client import ApiClient
 from slipway.artifacts.manifest import Manifest
 from slipway.objectstore import ObjectStore
 
-from .harness import addons, binaries, namespaces, roles, weights
+from .harness import addons, binaries, debian, images, namespaces, processes, roles, weights
 from .harness import cluster as test_cluster
 from .harness import crds as crd_files
 from .harness.cluster import Running
@@ -149,6 +150,58 @@ def gpu_node(objects: Objects) -> Iterator[Callable[..., str]]:
     yield give
     for resource in given:
         addons.set_fake_gpus(objects, resource, None)
+
+
+@pytest.fixture
+def local_volumes(objects: Objects, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """`local_volumes(2)` makes that many volumes of this machine's disk; the name of their StorageClass.
+
+    Nothing else provides volumes here: a claim, also of a generic ephemeral volume, takes one of them.
+    """
+    made: list[Object] = []
+
+    def make(count: int, storage_class: str | None = None, size: str = "10Gi") -> str:
+        name = storage_class or f"local-{uuid.uuid4().hex[:6]}"
+        made.extend(addons.local_storage(name, tmp_path, count, size))
+        objects.apply(made)
+        return name
+
+    yield make
+    for each in reversed(made):
+        objects.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])
+
+
+@pytest.fixture
+def stand_in(cluster: Running) -> Callable[[str], str]:
+    """`stand_in("vllm/vllm-openai:v0.12.0")` makes an image of this environment under an engine's name.
+
+    The pods' namespace needs the label `slipway.test/host-files`, or nothing is in the image.
+    """
+
+    def name(reference: str) -> str:
+        programs = debian.node_programs(cluster.layout)
+        images.ensure(cluster.layout, programs, {reference: images.of_environment(reference)})
+        return reference
+
+    return name
+
+
+@pytest.fixture
+def without(cluster: Running) -> Callable[..., AbstractContextManager[None]]:
+    """`with without("kube-apiserver"):` takes processes of the cluster away and brings them back.
+
+    Others are `etcd`, `kube-controller-manager`, `kube-scheduler`, `kubelet` and `kube-proxy`.
+    """
+
+    @contextmanager
+    def away(*names: str) -> Iterator[None]:
+        processes.stop(cluster.layout, names)
+        try:
+            yield
+        finally:
+            test_cluster.up(cluster.layout, print, kept=False)
+
+    return away
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
+from urllib3.exceptions import HTTPError
 
 from .harness import cluster as test_cluster
 from .harness.cluster import Running
@@ -96,6 +98,48 @@ def test_a_fake_gpu_is_scheduled_once(
         for each in objects.list("v1", "Pod", namespace)
     }
     assert statuses == {"first": "True", "second": "False"}
+
+
+def test_the_api_server_comes_back_with_what_it_had(
+    objects: Objects, namespace: str, without: Callable[..., AbstractContextManager[None]]
+) -> None:
+    before = objects.get("v1", "Namespace", namespace)
+    with without("kube-apiserver"), pytest.raises(HTTPError):
+        objects.get("v1", "Namespace", namespace)
+    assert objects.get("v1", "Namespace", namespace) == before
+
+
+def test_a_pod_under_an_engines_name_gets_a_volume_and_this_environment(
+    objects: Objects,
+    make_namespace: Callable[..., str],
+    stand_in: Callable[[str], str],
+    local_volumes: Callable[..., str],
+) -> None:
+    namespace = make_namespace({"slipway.test/host-files": "true"})
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": local_volumes(1),
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    container = {
+        "name": "engine",
+        "image": stand_in("vllm/vllm-openai:v0.12.0"),
+        "command": ["python", "-c", "import slipway; open('/cache/written', 'w')"],
+        "securityContext": {"runAsUser": 10001},
+        "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+    }
+    volume = {"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+    spec = {"restartPolicy": "Never", "containers": [container], "volumes": [volume]}
+    objects.apply(
+        [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "engine"}, "spec": spec}], namespace
+    )
+
+    def phase() -> str:
+        return str((objects.get("v1", "Pod", "engine", namespace) or {}).get("status", {}).get("phase"))
+
+    assert (
+        eventually(lambda: phase() in ("Succeeded", "Failed") and phase(), "the pod has ended") == "Succeeded"
+    )
 
 
 def test_a_role_gets_what_it_was_given_and_nothing_else(

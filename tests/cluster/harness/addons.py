@@ -4,6 +4,7 @@ Belongs here: what every cluster gets, and KWOK on demand. Does not: the operato
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
@@ -74,6 +75,34 @@ def fake_node(name: str, gpus: int = 8, labels: Mapping[str, str] | None = None)
         "spec": {"taints": [{"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}]},
         "status": {"allocatable": room, "capacity": room},
     }
+
+
+def local_storage(storage_class: str, directory: Path, count: int, size: str) -> list[Object]:
+    """A StorageClass and volumes that are directories of this machine, which any user of a pod may write."""
+    api_version = "storage.k8s.io/v1"
+    made: list[Object] = [
+        {
+            "apiVersion": api_version,
+            "kind": "StorageClass",
+            "metadata": {"name": storage_class},
+            "provisioner": "kubernetes.io/no-provisioner",
+        }
+    ]
+    for number in range(count):
+        path = directory / f"{storage_class}-{number}"
+        path.mkdir()
+        path.chmod(0o777)  # a hostPath is not given to the pod's group
+        spec = {
+            "capacity": {"storage": size},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "hostPath": {"path": str(path)},
+        }
+        name = f"{storage_class}-{number}"
+        made.append(
+            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+        )
+    return made
 
 
 def set_fake_gpus(objects: Objects, resource: str, count: int | None) -> None:

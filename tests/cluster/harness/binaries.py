@@ -4,7 +4,6 @@ Belongs here: what is built from which module, when it is built again, one build
 Does not: Debian's programs (debian.py), starting anything.
 """
 
-import contextlib
 import hashlib
 import os
 import re
@@ -47,7 +46,8 @@ class Component:
     @property
     def digest(self) -> str:
         """Of all that the result depends on."""
-        made_of = hashlib.sha256(repr((GO_VERSION, self)).encode())
+        settings = (GO_VERSION, self.programs, self.files, self.link_flags)
+        made_of = hashlib.sha256(repr(settings).encode())
         for path in sorted(p for p in self.source.rglob("*") if p.is_file()):
             made_of.update(f"{path.relative_to(self.source)}\0".encode() + path.read_bytes())
         return made_of.hexdigest()[:16]
@@ -186,9 +186,9 @@ def _go(component: Component, arguments: list[str]) -> str:
     if go is None:
         raise ClusterError(f"no `go` on the PATH: the test cluster is built with {GO_VERSION}. Install Go.")
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": GO_VERSION, "GOFLAGS": "-buildvcs=false"}
-    result = subprocess.run(
-        [*_gently(), go, *arguments], cwd=component.source, env=environment, capture_output=True, text=True
-    )
+    # A build takes minutes and all cores; whoever works at the machine comes first.
+    command = ["nice", "-n", "15", go, *arguments]
+    result = subprocess.run(command, cwd=component.source, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
         last = "\n".join(result.stderr.strip().splitlines()[-20:])
         raise ClusterError(
@@ -196,11 +196,3 @@ def _go(component: Component, arguments: list[str]) -> str:
             f" fetches it by itself) and a Go module proxy:\n{last}"
         )
     return result.stdout
-
-
-def _gently() -> list[str]:
-    """A build takes minutes and all cores; whoever works at the machine comes first."""
-    with contextlib.suppress(OSError):
-        if nice := shutil.which("nice"):
-            return [nice, "-n", "15"]
-    return []

@@ -73,17 +73,14 @@ def _unpack(root: Path) -> None:
     for folder in ("apt/state/lists/partial", "apt/cache/archives/partial", "bin"):
         (partial / folder).mkdir(parents=True)
     _apt(partial, "update")
-    _apt(partial, "install", "--yes", "--no-install-recommends", "--download-only", *_missing())
+    # What is installed already is fetched, too: half of the programs here and half there would not fit.
+    flags = ("--yes", "--no-install-recommends", "--download-only", "--reinstall")
+    _apt(partial, "install", *flags, *_PACKAGES)
     for package in sorted((partial / "apt/cache/archives").glob("*.deb")):
         _run(["dpkg", "-x", str(package), str(partial)])
     _link_programs(partial, root)
     shutil.rmtree(partial / "apt")
     partial.rename(root)
-
-
-def _missing() -> list[str]:
-    """apt downloads nothing that is installed, and unpacking half of them would leave out the other half."""
-    return ["--reinstall", *_PACKAGES]
 
 
 def _apt(partial: Path, *arguments: str) -> None:

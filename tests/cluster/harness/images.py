@@ -32,16 +32,14 @@ _CODE = ("slipway", "resources", "assets", "sensors", "pipelines", "tests/cluste
 
 @dataclass(frozen=True)
 class Image:
-    """One image: `programs` are copied into its root directory, `config` is the OCI image configuration's."""
+    """One image: `programs` are copied into its root directory, `config` is the OCI image configuration's.
 
-    name: str
+    `tag` is the reference by tag; never `latest`, which the kubelet would pull.
+    """
+
+    tag: str
     programs: tuple[Path, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def tag(self) -> str:
-        """Reference by tag; never `latest`, which the kubelet would pull."""
-        return f"{IMAGE_REGISTRY}/{self.name}:1"
 
 
 @dataclass(frozen=True)
@@ -64,14 +62,25 @@ def host_paths() -> list[Path]:
     return [each for each in existing if not any(other in each.parents for other in existing)]
 
 
-def brought(layout: Layout) -> list[Image]:
-    """The images that every cluster has.
+def brought(layout: Layout) -> dict[str, Image]:
+    """The images that every cluster has, by name.
 
     `pause`: sandboxes. `web`: the smallest real server. `blank`: nothing, for programs by hostPath.
     `venv/engine`, `venv/gateway`: this virtual environment, by their names bound to it through RuntimeClass.
     """
     pause, web = (binaries.program(layout, name) for name in ("pause", "web"))
-    python = {
+    return {
+        "pause": Image(_tag("pause"), (pause,), {"Entrypoint": ["/pause"], "User": _USER}),
+        "web": Image(_tag("web"), (web,), {"Entrypoint": ["/web"], "User": _USER}),
+        "blank": Image(_tag("blank"), (), {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}),
+        "venv/engine": of_environment(_tag("venv/engine")),
+        "venv/gateway": of_environment(_tag("venv/gateway")),
+    }
+
+
+def of_environment(reference: str) -> Image:
+    """An empty image set up for this virtual environment, under any name: `vllm/vllm-openai:v0.12.0`."""
+    config = {
         "User": _USER,
         "Env": [
             f"PATH={sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -79,33 +88,36 @@ def brought(layout: Layout) -> list[Image]:
             "PYTHONUNBUFFERED=1",
             "HOME=/tmp",
         ],
+        # containerd confuses two names of one image, so no two are the same.
+        "Labels": {"org.opencontainers.image.title": reference},
     }
-    return [
-        Image("pause", (pause,), {"Entrypoint": ["/pause"], "User": _USER}),
-        Image("web", (web,), {"Entrypoint": ["/web"], "User": _USER}),
-        Image("blank", (), {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}),
-        Image("venv/engine", (), python),
-        Image("venv/gateway", (), python),
-    ]
+    return Image(_normalized(reference), (), config)
 
 
-def ensure(layout: Layout, programs: NodePrograms, images: list[Image]) -> dict[str, Stored]:
+def _tag(name: str) -> str:
+    return f"{IMAGE_REGISTRY}/{name}:1"
+
+
+def _normalized(reference: str) -> str:
+    """As container runtimes read it: a name whose first part is no host is one of docker.io."""
+    first, slash, _ = reference.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return reference
+    return f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
+
+
+def ensure(layout: Layout, programs: NodePrograms, images: Mapping[str, Image]) -> dict[str, Stored]:
     """Import what is not on the node yet, and name all by digest, too."""
     present = set(ctr(layout, programs, "images", "list", "-q").split())
     stored = {}
-    for image in images:
+    for name, image in images.items():
         content, digest = archive(image)
         each = Stored(image.tag, digest)
         if each.reference not in present:
-            _import(layout, programs, content)
+            ctr(layout, programs, "images", "import", "-", content=content)
             ctr(layout, programs, "images", "tag", "--force", each.tag, each.reference)
-        stored[image.name] = each
+        stored[name] = each
     return stored
-
-
-def alias(layout: Layout, programs: NodePrograms, stored: Stored, reference: str) -> None:
-    """Give an image another name, such as that of an engine that it stands in for."""
-    ctr(layout, programs, "images", "tag", "--force", stored.tag, reference)
 
 
 def ctr(layout: Layout, programs: NodePrograms, *arguments: str, content: bytes | None = None) -> str:
@@ -180,10 +192,6 @@ def _tar(entries: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
         for entry, content in entries:
             tar.addfile(entry, io.BytesIO(content))
     return output.getvalue()
-
-
-def _import(layout: Layout, programs: NodePrograms, content: bytes) -> None:
-    ctr(layout, programs, "images", "import", "-", content=content)
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, object]:
