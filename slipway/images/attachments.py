@@ -68,7 +68,9 @@ def _add_all(reader: ManifestReader, found: Attached, subjects: tuple[str, ...],
             try:
                 _add(reader, found, digest)
             except MissingManifestError:
-                continue  # removed at the source, whose list still has it
+                # Removed at the source, whose list still has it: a registry would refuse that list.
+                found.fallbacks.pop(asked.subject, None)
+                continue
             found.referrers.setdefault(asked.subject, []).append(reader.manifest(digest))
             referring.append(digest)
     if referring and depth < _DEEPEST:

@@ -127,13 +127,6 @@ class ImageMaker:
         """Remove a manifest."""
         self._send("DELETE", f"/v2/{self.path}/manifests/{digest}")
 
-    def head(self, reference: str) -> str | None:
-        """Digest of a tag, as the registry says."""
-        return str(self._send("HEAD", f"/v2/{self.path}/manifests/{reference}")[1]["Docker-Content-Digest"])
-
-    def get(self, path: str) -> bytes:
-        return self._send("GET", path)[0]
-
     def _send(
         self, method: str, path: str, body: bytes | None = None, content_type: str = ""
     ) -> tuple[bytes, Any]:
