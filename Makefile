@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
 
-.PHONY: help install lock up down status test test-cluster cluster-up cluster-down lint demo bench-pipeline clean
+.PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-pipeline clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,6 +42,9 @@ demo: $(READY) ## take a real model from the hub to a bill
 
 test: $(READY) ## all tests: unit, dagster, services
 	$(BIN)/pytest
+
+test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
+	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
 
 test-cluster: $(READY) ## the tests on a real Kubernetes; needs Go and root (docs/cluster.md)
 	$(BIN)/pytest $(or $(TESTS),tests/cluster)
