@@ -35,16 +35,23 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Difference:
-    """What applying a spec would do to one application; `fields` are dotted paths that differ."""
+    """What applying a spec would do to one application; `fields` are dotted paths that differ.
+
+    `detail` says it for a person: object by object with old and new values, where the plane knows them.
+    """
 
     action: Literal["create", "update", "none"]
     application: str
     fields: tuple[str, ...] = ()
+    detail: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class LiveApplication:
-    """One application of Slipway as it is in the cluster now, whoever applied it."""
+    """One application of Slipway as it is in the cluster now, whoever applied it.
+
+    A parked one is kept at zero replicas for rolling back; it does not serve.
+    """
 
     name: str
     deployment: str
@@ -55,6 +62,7 @@ class LiveApplication:
     replicas_ready: int
     replicas_wanted: int
     is_serving: bool
+    is_parked: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,14 @@ class DataPlane(Protocol):
 
     def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
         """Bring a recorded revision back and wait until it serves; raises NotServingError."""
+        ...
+
+    def park(self, applications: frozenset[str], report: Report) -> frozenset[str]:
+        """Keep applications at zero replicas, where the plane can; returns those that it cannot keep so."""
+        ...
+
+    def publish(self, wanted: Applied) -> None:
+        """Let stable names inside the cluster lead to this application; harmless when they do."""
         ...
 
     def delete(self, applications: frozenset[str], report: Report) -> None:

@@ -97,6 +97,13 @@ class RayServe:
         self.apply(good)
         self.wait(good, deadline_s, report)
 
+    def park(self, applications: frozenset[str], report: Report) -> frozenset[str]:
+        """None: what Serve has in its configuration, it runs. Their specs are kept as revisions."""
+        return applications
+
+    def publish(self, wanted: Applied) -> None:
+        """Nothing to do: tenants come through the gateway, by the revision's own path."""
+
     def delete(self, applications: frozenset[str], report: Report) -> None:
         """Take applications out of the configuration and wait until Serve has stopped them."""
         deadline_s = _DELETE_DEADLINE_S + serve_config.longest_shutdown_s(self._api.read(), applications)

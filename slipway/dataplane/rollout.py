@@ -97,18 +97,31 @@ def retire(
     *,
     keep_revisions: int = 3,
 ) -> tuple[str, ...]:
-    """Remove the deployment's applications, but not those of the digests to `keep`; returns their names.
+    """Take the deployment's applications away, but not those of the digests to `keep`; returns their names.
 
     Call it when the route has moved, and keep what is routed and what is being rolled out. Waits until
-    `in_flight` (requests on the old ones) is zero, at most `drain_s`. The records stay for rolling back,
-    `keep_revisions` of them.
+    `in_flight` (requests on the old ones) is zero, at most `drain_s`. The records of `keep_revisions` stay
+    for rolling back; their applications are parked at zero where the plane can, the others removed.
     """
-    old = frozenset(live.name for live in plane.status(deployment) if live.spec_digest not in keep)
-    if old:
-        _drain(min(old), in_flight, drain_s, report)
-        plane.delete(old, report)
+    old = [live for live in plane.status(deployment) if live.spec_digest not in keep]
+    running = frozenset(live.name for live in old if not live.is_parked)
+    if running:
+        _drain(min(running), in_flight, drain_s, report)
+    kept = _rolled_back_to(revisions.all(deployment), keep_revisions)
+    to_park = frozenset(live.name for live in old if live.spec_digest in kept)
+    to_delete = frozenset(live.name for live in old) - to_park
+    if to_park & running:
+        to_delete |= plane.park(to_park & running, report)
+    if to_delete:
+        plane.delete(to_delete, report)
     revisions.prune(deployment, keep_revisions)
-    return tuple(sorted(old))
+    return tuple(sorted(running | to_delete))
+
+
+def _rolled_back_to(recorded: Sequence[Revision], keep_revisions: int) -> frozenset[str]:
+    """Digests that a person or a failure may go back to: the validated ones that are kept."""
+    kept = records.to_keep(list(recorded), keep_revisions)
+    return frozenset(each.spec_digest for each in recorded if each.state == "validated") & kept
 
 
 def delete(plane: DataPlane, revisions: RevisionStore, deployment: str, report: Report) -> tuple[str, ...]:

@@ -73,6 +73,10 @@ class Applier:
                 self.delete([planned.ref], say)
             self._apply(wanted[planned.ref], say=say)
 
+    def apply(self, obj: Object) -> Object:
+        """Apply one object, conflicts decided as in a plan."""
+        return self._apply(obj)
+
     def _apply(self, obj: Object, *, dry_run: bool = False, say: Say | None = None) -> Object:
         try:
             return self._api.apply(stamped(obj), dry_run=dry_run, force=self._force)

@@ -188,6 +188,14 @@ class KubernetesApi:
         )
         return patched
 
+    def proxied(self, namespace: str, pod: str, port: int, path: str) -> Any:
+        """What a pod's HTTP port answers to GET, through the API server. Needs `get` on pods/proxy."""
+        root = self.path("v1", "Pod", namespace)
+        self.calls["get", "pods/proxy", namespace] += 1
+        return self._transport.call(
+            Call("GET", f"{pod}:{port}", namespace), f"{root}/{pod}:{port}/proxy{path}"
+        )
+
     def path(self, api_version: str, kind: str, namespace: str = "", name: str = "") -> str:
         """URL path of a kind, or of one object; raises MissingKindError."""
         served = self.kind(api_version, kind)

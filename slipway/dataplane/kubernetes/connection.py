@@ -35,7 +35,7 @@ def connect(
     context = environment.get(setting("SLIPWAY_KUBE_CONTEXT", data_plane))
     configuration = client.Configuration()
     try:
-        if source == IN_CLUSTER or (source is None and _is_in_pod(environment)):
+        if source == IN_CLUSTER:
             config.load_incluster_config(client_configuration=configuration)
         elif source is None:
             raise MissingSettingError(setting("SLIPWAY_KUBECONFIG", data_plane))
@@ -56,7 +56,3 @@ def setting(name: str, data_plane: str) -> str:
     if data_plane == "default":
         return name
     return f"{name}_{data_plane.upper().replace('-', '_')}"
-
-
-def _is_in_pod(environment: Environment) -> bool:
-    return environment.get("KUBERNETES_SERVICE_HOST") is not None

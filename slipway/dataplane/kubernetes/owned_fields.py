@@ -104,3 +104,31 @@ def shown(path: Path) -> str:
             said = ",".join(str(each) for each in value.values()) if isinstance(value, dict) else str(value)
             text += f"[{said}]"
     return text
+
+
+def extract(live: Object, manager: str) -> Object | None:
+    """The object as a manager applied it last: its own fields with their live values; None if it never did.
+
+    Applied again it changes nothing; so it is the start of a change of one field that keeps all others.
+    """
+    fields = of_manager(live, manager)
+    if fields is None:
+        return None
+    named = {name: live["metadata"][name] for name in ("name", "namespace") if name in live["metadata"]}
+    taken = _taken(live, fields)
+    metadata = {**named, **taken.pop("metadata", {})}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, **taken}
+
+
+def _taken(live: Any, fields: Fields) -> Any:
+    deeper = {step: found for step, found in fields.items() if step != "."}
+    if not deeper:
+        return {} if isinstance(live, Mapping) and "." in fields else live
+    if isinstance(live, list):
+        steps = ((each, key_of(deeper, each)) for each in live)
+        return [_taken(each, deeper[step]) for each, step in steps if step is not None]
+    return {
+        name: _taken(live[name], found)
+        for name, found in ((step[2:], found) for step, found in deeper.items() if step.startswith("f:"))
+        if name in live
+    }

@@ -18,6 +18,12 @@ OWNED = f"{identity.MANAGED_BY}={identity.SLIPWAY}"
 
 _AT_ONCE = 8
 
+
+def labelled(applications: Iterable[str]) -> str:
+    """The label selector of Slipway's objects of these applications."""
+    return f"{OWNED},{identity.INSTANCE} in ({','.join(sorted(applications))})"
+
+
 KindName = tuple[str, str]
 
 
@@ -27,9 +33,16 @@ class Snapshot:
 
     objects: Mapping[Ref, Object]
 
-    def of(self, application: str) -> dict[Ref, Object]:
-        """Those of one application."""
-        return {ref: each for ref, each in self.objects.items() if _instance(each) == application}
+    def by_instance(self) -> dict[str, dict[Ref, Object]]:
+        """Those of each application."""
+        found: dict[str, dict[Ref, Object]] = {}
+        for ref, each in self.objects.items():
+            found.setdefault(labels_of(each).get(identity.INSTANCE, ""), {})[ref] = each
+        return found
+
+    def autoscalers(self) -> list[Ref]:
+        """Those of Slipway that write the replicas of something else."""
+        return [ref for ref, each in self.objects.items() if prune.is_autoscaler(ref) and prune.is_ours(each)]
 
     def workloads(self) -> Iterator[Object]:
         """Objects that stand for a revision, and that Slipway itself applied."""
@@ -53,7 +66,3 @@ def take(
         return Snapshot({})
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
         return Snapshot({ref_of(each): each for found in pool.map(listed, wanted) for each in found})
-
-
-def _instance(obj: Object) -> str | None:
-    return labels_of(obj).get(identity.INSTANCE)

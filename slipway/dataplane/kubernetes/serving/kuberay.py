@@ -119,12 +119,13 @@ def _of_status(active: Mapping[str, Any], live: Mapping[str, Any], told: Mapping
     if set(statuses) != set(live):
         return f"the status tells of {', '.join(sorted(statuses)) or 'no application'}"
     if told is None or told.get("status") != "RUNNING":
-        return f"Serve: {(told or {}).get('status')} {serve_status.cause(str((told or {}).get('message') or ''))}"
+        said = told or {}
+        return f"Serve: {said.get('status')} {serve_status.cause(str(said.get('message') or ''))}".rstrip()
     deployments = told.get("serveDeploymentStatuses") or {}
     if not deployments:
         return "RUNNING without any deployment"
-    statuses = {name: each.get("status") for name, each in deployments.items()}
-    unready = [f"{name} {status}" for name, status in statuses.items() if status not in _SERVING]
+    each_of = {name: each.get("status") for name, each in deployments.items()}
+    unready = [f"{name} {status}" for name, status in each_of.items() if status not in _SERVING]
     return f"RUNNING, but {', '.join(unready)}" if unready else ""
 
 

@@ -1,0 +1,50 @@
+"""Asking Ray's dashboard in a cluster, through the API server: Slipway need not be in the cluster's network.
+
+Belongs here: which head pod, and the call. Does not: what the answer means (serving/kuberay.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slipway.dataplane.errors import DataPlaneError
+from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.objects import Object, labels_of
+from slipway.dataplane.kubernetes.serving import pods as judging
+from slipway.dataplane.kubernetes.serving.kuberay import CLUSTER_LABEL
+from slipway.dataplane.kubernetes.serving.verdict import Seen, Wanted
+
+Dashboard = Callable[[Wanted, Seen], Mapping[str, Any] | None]
+
+_PORT = 8265
+_NODE_TYPE = "ray.io/node-type"
+
+
+def through_api_server(api: KubernetesApi) -> Dashboard:
+    """The document of Serve in the active cluster; None while its head does not answer."""
+
+    def ask(wanted: Wanted, seen: Seen) -> Mapping[str, Any] | None:
+        head = head_pod(wanted, seen)
+        if head is None:
+            return None
+        try:
+            found = api.proxied(wanted.workload.namespace, head, _PORT, "/api/serve/applications/")
+        except DataPlaneError:
+            return None
+        return found if isinstance(found, Mapping) else None
+
+    return ask
+
+
+def head_pod(wanted: Wanted, seen: Seen) -> str | None:
+    """Name of the ready head of the cluster that the service says is active."""
+    service = seen.named(wanted.workload.kind, wanted.workload.name) or {}
+    active = ((service.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
+    heads = (each for each in seen.of("Pod") if active and _is_head(each, str(active)))
+    return next((str(each["metadata"]["name"]) for each in heads if judging.is_ready(each)), None)
+
+
+def _is_head(pod: Object, cluster: str) -> bool:
+    labels = labels_of(pod)
+    return labels.get(CLUSTER_LABEL) == cluster and labels.get(_NODE_TYPE) == "head"

@@ -1,0 +1,236 @@
+"""The data plane of a Kubernetes cluster: any runtime that renders to objects.
+
+Belongs here: joining plan, apply, wait, read and remove to the protocol.
+Does not: any of them (the modules beside this one), what the objects look like (slipway.runtimes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.dataplane.kubernetes import applied as records
+from slipway.dataplane.kubernetes import live, parking, ray_service, snapshot
+from slipway.dataplane.kubernetes import plan as planning
+from slipway.dataplane.kubernetes.apply import Applier
+from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.dashboards import Dashboard, through_api_server
+from slipway.dataplane.kubernetes.errors import ForbiddenError
+from slipway.dataplane.kubernetes.objects import Object, Ref, ref_of
+from slipway.dataplane.kubernetes.plan import ObjectPlan
+from slipway.dataplane.kubernetes.prune import KINDS, is_ours
+from slipway.dataplane.kubernetes.waiting import Actions, wait
+from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
+from slipway.runtimes.registry import RENDERERS
+from slipway.runtimes.surroundings import Surroundings
+
+Reach = Literal["dns", "cluster-ip"]
+# Other deployments that share a workload with this one: KubeRay's RayService is one per namespace.
+Beside = Callable[[ResolvedDeployment], Sequence[ResolvedDeployment]]
+
+
+class Kubernetes:
+    """One cluster as a data plane (slipway.dataplane.protocol.DataPlane).
+
+    `reach` says how base URLs name Services: by DNS, or by address for who is on a node and not in a pod.
+    `force` takes over every field that is in conflict.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        surroundings: Surroundings,
+        *,
+        namespaces: Iterable[str] = (),
+        reach: Reach = "dns",
+        force: bool = False,
+        beside: Beside = lambda _: (),
+        dashboard: Dashboard | None = None,
+    ) -> None:
+        self._api = api
+        self._surroundings = surroundings
+        self._namespaces = tuple(dict.fromkeys([surroundings.namespace, *namespaces]))
+        self._reach = reach
+        self._applier = Applier(api, force=force)
+        self._beside = beside
+        self._dashboard = dashboard or through_api_server(api)
+
+    def render(self, resolved: ResolvedDeployment) -> Applied:
+        """What `apply` would send: pure, but for what shares a workload with it."""
+        runtime = resolved.deployment.runtime
+        if runtime == "kuberay":
+            rendered = ray_service.render(resolved, self._surroundings, self._beside(resolved))
+        else:
+            rendered = RENDERERS[runtime](resolved, self._surroundings)
+        return records.record(resolved, rendered)
+
+    def diff(self, wanted: Applied) -> Difference:
+        """What `apply` would change, object by object; updates are confirmed by a server-side dry run."""
+        objects = records.objects(wanted)
+        found = self._snapshot(objects)
+        plans = planning.plan(objects, found.objects)
+        updates = self._applier.confirmed(
+            [each for each in plans if each.action == "update"], _by_ref(objects)
+        )
+        confirmed = {each.ref: each for each in updates}
+        return difference(wanted, [confirmed.get(each.ref, each) for each in plans])
+
+    def diff_all(self, wanted: Sequence[Applied]) -> tuple[Difference, ...]:
+        """The same for many, from one list call per kind and namespace; nothing is confirmed by dry runs."""
+        objects = [each for applied in wanted for each in records.objects(applied)]
+        kinds = dict.fromkeys([*((each["apiVersion"], each["kind"]) for each in objects), *KINDS])
+        found = snapshot.take(self._api, records.namespaces(objects), kinds)
+        by_instance = found.by_instance()
+        differences = []
+        for applied in wanted:
+            own = records.objects(applied)
+            there = {r: o for name in records.instances(own) for r, o in by_instance.get(name, {}).items()}
+            differences.append(difference(applied, planning.plan(own, there)))
+        return tuple(differences)
+
+    def apply(self, wanted: Applied) -> None:
+        """Send the objects, prune what the application does not have any more. Dry run of all comes first."""
+        self._bring(records.objects(wanted), lambda _: None)
+
+    def publish(self, wanted: Applied) -> None:
+        """Let stable names lead to this revision; harmless when they do."""
+        self._bring(records.public(wanted), lambda _: None, prunes=False)
+
+    def _bring(self, objects: list[Object], say: Callable[[str], None], *, prunes: bool = True) -> None:
+        if not objects:
+            return
+        by_ref = _by_ref(objects)
+        if prunes:
+            found: Mapping[Ref, Object] = self._snapshot(objects).objects
+        else:
+            found = {
+                ref: each for ref in by_ref if (each := self._api.get(ref)) is not None and is_ours(each)
+            }
+        plans = planning.plan(objects, found)
+        self._applier.carry_out(self._applier.confirmed(plans, by_ref), by_ref, say)
+
+    def wait(self, wanted: Applied, deadline_s: float, report: Report) -> None:
+        """Return when the runtime truly serves this spec; see slipway.dataplane.kubernetes.serving."""
+        actions = Actions(
+            apply=lambda: self.apply(wanted),
+            wake=lambda: self.wake(wanted),
+            dashboard=self._dashboard,
+        )
+        wait(self._api, records.wanted(wanted), deadline_s, report, actions)
+
+    def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
+        """Revisions of the deployment, or of all, also those that are parked at zero."""
+        found = live.workloads(self._api, self.namespaces(), deployment)
+        return tuple(self._reachable(each) for each in live.Reader(self._api).applications(found, deployment))
+
+    def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
+        """Apply a recorded revision again, and wait until it serves."""
+        self.apply(good)
+        self.wait(good, deadline_s, report)
+
+    def park(self, applications: frozenset[str], report: Report) -> frozenset[str]:
+        """Keep applications at zero replicas; returns those whose kind cannot, which are left as they are."""
+        cannot = set(applications)
+        for workload in self._workloads(applications):
+            if parking.can_park(workload["kind"]):
+                self._park(workload, report)
+                cannot -= {each.application for each in live.wanted_of(workload)}
+        return frozenset(cannot)
+
+    def _park(self, workload: Object, report: Report) -> None:
+        name = workload["metadata"]["name"]
+        wanted = parking.parked(workload)
+        if wanted is None or parking.is_parked(workload):
+            return
+        report(Progress(name, "parking", 0, 0, "kept at zero replicas"))
+        scalers = self._snapshot([workload]).autoscalers()
+        self._applier.delete(scalers, _saying(name, report))
+        self._applier.apply(wanted)
+
+    def wake(self, wanted: Applied) -> None:
+        """Bring a first replica of a revision that an autoscaler has at zero."""
+        ref = records.workload(wanted)
+        if ref.kind in ("Deployment", "LeaderWorkerSet", "Model"):
+            self._api.merge(ref, {"spec": {"replicas": 1}}, "scale")
+
+    def delete(self, applications: frozenset[str], report: Report) -> None:
+        """Remove applications in the order that drains, and wait until they are gone."""
+        instances = set(applications)
+        for service in self._shared(applications):
+            left = ray_service.without(service, applications)
+            if left is None:
+                instances.update(records.instances([service]))
+                continue
+            report(Progress(service["metadata"]["name"], "deleting", 0, 0, "taking applications out"))
+            self._applier.apply(left)
+        selected = snapshot.labelled(instances)
+        found = snapshot.take(self._api, self.namespaces(), KINDS, selected)
+        ours = [ref for ref, each in found.objects.items() if is_ours(each)]
+        if ours:
+            self._applier.delete(ours, _saying(min(applications), report))
+
+    def endpoint(self, wanted: Applied) -> str:
+        """OpenAI base URL of the revision's own Service."""
+        address = records.address(wanted)
+        return self._by_address(address.base_url, address.namespace, address.service)
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Namespaces that Slipway looks into: those it was told, and those that carry its label."""
+        try:
+            found = self._api.list("v1", "Namespace", labels=snapshot.OWNED).objects
+        except ForbiddenError:
+            found = ()
+        return tuple(dict.fromkeys([*self._namespaces, *(each["metadata"]["name"] for each in found)]))
+
+    def _snapshot(self, objects: Sequence[Object]) -> snapshot.Snapshot:
+        kinds = dict.fromkeys([*((each["apiVersion"], each["kind"]) for each in objects), *KINDS])
+        selected = snapshot.labelled(records.instances(objects))
+        return snapshot.take(self._api, records.namespaces(objects), kinds, selected)
+
+    def _workloads(self, applications: frozenset[str]) -> list[Object]:
+        found = live.workloads(self._api, self.namespaces(), None)
+        return [
+            each
+            for each in found.workloads()
+            if any(one.application in applications for one in live.wanted_of(each))
+        ]
+
+    def _shared(self, applications: frozenset[str]) -> list[Object]:
+        """RayServices that hold any of these, among others."""
+        return [each for each in self._workloads(applications) if each["kind"] == "RayService"]
+
+    def _reachable(self, found: LiveApplication) -> LiveApplication:
+        host = found.upstream.split("/")[2].split(":")[0] if found.upstream else ""
+        service, _, rest = host.partition(".")
+        namespace = rest.removesuffix(".svc")
+        return replace(found, upstream=self._by_address(found.upstream, namespace, service))
+
+    def _by_address(self, url: str, namespace: str, service: str) -> str:
+        if self._reach == "dns" or not url:
+            return url
+        found = self._api.get(Ref("v1", "Service", namespace, service))
+        address = (found or {}).get("spec", {}).get("clusterIP")
+        return url.replace(f"{service}.{namespace}.svc", address) if address else url
+
+
+def difference(wanted: Applied, plans: Sequence[ObjectPlan]) -> Difference:
+    """The plane-neutral answer: one action for the application, and every field."""
+    changed = [each for each in plans if each.action != "none"]
+    workload = records.workload(wanted)
+    is_new = any(each.ref == workload and each.action == "create" for each in plans)
+    action: Literal["create", "update", "none"] = "create" if is_new else "update" if changed else "none"
+    fields = tuple(
+        f"{each.ref.kind}/{each.ref.name}: {change.field}" for each in changed for change in each.changes
+    )
+    detail = tuple(line for each in changed for line in each.lines())
+    return Difference(action, wanted.application, fields, detail)
+
+
+def _by_ref(objects: Iterable[Object]) -> dict[Ref, Object]:
+    return {ref_of(each): each for each in objects}
+
+
+def _saying(application: str, report: Report) -> Callable[[str], None]:
+    return lambda line: report(Progress(application, "deleting", 0, 0, line))

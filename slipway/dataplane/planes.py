@@ -1,0 +1,106 @@
+"""All data planes of an environment as one: each deployment goes to the one that its runtime and name say.
+
+Belongs here: choosing. Does not: what a plane does (ray_serve.py, kubernetes), connecting (connected.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.dataplane.errors import DataPlaneError
+from slipway.dataplane.protocol import Applied, DataPlane, Difference, LiveApplication, Report
+
+RAY = "ray"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Names one plane: `ray`, or `kubernetes` with the data plane's name."""
+
+    kind: str
+    name: str = "default"
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == RAY else f"{self.kind} {self.name}"
+
+
+def key_of(runtime: str, data_plane: str) -> Key:
+    """The plane of a deployment."""
+    return Key(RAY) if runtime == RAY else Key("kubernetes", data_plane)
+
+
+class Planes:
+    """The connected planes as one (slipway.dataplane.protocol.DataPlane); each is made when it is needed."""
+
+    def __init__(self, makers: Mapping[Key, Callable[[], DataPlane]]) -> None:
+        self._makers = dict(makers)
+        self._made: dict[Key, DataPlane] = {}
+
+    def plane(self, key: Key) -> DataPlane:
+        """One plane; raises DataPlaneError when the environment does not connect it."""
+        if key not in self._makers:
+            connected = ", ".join(str(each) for each in self._makers) or "none"
+            raise DataPlaneError(
+                f"The data plane {key} is not connected (connected: {connected}). Set SLIPWAY_KUBECONFIG, or "
+                "SLIPWAY_KUBECONFIG_<NAME> for another name than default; for Ray SLIPWAY_RAY_DASHBOARD_URL."
+            )
+        if key not in self._made:
+            self._made[key] = self._makers[key]()
+        return self._made[key]
+
+    @cached_property
+    def _all(self) -> tuple[DataPlane, ...]:
+        return tuple(self.plane(key) for key in self._makers)
+
+    def of(self, applied: Applied) -> DataPlane:
+        """The plane that an application is, or is to be, on. Records of Ray name no data plane."""
+        name = applied.rendered.get("data_plane")
+        return self.plane(Key(RAY) if name is None else Key("kubernetes", str(name)))
+
+    def render(self, resolved: ResolvedDeployment) -> Applied:
+        """By the deployment's runtime and data plane."""
+        return self.plane(key_of(resolved.deployment.runtime, resolved.deployment.data_plane)).render(
+            resolved
+        )
+
+    def diff(self, wanted: Applied) -> Difference:
+        """On its plane."""
+        return self.of(wanted).diff(wanted)
+
+    def apply(self, wanted: Applied) -> None:
+        """On its plane."""
+        self.of(wanted).apply(wanted)
+
+    def wait(self, wanted: Applied, deadline_s: float, report: Report) -> None:
+        """On its plane."""
+        self.of(wanted).wait(wanted, deadline_s, report)
+
+    def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
+        """On all planes: a deployment may have moved from one to another."""
+        return tuple(each for plane in self._all for each in plane.status(deployment))
+
+    def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
+        """On the plane where that revision was."""
+        self.of(good).roll_back(good, deadline_s, report)
+
+    def park(self, applications: frozenset[str], report: Report) -> frozenset[str]:
+        """On each plane what it has; returns what none could keep at zero."""
+        for plane in self._all:
+            applications &= plane.park(applications, report)
+        return applications
+
+    def publish(self, wanted: Applied) -> None:
+        """On its plane."""
+        self.of(wanted).publish(wanted)
+
+    def delete(self, applications: frozenset[str], report: Report) -> None:
+        """From each plane what it has; what `status` does not tell of any more may still be half removed."""
+        for plane in self._all:
+            plane.delete(applications, report)
+
+    def endpoint(self, wanted: Applied) -> str:
+        """On its plane."""
+        return self.of(wanted).endpoint(wanted)
