@@ -12,7 +12,7 @@ from typing import Any
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes import flows, gpu, identity, pods, public, refusing, scaling, vllm_args
+from slipway.runtimes import flows, gpu, identity, pods, public, refusing, scaling, telemetry, vllm_args
 from slipway.runtimes.rendered import Address, Object, Rendered, Workload, workload_of
 from slipway.runtimes.surroundings import RenderError, Surroundings
 from slipway.runtimes.weights_access import weights_access
@@ -49,10 +49,15 @@ def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered
 
 
 def _graph(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    metadata = identity.metadata(resolved, surroundings)
+    # The operator makes PodMonitors by itself.
+    measured = "true" if telemetry.wanted(resolved, surroundings) else "false"
+    annotations = identity.object_annotations(resolved, surroundings)
+    metadata["annotations"] = {**annotations, "nvidia.com/enable-metrics": measured}
     return {
         "apiVersion": _API,
         "kind": "DynamoGraphDeployment",
-        "metadata": identity.metadata(resolved, surroundings),
+        "metadata": metadata,
         "spec": {
             "backendFramework": "vllm",
             "components": [_frontend(resolved, surroundings), _worker(resolved, surroundings)],
@@ -230,6 +235,10 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
         "resources.gpu": (
             deployment.resources.gpu is None,
             "is missing, and Dynamo's workers need one. Add resources.gpu",
+        ),
+        "resources.gpu.vendor": (
+            deployment.accelerator not in ("cpu", "nvidia"),
+            f"is {deployment.accelerator}, and Dynamo's images are for NVIDIA's. Use another runtime",
         ),
         "engine": (
             engine is not None and engine.server not in ("dynamo", "vllm"),

@@ -253,7 +253,7 @@ def _refused_resources(deployment: Deployment) -> refusing.Refused:
 
 def _refused_placement(deployment: Deployment) -> refusing.Refused:
     isolation = deployment.isolation
-    shared = "is KubeAI's own namespace for all models. Remove it"
+    shared = "is not ours to say: all of KubeAI's models share its own namespace. Remove it"
     return {
         "nodes_per_replica": (
             deployment.nodes_per_replica > 1,

@@ -15,7 +15,18 @@ import yaml
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes import flows, identity, llamacpp_app, pods, public, ray, raycluster, refusing, vllm_args
+from slipway.runtimes import (
+    flows,
+    identity,
+    llamacpp_app,
+    pods,
+    public,
+    ray,
+    raycluster,
+    refusing,
+    telemetry,
+    vllm_args,
+)
 from slipway.runtimes.rendered import Address, Object, Rendered, workload_of
 from slipway.runtimes.surroundings import RenderError, Surroundings
 from slipway.runtimes.weights_access import weights_access
@@ -44,7 +55,7 @@ def render(
     where = address(resolved, surroundings)
     return Rendered(
         workload=workload_of(service),
-        objects=(_policy(service, surroundings), service),
+        objects=(_policy(service, surroundings), service, *_monitor(together, service, surroundings)),
         address=where,
         public=tuple(public.objects(resolved, surroundings, where)),
         engine_names=_engine_names(resolved),
@@ -112,6 +123,7 @@ def _llm_config(resolved: ResolvedDeployment, surroundings: Surroundings) -> Obj
     env = pods.environment(resolved)
     config: dict[str, Any] = {
         "model_loading_config": {"model_id": resolved.name, "model_source": access.uri},
+        "log_engine_metrics": deployment.telemetry,
         "engine_kwargs": {"load_format": "runai_streamer", **_keywords(resolved, surroundings)},
         "deployment_config": {
             **ray.replicas_or_autoscaling(deployment),
@@ -162,6 +174,20 @@ def _engine_names(resolved: ResolvedDeployment) -> dict[str, str]:
         return {}
     served = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
     return {each.model_name: f"{resolved.name}:{pinned.name}/{pinned.commit}" for each, pinned in served}
+
+
+def _monitor(
+    together: Sequence[ResolvedDeployment], service: Object, surroundings: Surroundings
+) -> list[Object]:
+    """Ray tells the metrics of all its applications at one port of each pod."""
+    measured = [each for each in together if telemetry.wanted(each, surroundings)]
+    if not measured:
+        return []
+    (monitor,) = telemetry.pod_monitor(
+        measured[0], surroundings, raycluster.pod_labels(surroundings), raycluster.METRICS_PORT
+    )
+    named = service["metadata"]
+    return [{**monitor, "metadata": {name: named[name] for name in ("name", "namespace", "labels")}}]
 
 
 def _policy(service: Object, surroundings: Surroundings) -> Object:

@@ -42,7 +42,12 @@ def _environment(resolved: ResolvedDeployment, surroundings: Surroundings) -> li
     env = pods.environment(
         resolved,
         access.env,
-        {"NIM_REPOSITORY_OVERRIDE": f"{access.uri}/", "NIM_SERVED_MODEL_NAME": resolved.name},
+        {
+            "NIM_REPOSITORY_OVERRIDE": f"{access.uri}/",
+            "NIM_SERVED_MODEL_NAME": resolved.name,
+            # One cache for all tenants, without a salt: its speed tells what others asked.
+            "NIM_ENABLE_KV_CACHE_REUSE": "0" if resolved.deployment.isolate_prompt_cache else "1",
+        },
     )
     return pods.env_list(env, pods.secret_environment(resolved, access.secret_env))
 
@@ -194,9 +199,9 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             deployment.nodes_per_replica > 1 and auto is not None,
             "is more than 1, and the NIM operator does not scale such replicas. Remove autoscaling",
         ),
-        "isolate_prompt_cache": (
-            "isolate_prompt_cache" in deployment.model_fields_set and deployment.isolate_prompt_cache,
-            "is NIM's own: it shares no prefix cache unless NIM_ENABLE_KV_CACHE_REUSE is set. Remove it",
+        "resources.gpu.vendor": (
+            deployment.accelerator not in ("cpu", "nvidia"),
+            f"is {deployment.accelerator}, and NIMs are for NVIDIA's. Use another runtime",
         ),
         "engine": (
             engine is not None and (engine.server != "nim" or engine.api_key is None),

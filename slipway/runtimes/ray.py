@@ -181,6 +181,10 @@ def _refused_resources(deployment: Deployment) -> list[tuple[str, str]]:
     gpu = resources.gpu
     if gpu is not None:
         refused |= {
+            "resources.gpu.vendor": (
+                gpu.vendor != "nvidia",
+                "is not known to Ray, whose GPUs are those of its nodes. Remove it",
+            ),
             "resources.gpu.class": (gpu.gpu_class is not None, "is not known to Ray. Use node_selector"),
             "resources.gpu.mig_profile": (gpu.mig_profile is not None, "is not known to Ray. Use fraction"),
             "resources.gpu.sharing": (gpu.sharing != "none", "is not known to Ray. Use fraction"),
@@ -209,6 +213,12 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
                 deployment.load_balancing.strategy != "least-load",
                 "is prefix-hash, and Ray Serve's proxy balances by load. Use least-load",
             ),
+            "tolerations": (bool(deployment.tolerations), kubernetes),
+            "telemetry": (
+                "telemetry" in deployment.model_fields_set,
+                "has no effect here: Ray tells its own metrics for the whole node. Remove it",
+            ),
+            "isolation.network_policy": ("network_policy" in isolation.model_fields_set, kubernetes),
             "isolation.namespace": (isolation.namespace is not None, kubernetes),
             "isolation.runtime_class": (isolation.runtime_class is not None, kubernetes),
             "isolation.quota": (isolation.quota is not None, kubernetes),

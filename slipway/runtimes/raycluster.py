@@ -43,7 +43,11 @@ def cluster(together: Sequence[ResolvedDeployment], surroundings: Surroundings) 
     config: Object = {
         "rayVersion": surroundings.ray_version,
         "enableInTreeAutoscaling": True,
-        "autoscalerOptions": {"version": "v2", "idleTimeoutSeconds": _IDLE_S},
+        "autoscalerOptions": {
+            "version": "v2",
+            "idleTimeoutSeconds": _IDLE_S,
+            "securityContext": {**pods.container_security(), "readOnlyRootFilesystem": False},
+        },
         "headGroupSpec": {
             "rayStartParams": {"num-cpus": "0", "num-gpus": "0"},
             "template": _head(together, surroundings),

@@ -61,6 +61,11 @@ class Surroundings:
     operators: tuple[
         Pods, ...
     ] = ()  # what drives runtimes over HTTP: KubeRay's operator, Slipway in the cluster
+    edge: Pods | None = None  # the load balancer's proxies in front of the gateway; None: known to nobody
+    gateway_class: str = "envoy"
+    metallb_namespace: str = "metallb-system"
+    gateway_secret: str = "slipway-gateway"  # noqa: S105 (a name); keys: token, tenants-db
+    tenants_db_url: str | None = None  # address alone, for the gateway's NetworkPolicy: scheme://host:port
     gateway_salts_prompts: bool = (
         False  # the gateway sends cache_salt, so a shared prefix cache tells nothing
     )

@@ -293,6 +293,14 @@ class TestKubeRay:
         config = self.serve_config(render(**VARIANTS[variant])["RayService"])
         assert ServeDeploySchema.model_validate(config).applications
 
+    def test_ray_serve_llm_understands_its_arguments(self, render: Callable[..., dict[str, Object]]) -> None:
+        from ray.llm._internal.serve.core.configs.llm_config import LLMConfig
+
+        for variant in ("kuberay vllm", "kuberay fraction"):
+            (application,) = self.serve_config(render(**VARIANTS[variant])["RayService"])["applications"]
+            understood = LLMConfig.model_validate(application["args"]["llm_configs"][0])
+            assert understood.model_loading_config.model_id == "chat"
+
     def test_a_number_excludes_autoscaling(self, render: Callable[..., dict[str, Object]]) -> None:
         for scaling in ({}, SCALED):
             config = self.serve_config(render(runtime="kuberay", **GPU, **scaling)["RayService"])
@@ -385,7 +393,7 @@ class TestKubeRay:
     ) -> None:
         spec = resolved(**VARIANTS["kuberay vllm"])
         rendered = kuberay.render(spec, cluster)
-        llm = self.serve_config(rendered.objects[-1])["applications"][0]["args"]["llm_configs"][0]
+        llm = self.serve_config(rendered.objects[1])["applications"][0]["args"]["llm_configs"][0]
         assert llm["lora_config"]["dynamic_lora_loading_path"] == "s3://models/weights"
         assert rendered.engine_names == {"tone": f"chat:tone/{'1' * 40}"}
 
@@ -470,3 +478,25 @@ class TestDynamo:
         spec = render(**VARIANTS["dynamo scaled"])["DynamoModel"]["spec"]
         assert spec["source"] == {"uri": f"s3://models/weights/tone/{'1' * 40}"}
         assert (spec["baseModelName"], spec["modelName"]) == ("chat", "tone")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_slipways_role_may_write_every_kind_that_is_rendered(
+    resolved: Resolve, cluster: Surroundings, variant: str
+) -> None:
+    from slipway.runtimes import rbac
+
+    spec = resolved(**VARIANTS[variant])
+    rendered = registry.RENDERERS[spec.deployment.runtime](spec, cluster)
+    allowed = {
+        (group, resource)
+        for rule in rbac.role("slipway", "slipway-s3")["rules"]
+        if {"create", "patch", "delete"} <= set(rule["verbs"])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    for each in (*rendered.objects, *rendered.public):
+        group = each["apiVersion"].rpartition("/")[0]
+        kind = each["kind"].lower()
+        plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+        assert (group, plural.replace("cachess", "caches")) in allowed

@@ -1,0 +1,161 @@
+"""`python -m slipway.runtimes.table docs/runtimes.md`: which runtime honours which field, found by trying.
+
+Belongs here: rendering every sample on every runtime, judging the difference, and writing it as Markdown.
+Does not: the samples (samples.py), the prose around the table (the page).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Engine
+from slipway.catalog.resolved import ResolvedArtifact, ResolvedDeployment
+from slipway.runtimes import ray, registry
+from slipway.runtimes.samples import ELSEWHERE, SAMPLES, Fields, Sample
+from slipway.runtimes.surroundings import ObjectName, Pods, StoreAddress, Surroundings
+
+BEGIN = "<!-- table: written by `python -m slipway.runtimes.table docs/runtimes.md` -->"
+END = "<!-- end of table -->"
+
+RUNTIMES = ("ray", "vllm", "kubeai", "kserve", "kuberay", "nim", "dynamo")
+
+_IMAGE = f"registry.local/engine@sha256:{'0' * 64}"
+_SERVERS = {"ray": "llama.cpp", "nim": "nim", "dynamo": "dynamo"}
+# What a runtime does not go without.
+_NEEDS: Mapping[str, Fields] = {"nim": {"resources": {"gpu": {}}}, "dynamo": {"resources": {"gpu": {}}}}
+_SCALES_BY: Mapping[str, Fields] = {"nim": {"cpu_percent": 80}}
+_EVERYTHING = Surroundings(
+    store=StoreAddress("http://s3.storage.svc:8333", "models"),
+    slipway_image=_IMAGE,
+    pull_secrets=("registry",),
+    prometheus_url="http://prometheus.monitoring.svc:9090",
+    prometheus=Pods("monitoring", {"app": "prometheus"}),
+    internal_gateway=ObjectName("slipway-system", "internal"),
+    weights_claim="weights",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one sample on one runtime; `said` is the reason, or who honours it."""
+
+    kind: Literal["honoured", "elsewhere", "refused", "ignored"]
+    said: str = ""
+
+    @property
+    def cell(self) -> str:
+        """The verdict in the table."""
+        return {"honoured": "yes", "elsewhere": self.said, "refused": "no", "ignored": "IGNORED"}[self.kind]
+
+
+def verdict(runtime: str, sample: Sample) -> Verdict:
+    """Refused with a reason; else visible in what is rendered; else somebody else's; else ignored."""
+    base = _merged(_basis(runtime, sample), sample.base)
+    plain, written = _resolved(runtime, base), _resolved(runtime, _merged(base, sample.written))
+    refuse = registry.REFUSALS[runtime]
+    for field, reason in refuse(written.deployment, written.engine):
+        if field == sample.field or field not in dict(refuse(plain.deployment, plain.engine)):
+            return Verdict("refused", f"`{field}` {reason}")
+    without = refuse(plain.deployment, plain.engine)
+    if without:
+        return Verdict("refused", f"`{without[0][0]}` {without[0][1]}")
+    if _rendered(runtime, plain) != _rendered(runtime, written):
+        return Verdict("honoured")
+    if sample.field in ELSEWHERE:
+        return Verdict("elsewhere", ELSEWHERE[sample.field])
+    return Verdict("ignored")
+
+
+def _basis(runtime: str, sample: Sample) -> Fields:
+    """What the runtime needs of any deployment; a target that it can measure, where the sample scales."""
+    fields = _NEEDS.get(runtime, {})
+    if "autoscaling" not in sample.base:
+        return fields
+    requests = {"resources": {"requests": {"cpu": 2, "memory": "4Gi"}}}
+    target = _SCALES_BY.get(runtime, {"ongoing_requests": 4})
+    return _merged(_merged(fields, requests), {"autoscaling": {"target": target}})
+
+
+def _merged(base: Fields, over: Fields) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        inner = merged.get(name)
+        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _resolved(runtime: str, fields: Fields) -> ResolvedDeployment:
+    written = {"name": "chat", "model": "m", "engine": "e", **fields, "runtime": runtime}
+    deployment = Deployment.model_validate(written)
+    images = {"nvidia": {"image": "registry.local/engine", "tag": "1.0.0"}}
+    engine = {
+        "name": "e",
+        "server": _SERVERS.get(runtime, "vllm"),
+        "api_key": {"secret": "k"},
+        "images": images,
+    }
+    return ResolvedDeployment(
+        deployment=deployment,
+        engine=Engine.model_validate(engine),
+        model=ResolvedArtifact(name=deployment.model, source="hf://o/m", commit="1" * 40),
+        adapters=tuple(
+            ResolvedArtifact(name=each.adapter, source="hf://o/a", commit="1" * 40)
+            for each in deployment.adapters
+        ),
+        image=_IMAGE,
+    )
+
+
+def _rendered(runtime: str, resolved: ResolvedDeployment) -> str:
+    """All that a cluster or its operator is given, with the digest, which every change changes, taken out."""
+    if runtime == "ray":
+        found: Any = ray.render(resolved)
+    else:
+        rendered = registry.RENDERERS[runtime](resolved, _EVERYTHING)
+        found = [rendered.objects, rendered.public, rendered.operator_values]
+    text = json.dumps(found, sort_keys=True)
+    return text.replace(resolved.spec_digest, "<digest>").replace(resolved.spec_digest[:8], "<revision>")
+
+
+def markdown() -> str:
+    """The table, then the reasons by runtime."""
+    verdicts = {(r, s.title): verdict(r, s) for s in SAMPLES for r in RUNTIMES}
+    lines = [f"| field | {' | '.join(f'`{r}`' for r in RUNTIMES)} |", "|---|" + "---|" * len(RUNTIMES)]
+    for sample in SAMPLES:
+        cells = " | ".join(verdicts[r, sample.title].cell for r in RUNTIMES)
+        lines.append(f"| `{sample.title}` | {cells} |")
+    for runtime in RUNTIMES:
+        lines += ["", f"### Refused by `{runtime}`", ""]
+        for sample in SAMPLES:
+            found = verdicts[runtime, sample.title]
+            if found.kind == "refused":
+                lines.append(f"- `{sample.title}`: {found.said.rstrip('.')}.")
+    return "\n".join(lines)
+
+
+def rewritten(page: str) -> str:
+    """The page with its generated part made anew; raises ValueError when the two marks are not there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no generated part. Put the lines {BEGIN} and {END} into it.")
+    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
+
+
+def main(arguments: list[str]) -> None:
+    """Rewrite the generated part of the page that is named, or print it."""
+    if not arguments:
+        sys.stdout.write(markdown() + "\n")
+        return
+    page = Path(arguments[0])
+    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
