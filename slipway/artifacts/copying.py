@@ -17,6 +17,14 @@ from slipway.artifacts.source import StoredAt
 from slipway.environment import S3Location
 
 
+def changed(source: StoredAt, name: str, path: str) -> SourceError:
+    """The object is another than the one that was listed."""
+    return SourceError(
+        f"{name} file {path} (s3://{source.bucket}/{source.key}): changed between listing and copying. "
+        "Nothing was published. Run this again."
+    )
+
+
 class CopyRefusedError(Exception):
     """The store does not copy this object for us; it can be read and sent like any other."""
 
@@ -45,9 +53,7 @@ def explained(source: StoredAt, name: str, path: str) -> Iterator[None]:
         if code == "NoSuchUpload":
             raise UploadGoneError(f"{what}: the store no longer knows its upload. Run this again.") from error
         if status == 412:
-            raise SourceError(
-                f"{what}: changed between listing and copying. Nothing was published. Run this again."
-            ) from error
+            raise changed(source, name, path) from error
         if code in {"NoSuchKey", "NoSuchBucket"}:
             raise SourceError(
                 f"{what}: was listed, but is gone. Nothing was published. Restore it."

@@ -203,9 +203,23 @@ class Transfer:
             place, etags = self._place(incoming), incoming.etags
             whole = self._patiently(lambda: self._uploads.complete(*place, etags))
             incoming.proven = incoming.proven and whole
+        self._require_unchanged(incoming)
         incoming.complete = True
         if incoming.certain:
             watch.meter.file_done()
+
+    def _require_unchanged(self, incoming: Incoming) -> None:
+        """Where no digest tells: some stores copy whatever is there, and do not mind the condition."""
+        at, file = incoming.copied_from, incoming.job.file
+        if at is None or file.digest is not None:
+            return
+
+        def still() -> bool:
+            with copying.explained(at, self._name, file.path):
+                return self._uploads.is_still(at)
+
+        if not self._patiently(still):
+            raise copying.changed(at, self._name, file.path)
 
     def _verify(self, incoming: Incoming) -> None:
         """Before the object appears: its digest must be the one that the source listed."""

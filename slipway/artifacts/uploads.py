@@ -110,6 +110,11 @@ class Uploads:
         )
         return Sent(reply["CopyObjectResult"]["ETag"], proven=False)
 
+    def is_still(self, source: StoredAt) -> bool:
+        """Whether the object that was copied is still the listed one. Raises ClientError."""
+        found = self._store.client.head_object(Bucket=source.bucket, Key=source.key)
+        return found["ETag"].strip('"') == source.etag.strip('"')
+
     def copy_part(
         self, key: str, upload_id: str, number: int, source: StoredAt, offset: int, length: int
     ) -> Sent:
