@@ -1,0 +1,58 @@
+"""What a failure's message carries beyond the cause."""
+
+from slipway.dataplane.kubernetes import explain, parking
+from slipway.dataplane.kubernetes.diff import APPLIED
+from slipway.dataplane.kubernetes.objects import annotations_of
+
+from .observed import crashed, pod
+from .test_diff import stored
+
+
+def test_an_unscheduled_pod_says_what_it_asks_for_and_how_many_nodes_lack_it() -> None:
+    found = pod(0, ready=False, unscheduled="0/3 nodes are available: 3 Insufficient nvidia.com/gpu.")
+    found["spec"]["containers"][0]["resources"] = {
+        "limits": {"nvidia.com/gpu": "4"},
+        "requests": {"cpu": "2"},
+    }
+    assert explain.unscheduled(found) == [
+        "chat-aaaaaaaa-0 asks for cpu=2, nvidia.com/gpu=4: "
+        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    ]
+
+
+def test_a_crash_loops_output_is_that_of_the_run_before() -> None:
+    waits = pod(0, ready=False, container=crashed(3))
+    assert explain.crashed([pod(1), waits]) == explain.Output("chat-aaaaaaaa-0", "main", previous=True)
+
+
+def test_a_pod_that_runs_and_never_gets_ready_shows_its_output() -> None:
+    assert explain.crashed([pod(0, ready=False)]) == explain.Output("chat-aaaaaaaa-0", "main", previous=False)
+
+
+def test_warnings_are_of_this_application_each_said_once_the_newest_last() -> None:
+    def event(name: str, message: str, at: str, count: int = 1) -> dict[str, object]:
+        about = {"kind": "Pod", "name": name}
+        return {
+            "involvedObject": about,
+            "reason": "Failed",
+            "message": message,
+            "lastTimestamp": at,
+            "count": count,
+        }
+
+    found = [
+        event("chat-1", "b", "2026-11-21T12:00:02Z", 3),
+        event("chat-1", "a", "2026-11-21T12:00:01Z"),
+        event("other-1", "c", "2026-11-21T12:00:03Z"),
+    ]
+    assert explain.warnings(found, "chat") == ["Pod chat-1: Failed: a", "Pod chat-1: Failed: b (3 times)"]
+
+
+def test_a_parked_deployment_is_what_was_applied_at_zero() -> None:
+    live = stored()
+    found = parking.parked(live)
+    assert found is not None
+    assert found["spec"]["replicas"] == 0
+    assert parking.is_parked(found)
+    assert APPLIED not in annotations_of(found)
+    assert found["spec"]["template"]["spec"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]

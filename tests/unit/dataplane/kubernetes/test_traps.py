@@ -1,0 +1,434 @@
+"""Every trap of the runtimes: what a plain readiness check takes for done, and what the verdict says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from slipway.dataplane.kubernetes.objects import is_true
+from slipway.dataplane.kubernetes.serving.judges import JUDGES
+from slipway.dataplane.kubernetes.serving.verdict import Seen, Wanted
+from slipway.runtimes import identity
+from slipway.runtimes.kuberay import CLUSTER_DIGEST
+
+from .observed import NAME, NEW, OLD, custom, deployment, pod, seen, wanted
+from .observed import conditions as told
+
+
+@dataclass(frozen=True)
+class Trap:
+    """`naive` is what tools go by; it holds although the new spec does not serve."""
+
+    wanted: Wanted
+    seen: Seen
+    naive: Callable[[Seen], bool]
+    expected: str = "waiting"
+
+
+def ready(kind: str) -> Callable[[Seen], bool]:
+    """The condition Ready, as `kubectl wait --for=condition=Ready` reads it."""
+    return lambda found: is_true(found.of(kind)[0], "Ready")
+
+
+def available(found: Seen) -> bool:
+    """`kubectl wait --for=condition=Available`."""
+    return is_true(found.of("Deployment")[0], "Available")
+
+
+PLAIN = wanted("apps/v1", "Deployment")
+DEPLOYMENT_TRAPS = {
+    "the counts are of the old generation": Trap(
+        PLAIN, seen(deployment(observed=1), pod(0, OLD), pod(1, OLD)), available
+    ),
+    "available through a rollout that hangs": Trap(
+        PLAIN,
+        seen(deployment(updated=1, total=3), pod(0, OLD), pod(1, OLD), pod(2, ready=False)),
+        available,
+    ),
+    "an old pod is still ready beside the new ones": Trap(
+        PLAIN, seen(deployment(), pod(0), pod(1), pod(2, OLD)), available
+    ),
+    "as many ready pods as wanted, one of them of the old spec": Trap(
+        PLAIN, seen(deployment(), pod(0), pod(1, OLD)), available
+    ),
+    "a ready pod that is ending": Trap(PLAIN, seen(deployment(), pod(0), pod(1, ending=True)), available),
+    "somebody applied another spec meanwhile": Trap(
+        PLAIN, seen(deployment(OLD), pod(0, OLD), pod(1, OLD)), available, "overtaken"
+    ),
+    "at zero replicas nothing proves the spec": Trap(PLAIN, seen(deployment(replicas=0)), available, "idle"),
+}
+
+MODEL = wanted("kubeai.org/v1", "Model")
+
+
+def model(replicas: int = 2, **spec: Any) -> dict[str, Any]:
+    """A Model whose status says that all is ready, as it does for 3 s after any change."""
+    env = {identity.SPEC_DIGEST_ENV: NEW}
+    counts = {"all": replicas, "ready": replicas}
+    return custom("Model", spec={"replicas": replicas, "env": env, **spec}, replicas=counts)
+
+
+def model_pod(number: int, digest: str = NEW, pod_hash: str = "new", **fields: Any) -> dict[str, Any]:
+    """A pod as KubeAI makes it: no annotation, the digest in its environment."""
+    return pod(number, digest, in_env=True, labels={"model": NAME, "pod-hash": pod_hash}, **fields)
+
+
+def all_ready(found: Seen) -> bool:
+    """A Model's status: as many ready as there are."""
+    counts = found.of("Model")[0]["status"]["replicas"]
+    return bool(counts["ready"] == counts["all"])
+
+
+KUBEAI_TRAPS = {
+    "the status still counts the old pods": Trap(
+        MODEL, seen(model(), model_pod(0, OLD, "old"), model_pod(1, OLD, "old")), all_ready
+    ),
+    "a surge pod hangs while the old one serves": Trap(
+        MODEL,
+        seen(model(replicas=1), model_pod(0, OLD, "old"), model_pod(1, ready=False)),
+        all_ready,
+    ),
+    "pods of two hashes: an adapter came or went": Trap(
+        MODEL, seen(model(), model_pod(0), model_pod(1, NEW, "newer")), all_ready
+    ),
+    "pods are ready and the shared cache is not loaded": Trap(
+        MODEL, seen(model(cacheProfile="shared"), model_pod(0), model_pod(1)), all_ready
+    ),
+    "the operator has not set replicas yet": Trap(
+        MODEL,
+        seen(custom("Model", spec={"env": {identity.SPEC_DIGEST_ENV: NEW}}, replicas={"all": 0, "ready": 0})),
+        all_ready,
+    ),
+}
+
+ISVC = wanted("serving.kserve.io/v1beta1", "InferenceService")
+LLM = wanted("serving.kserve.io/v1alpha2", "LLMInferenceService")
+
+
+def service(kind: str = "InferenceService", **metadata: Any) -> dict[str, Any]:
+    """A service that is Ready, as it is nearly always."""
+    made = custom(kind, conditions=told(Ready=True), observedGeneration=2)
+    made["metadata"].update(metadata)
+    return made
+
+
+PREDICTOR = f"{NAME}-predictor"
+KSERVE_TRAPS = {
+    "Ready stays True while rolling": Trap(
+        ISVC,
+        seen(service(), deployment(name=PREDICTOR, updated=1), pod(0), pod(1, OLD)),
+        ready("InferenceService"),
+    ),
+    "Ready with the Deployment of before": Trap(
+        ISVC, seen(service(), deployment(OLD, name=PREDICTOR), pod(0, OLD)), ready("InferenceService")
+    ),
+    "Ready with an image that cannot be pulled": Trap(
+        ISVC,
+        seen(
+            service(),
+            deployment(name=PREDICTOR, replicas=1, updated=1, total=2),
+            pod(0, OLD),
+            pod(
+                1, ready=False, container={"state": {"waiting": {"reason": "ErrImagePull", "message": "EOF"}}}
+            ),
+        ),
+        ready("InferenceService"),
+    ),
+    "Ready at zero replicas": Trap(
+        ISVC, seen(service(), deployment(name=PREDICTOR, replicas=0)), ready("InferenceService"), "idle"
+    ),
+    "an LLMInferenceService says as little": Trap(
+        LLM,
+        seen(service("LLMInferenceService"), deployment(OLD, name=f"{NAME}-kserve"), pod(0, OLD)),
+        ready("LLMInferenceService"),
+    ),
+    "Ready before there is any Deployment": Trap(ISVC, seen(service()), ready("InferenceService")),
+}
+
+NIM = wanted("apps.nvidia.com/v1alpha1", "NIMService")
+
+
+def nim_ready(found: Seen) -> bool:
+    """`state: Ready`, which carries no generation."""
+    return found.of("NIMService")[0]["status"]["state"] == "Ready"
+
+
+NIM_TRAPS = {
+    "state lags a change by 0.15 s": Trap(
+        NIM, seen(custom("NIMService", state="Ready"), deployment(OLD), pod(0, OLD), pod(1, OLD)), nim_ready
+    ),
+    "Ready while its Deployment rolls": Trap(
+        NIM,
+        seen(custom("NIMService", state="Ready"), deployment(updated=1), pod(0), pod(1, OLD)),
+        nim_ready,
+    ),
+}
+
+GRAPH = wanted("nvidia.com/v1beta1", "DynamoGraphDeployment")
+
+
+def graph(observed: int = 2, **status: Any) -> dict[str, Any]:
+    """A graph that is Ready."""
+    spec = {"components": [{"name": "Frontend", "replicas": 1}, {"name": "Worker", "replicas": 1}]}
+    status = {"observedGeneration": observed, "conditions": told(Ready=True), **status}
+    return custom("DynamoGraphDeployment", spec=spec, **status)
+
+
+DYNAMO_TRAPS = {
+    "Ready is of the generation before": Trap(
+        GRAPH, seen(graph(observed=1), pod(0), pod(1)), ready("DynamoGraphDeployment")
+    ),
+    "Ready while workers are replaced": Trap(
+        GRAPH,
+        seen(graph(rollingUpdate={"phase": "InProgress"}), pod(0), pod(1)),
+        ready("DynamoGraphDeployment"),
+    ),
+    "an old worker answers beside the new one": Trap(
+        GRAPH, seen(graph(), pod(0), pod(1), pod(2, OLD)), ready("DynamoGraphDeployment")
+    ),
+}
+
+GROUPS = wanted("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet")
+
+
+def groups(digest: str = NEW, **status: Any) -> dict[str, Any]:
+    """A set of two groups that is Available."""
+    template = {"metadata": {"annotations": {identity.SPEC_DIGEST: digest}}, "spec": {}}
+    spec = {"replicas": 2, "leaderWorkerTemplate": {"workerTemplate": template}}
+    done = {"observedGeneration": 2, "readyReplicas": 2, "updatedReplicas": 2}
+    return custom("LeaderWorkerSet", spec=spec, **{**done, "conditions": told(Available=True), **status})
+
+
+def groups_available(found: Seen) -> bool:
+    """The condition Available."""
+    return is_true(found.of("LeaderWorkerSet")[0], "Available")
+
+
+LWS_TRAPS = {
+    "Available of the generation before": Trap(
+        GROUPS, seen(groups(observedGeneration=1), pod(0), pod(1)), groups_available
+    ),
+    "Available with groups of both specs": Trap(
+        GROUPS, seen(groups(updatedReplicas=1), pod(0), pod(1, OLD)), groups_available
+    ),
+}
+
+OURS = {"name": NAME, "route_prefix": f"/{NAME}", "args": {"spec_digest": NEW}}
+OTHER = {"name": "other", "route_prefix": "/other", "args": {"spec_digest": OLD}}
+
+
+def ray_service(*applications: Any, **status: Any) -> dict[str, Any]:
+    """A RayService whose Ready is True and whose cluster `c1` is active."""
+    config = yaml.safe_dump({"applications": list(applications)})
+    made = custom("RayService", spec={"serveConfigV2": config, **status.pop("spec", {})}, **status)
+    made["metadata"]["annotations"] = {CLUSTER_DIGEST: NEW}
+    return made
+
+
+RAY = wanted("ray.io/v1", "RayService", ray_service(OURS))
+HEALTHY = {"status": "RUNNING", "serveDeploymentStatuses": {"d": {"status": "HEALTHY"}}}
+
+
+def ray_status(
+    applications: Any, observed: int = 2, upgrade: bool = False, pending: str = ""
+) -> dict[str, Any]:
+    """The status of a RayService."""
+    return {
+        "observedGeneration": observed,
+        "numServeEndpoints": 2,
+        "conditions": told(Ready=True, UpgradeInProgress=upgrade),
+        "activeServiceStatus": {"rayClusterName": "c1", "applicationStatuses": applications},
+        "pendingServiceStatus": {"rayClusterName": pending} if pending else {},
+    }
+
+
+def ray_pod(number: int, digest: str = NEW, cluster: str = "c1", **fields: Any) -> dict[str, Any]:
+    """A pod of a Ray cluster."""
+    return pod(number, digest, in_env=True, labels={"ray.io/cluster": cluster}, **fields)
+
+
+def dashboard(config: Any, status: str = "RUNNING") -> dict[str, Any]:
+    """Serve's own document."""
+    return {"applications": {config["name"]: {"deployed_app_config": config, "status": status}}}
+
+
+HOLDS = dashboard(OURS)
+PODS = (ray_pod(0), ray_pod(1))
+OLD_CONFIG = dashboard({**OURS, "args": {"spec_digest": OLD}})
+ray_ready = ready("RayService")
+
+RAY_TRAPS = {
+    "the new generation with the old RUNNING, for 2 s": Trap(
+        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=OLD_CONFIG), ray_ready
+    ),
+    "Ready through a broken import": Trap(
+        RAY,
+        seen(
+            ray_service(
+                OURS, **ray_status({NAME: {"status": "DEPLOY_FAILED", "message": "ModuleNotFoundError: x"}})
+            ),
+            *PODS,
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+        "failed",
+    ),
+    "a config that Ray refuses leaves observedGeneration behind": Trap(
+        RAY,
+        seen(ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1)), *PODS, dashboard=HOLDS),
+        ray_ready,
+    ),
+    "RUNNING with an empty map of deployments": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, **ray_status({NAME: {"status": "RUNNING", "serveDeploymentStatuses": {}}})),
+            *PODS,
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+    ),
+    "the status does not tell of our application yet": Trap(
+        RAY,
+        seen(ray_service(OURS, OTHER, **ray_status({"other": HEALTHY})), *PODS, dashboard=HOLDS),
+        ray_ready,
+    ),
+    "a second cluster starts while the first serves": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, **ray_status({NAME: HEALTHY}, upgrade=True, pending="c2")),
+            *PODS,
+            ray_pod(2, cluster="c2", ready=False),
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+    ),
+    "upgradeStrategy None never applies a change of the cluster": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, spec={"upgradeStrategy": {"type": "None"}}, **ray_status({NAME: HEALTHY})),
+            ray_pod(0, OLD),
+            ray_pod(1, OLD),
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+    ),
+    "the dashboard does not answer": Trap(
+        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS), ray_ready
+    ),
+    "somebody put another config": Trap(
+        RAY,
+        seen(ray_service(OTHER, **ray_status({"other": HEALTHY})), *PODS, dashboard=HOLDS),
+        ray_ready,
+        "overtaken",
+    ),
+}
+
+TRAPS = {
+    f"{kind}: {name}": trap
+    for kind, traps in (
+        ("Deployment", DEPLOYMENT_TRAPS),
+        ("KubeAI", KUBEAI_TRAPS),
+        ("KServe", KSERVE_TRAPS),
+        ("NIM", NIM_TRAPS),
+        ("Dynamo", DYNAMO_TRAPS),
+        ("LeaderWorkerSet", LWS_TRAPS),
+        ("KubeRay", RAY_TRAPS),
+    )
+    for name, trap in traps.items()
+}
+
+TRULY = {
+    "Deployment": (PLAIN, seen(deployment(), pod(0), pod(1))),
+    "Deployment with a pod that is ending": (
+        PLAIN,
+        seen(deployment(), pod(0), pod(1), pod(2, OLD, ending=True, ready=False)),
+    ),
+    "Model": (MODEL, seen(model(), model_pod(0), model_pod(1))),
+    "InferenceService": (ISVC, seen(service(), deployment(name=PREDICTOR), pod(0), pod(1))),
+    # Only bounds of replicas changed: observedGeneration stays behind for good.
+    "InferenceService with new bounds": (
+        ISVC,
+        seen(
+            custom("InferenceService", generation=3, observedGeneration=2, conditions=told(Ready=True)),
+            deployment(name=PREDICTOR),
+            pod(0),
+            pod(1),
+        ),
+    ),
+    "LLMInferenceService": (
+        LLM,
+        seen(service("LLMInferenceService"), deployment(name=f"{NAME}-kserve"), pod(0), pod(1)),
+    ),
+    # NotReady lags, too.
+    "NIMService": (NIM, seen(custom("NIMService", state="NotReady"), deployment(), pod(0), pod(1))),
+    "DynamoGraphDeployment": (GRAPH, seen(graph(rollingUpdate={"phase": "Completed"}), pod(0), pod(1))),
+    "LeaderWorkerSet": (GROUPS, seen(groups(), pod(0), pod(1))),
+    "RayService": (RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=HOLDS)),
+    # UPSCALING is normal while serving, and another application's trouble is not ours.
+    "RayService beside a broken application": (
+        RAY,
+        seen(
+            ray_service(
+                OURS,
+                OTHER,
+                **ray_status(
+                    {
+                        NAME: {
+                            "status": "RUNNING",
+                            "serveDeploymentStatuses": {"d": {"status": "UPSCALING"}},
+                        },
+                        "other": {"status": "DEPLOY_FAILED"},
+                    }
+                ),
+            ),
+            *PODS,
+            dashboard=HOLDS,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_what_a_readiness_check_takes_for_done_is_not_done(name: str) -> None:
+    trap = TRAPS[name]
+    assert trap.naive(trap.seen), "the trap does not deceive anybody"
+    found = JUDGES[trap.wanted.workload.kind].verdict(trap.wanted, trap.seen)
+    assert found.state == trap.expected, found.message
+
+
+@pytest.mark.parametrize("name", TRULY)
+def test_what_truly_serves_is_done(name: str) -> None:
+    asked, found = TRULY[name]
+    verdict = JUDGES[asked.workload.kind].verdict(asked, found)
+    assert verdict.state == "serving", verdict.message
+
+
+@pytest.mark.parametrize("kind", sorted(JUDGES))
+def test_a_workload_that_is_not_there_is_missing(kind: str) -> None:
+    asked = wanted("v1", kind, ray_service(OURS))
+    assert JUDGES[kind].verdict(asked, seen()).state == "missing"
+
+
+def test_a_refused_ray_config_fails_with_the_event_that_tells_of_it() -> None:
+    event = {
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "message": "num_replicas must be >= 0",
+        "lastTimestamp": "2026",
+    }
+    behind = ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1))
+    found = JUDGES["RayService"].verdict(RAY, seen(behind, *PODS, event, dashboard=HOLDS, unchanged_s=11))
+    assert found.state == "failed"
+    assert "num_replicas must be >= 0" in found.message
+
+
+def test_a_nim_service_is_failed_once_it_stays_so() -> None:
+    broken = custom(
+        "NIMService", state="Failed", conditions=told(Failed=("True", "NoMonitor", "no ServiceMonitor CRD"))
+    )
+    judge = JUDGES["NIMService"].verdict
+    assert judge(NIM, seen(broken, unchanged_s=0.2)).state == "waiting"
+    assert judge(NIM, seen(broken, unchanged_s=6)).state == "failed"
+    assert "no ServiceMonitor CRD" in judge(NIM, seen(broken, unchanged_s=6)).message
