@@ -1,9 +1,11 @@
 """Objects as an API server would give them, for verdicts: only what a judge reads."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from slipway.dataplane.kubernetes.objects import Object, Ref
+from slipway.dataplane.kubernetes.objects import Object, Ref, is_true
 from slipway.dataplane.kubernetes.serving.verdict import Seen, Wanted
 from slipway.runtimes import identity
 
@@ -140,3 +142,18 @@ def crashed(restarts: int, *, oom: bool = False) -> dict[str, Any]:
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
         "lastState": {"terminated": ended},
     }
+
+
+@dataclass(frozen=True)
+class Trap:
+    """`naive` is what tools go by; it holds although the new spec does not serve."""
+
+    wanted: Wanted
+    seen: Seen
+    naive: Callable[[Seen], bool]
+    expected: str = "waiting"
+
+
+def ready(kind: str) -> Callable[[Seen], bool]:
+    """The condition Ready, as `kubectl wait --for=condition=Ready` reads it."""
+    return lambda found: is_true(found.of(kind)[0], "Ready")

@@ -14,7 +14,7 @@ DENIED = (
     'deployments.apps "chat" is forbidden: User "system:serviceaccount:slipway:slipway" cannot patch resource '
     '"deployments" in API group "apps" in the namespace "n"'
 )
-QUOTA = 'services "chat" is forbidden: exceeded quota: q, requested: count/services=1, used: 5'
+QUOTA = 'services "chat" is forbidden: exceeded quota: q, requested: services=1, used: services=5'
 WEBHOOK = 'admission webhook "policy.example.com" denied the request: images must come from registry.local'
 IMMUTABLE = 'Deployment.apps "chat" is invalid: spec.selector: Invalid value: field is immutable'
 

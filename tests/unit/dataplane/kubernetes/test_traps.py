@@ -1,35 +1,16 @@
 """Every trap of the runtimes: what a plain readiness check takes for done, and what the verdict says."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import yaml
 
 from slipway.dataplane.kubernetes.objects import is_true
 from slipway.dataplane.kubernetes.serving.judges import JUDGES
-from slipway.dataplane.kubernetes.serving.verdict import Seen, Wanted
+from slipway.dataplane.kubernetes.serving.verdict import Seen
 from slipway.runtimes import identity
-from slipway.runtimes.kuberay import CLUSTER_DIGEST
 
-from .observed import NAME, NEW, OLD, custom, deployment, pod, seen, wanted
+from .observed import NAME, NEW, OLD, Trap, custom, deployment, pod, ready, seen, wanted
 from .observed import conditions as told
-
-
-@dataclass(frozen=True)
-class Trap:
-    """`naive` is what tools go by; it holds although the new spec does not serve."""
-
-    wanted: Wanted
-    seen: Seen
-    naive: Callable[[Seen], bool]
-    expected: str = "waiting"
-
-
-def ready(kind: str) -> Callable[[Seen], bool]:
-    """The condition Ready, as `kubectl wait --for=condition=Ready` reads it."""
-    return lambda found: is_true(found.of(kind)[0], "Ready")
 
 
 def available(found: Seen) -> bool:
@@ -215,116 +196,6 @@ LWS_TRAPS = {
     ),
 }
 
-OURS = {"name": NAME, "route_prefix": f"/{NAME}", "args": {"spec_digest": NEW}}
-OTHER = {"name": "other", "route_prefix": "/other", "args": {"spec_digest": OLD}}
-
-
-def ray_service(*applications: Any, **status: Any) -> dict[str, Any]:
-    """A RayService whose Ready is True and whose cluster `c1` is active."""
-    config = yaml.safe_dump({"applications": list(applications)})
-    made = custom("RayService", spec={"serveConfigV2": config, **status.pop("spec", {})}, **status)
-    made["metadata"]["annotations"] = {CLUSTER_DIGEST: NEW}
-    return made
-
-
-RAY = wanted("ray.io/v1", "RayService", ray_service(OURS))
-HEALTHY = {"status": "RUNNING", "serveDeploymentStatuses": {"d": {"status": "HEALTHY"}}}
-
-
-def ray_status(
-    applications: Any, observed: int = 2, upgrade: bool = False, pending: str = ""
-) -> dict[str, Any]:
-    """The status of a RayService."""
-    return {
-        "observedGeneration": observed,
-        "numServeEndpoints": 2,
-        "conditions": told(Ready=True, UpgradeInProgress=upgrade),
-        "activeServiceStatus": {"rayClusterName": "c1", "applicationStatuses": applications},
-        "pendingServiceStatus": {"rayClusterName": pending} if pending else {},
-    }
-
-
-def ray_pod(number: int, digest: str = NEW, cluster: str = "c1", **fields: Any) -> dict[str, Any]:
-    """A pod of a Ray cluster."""
-    return pod(number, digest, in_env=True, labels={"ray.io/cluster": cluster}, **fields)
-
-
-def dashboard(config: Any, status: str = "RUNNING") -> dict[str, Any]:
-    """Serve's own document."""
-    return {"applications": {config["name"]: {"deployed_app_config": config, "status": status}}}
-
-
-HOLDS = dashboard(OURS)
-PODS = (ray_pod(0), ray_pod(1))
-OLD_CONFIG = dashboard({**OURS, "args": {"spec_digest": OLD}})
-ray_ready = ready("RayService")
-
-RAY_TRAPS = {
-    "the new generation with the old RUNNING, for 2 s": Trap(
-        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=OLD_CONFIG), ray_ready
-    ),
-    "Ready through a broken import": Trap(
-        RAY,
-        seen(
-            ray_service(
-                OURS, **ray_status({NAME: {"status": "DEPLOY_FAILED", "message": "ModuleNotFoundError: x"}})
-            ),
-            *PODS,
-            dashboard=HOLDS,
-        ),
-        ray_ready,
-        "failed",
-    ),
-    "a config that Ray refuses leaves observedGeneration behind": Trap(
-        RAY,
-        seen(ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1)), *PODS, dashboard=HOLDS),
-        ray_ready,
-    ),
-    "RUNNING with an empty map of deployments": Trap(
-        RAY,
-        seen(
-            ray_service(OURS, **ray_status({NAME: {"status": "RUNNING", "serveDeploymentStatuses": {}}})),
-            *PODS,
-            dashboard=HOLDS,
-        ),
-        ray_ready,
-    ),
-    "the status does not tell of our application yet": Trap(
-        RAY,
-        seen(ray_service(OURS, OTHER, **ray_status({"other": HEALTHY})), *PODS, dashboard=HOLDS),
-        ray_ready,
-    ),
-    "a second cluster starts while the first serves": Trap(
-        RAY,
-        seen(
-            ray_service(OURS, **ray_status({NAME: HEALTHY}, upgrade=True, pending="c2")),
-            *PODS,
-            ray_pod(2, cluster="c2", ready=False),
-            dashboard=HOLDS,
-        ),
-        ray_ready,
-    ),
-    "upgradeStrategy None never applies a change of the cluster": Trap(
-        RAY,
-        seen(
-            ray_service(OURS, spec={"upgradeStrategy": {"type": "None"}}, **ray_status({NAME: HEALTHY})),
-            ray_pod(0, OLD),
-            ray_pod(1, OLD),
-            dashboard=HOLDS,
-        ),
-        ray_ready,
-    ),
-    "the dashboard does not answer": Trap(
-        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS), ray_ready
-    ),
-    "somebody put another config": Trap(
-        RAY,
-        seen(ray_service(OTHER, **ray_status({"other": HEALTHY})), *PODS, dashboard=HOLDS),
-        ray_ready,
-        "overtaken",
-    ),
-}
-
 TRAPS = {
     f"{kind}: {name}": trap
     for kind, traps in (
@@ -334,7 +205,6 @@ TRAPS = {
         ("NIM", NIM_TRAPS),
         ("Dynamo", DYNAMO_TRAPS),
         ("LeaderWorkerSet", LWS_TRAPS),
-        ("KubeRay", RAY_TRAPS),
     )
     for name, trap in traps.items()
 }
@@ -365,28 +235,6 @@ TRULY = {
     "NIMService": (NIM, seen(custom("NIMService", state="NotReady"), deployment(), pod(0), pod(1))),
     "DynamoGraphDeployment": (GRAPH, seen(graph(rollingUpdate={"phase": "Completed"}), pod(0), pod(1))),
     "LeaderWorkerSet": (GROUPS, seen(groups(), pod(0), pod(1))),
-    "RayService": (RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=HOLDS)),
-    # UPSCALING is normal while serving, and another application's trouble is not ours.
-    "RayService beside a broken application": (
-        RAY,
-        seen(
-            ray_service(
-                OURS,
-                OTHER,
-                **ray_status(
-                    {
-                        NAME: {
-                            "status": "RUNNING",
-                            "serveDeploymentStatuses": {"d": {"status": "UPSCALING"}},
-                        },
-                        "other": {"status": "DEPLOY_FAILED"},
-                    }
-                ),
-            ),
-            *PODS,
-            dashboard=HOLDS,
-        ),
-    ),
 }
 
 
@@ -407,21 +255,9 @@ def test_what_truly_serves_is_done(name: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(JUDGES))
 def test_a_workload_that_is_not_there_is_missing(kind: str) -> None:
-    asked = wanted("v1", kind, ray_service(OURS))
+    config = {"spec": {"serveConfigV2": f"applications: [{{name: {NAME}}}]"}}
+    asked = wanted("v1", kind, config)
     assert JUDGES[kind].verdict(asked, seen()).state == "missing"
-
-
-def test_a_refused_ray_config_fails_with_the_event_that_tells_of_it() -> None:
-    event = {
-        "kind": "Event",
-        "metadata": {"name": "e"},
-        "message": "num_replicas must be >= 0",
-        "lastTimestamp": "2026",
-    }
-    behind = ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1))
-    found = JUDGES["RayService"].verdict(RAY, seen(behind, *PODS, event, dashboard=HOLDS, unchanged_s=11))
-    assert found.state == "failed"
-    assert "num_replicas must be >= 0" in found.message
 
 
 def test_a_nim_service_is_failed_once_it_stays_so() -> None:

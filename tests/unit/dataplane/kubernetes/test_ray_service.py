@@ -1,0 +1,174 @@
+"""The traps of KubeRay: its Ready says almost nothing, so four things are read instead."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from slipway.dataplane.kubernetes.serving import kuberay
+from slipway.runtimes.kuberay import CLUSTER_DIGEST
+
+from .observed import NAME, NEW, OLD, Trap, custom, pod, ready, seen, wanted
+from .observed import conditions as told
+
+OURS = {"name": NAME, "route_prefix": f"/{NAME}", "args": {"spec_digest": NEW}}
+OTHER = {"name": "other", "route_prefix": "/other", "args": {"spec_digest": OLD}}
+
+
+def ray_service(*applications: Any, **status: Any) -> dict[str, Any]:
+    """A RayService whose Ready is True and whose cluster `c1` is active."""
+    config = yaml.safe_dump({"applications": list(applications)})
+    made = custom("RayService", spec={"serveConfigV2": config, **status.pop("spec", {})}, **status)
+    made["metadata"]["annotations"] = {CLUSTER_DIGEST: NEW}
+    return made
+
+
+RAY = wanted("ray.io/v1", "RayService", ray_service(OURS))
+HEALTHY = {"status": "RUNNING", "serveDeploymentStatuses": {"d": {"status": "HEALTHY"}}}
+
+
+def ray_status(
+    applications: Any, observed: int = 2, upgrade: bool = False, pending: str = ""
+) -> dict[str, Any]:
+    """The status of a RayService."""
+    return {
+        "observedGeneration": observed,
+        "numServeEndpoints": 2,
+        "conditions": told(Ready=True, UpgradeInProgress=upgrade),
+        "activeServiceStatus": {"rayClusterName": "c1", "applicationStatuses": applications},
+        "pendingServiceStatus": {"rayClusterName": pending} if pending else {},
+    }
+
+
+def ray_pod(number: int, digest: str = NEW, cluster: str = "c1", **fields: Any) -> dict[str, Any]:
+    """A pod of a Ray cluster."""
+    return pod(number, digest, in_env=True, labels={"ray.io/cluster": cluster}, **fields)
+
+
+def dashboard(config: Any, status: str = "RUNNING") -> dict[str, Any]:
+    """Serve's own document."""
+    return {"applications": {config["name"]: {"deployed_app_config": config, "status": status}}}
+
+
+HOLDS = dashboard(OURS)
+PODS = (ray_pod(0), ray_pod(1))
+OLD_CONFIG = dashboard({**OURS, "args": {"spec_digest": OLD}})
+ray_ready = ready("RayService")
+
+RAY_TRAPS = {
+    "the new generation with the old RUNNING, for 2 s": Trap(
+        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=OLD_CONFIG), ray_ready
+    ),
+    "Ready through a broken import": Trap(
+        RAY,
+        seen(
+            ray_service(
+                OURS, **ray_status({NAME: {"status": "DEPLOY_FAILED", "message": "ModuleNotFoundError: x"}})
+            ),
+            *PODS,
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+        "failed",
+    ),
+    "a config that Ray refuses leaves observedGeneration behind": Trap(
+        RAY,
+        seen(ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1)), *PODS, dashboard=HOLDS),
+        ray_ready,
+    ),
+    "RUNNING with an empty map of deployments": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, **ray_status({NAME: {"status": "RUNNING", "serveDeploymentStatuses": {}}})),
+            *PODS,
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+    ),
+    "the status does not tell of our application yet": Trap(
+        RAY,
+        seen(ray_service(OURS, OTHER, **ray_status({"other": HEALTHY})), *PODS, dashboard=HOLDS),
+        ray_ready,
+    ),
+    "a second cluster starts while the first serves": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, **ray_status({NAME: HEALTHY}, upgrade=True, pending="c2")),
+            *PODS,
+            ray_pod(2, cluster="c2", ready=False),
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+    ),
+    "upgradeStrategy None never applies a change of the cluster": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, spec={"upgradeStrategy": {"type": "None"}}, **ray_status({NAME: HEALTHY})),
+            ray_pod(0, OLD),
+            ray_pod(1, OLD),
+            dashboard=HOLDS,
+        ),
+        ray_ready,
+    ),
+    "the dashboard does not answer": Trap(
+        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS), ray_ready
+    ),
+    "somebody put another config": Trap(
+        RAY,
+        seen(ray_service(OTHER, **ray_status({"other": HEALTHY})), *PODS, dashboard=HOLDS),
+        ray_ready,
+        "overtaken",
+    ),
+}
+
+TRULY = {
+    "RayService": (RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=HOLDS)),
+    # UPSCALING is normal while serving, and another application's trouble is not ours.
+    "RayService beside a broken application": (
+        RAY,
+        seen(
+            ray_service(
+                OURS,
+                OTHER,
+                **ray_status(
+                    {
+                        NAME: {
+                            "status": "RUNNING",
+                            "serveDeploymentStatuses": {"d": {"status": "UPSCALING"}},
+                        },
+                        "other": {"status": "DEPLOY_FAILED"},
+                    }
+                ),
+            ),
+            *PODS,
+            dashboard=HOLDS,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RAY_TRAPS)
+def test_what_ready_says_is_not_that_our_config_serves(name: str) -> None:
+    trap = RAY_TRAPS[name]
+    assert trap.naive(trap.seen), "the trap does not deceive anybody"
+    found = kuberay.verdict(trap.wanted, trap.seen)
+    assert found.state == trap.expected, found.message
+
+
+@pytest.mark.parametrize("name", TRULY)
+def test_what_truly_serves_is_done(name: str) -> None:
+    found = kuberay.verdict(*TRULY[name])
+    assert found.state == "serving", found.message
+
+
+def test_a_refused_ray_config_fails_with_the_event_that_tells_of_it() -> None:
+    event = {
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "message": "num_replicas must be >= 0",
+        "lastTimestamp": "2026",
+    }
+    behind = ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1))
+    found = kuberay.verdict(RAY, seen(behind, *PODS, event, dashboard=HOLDS, unchanged_s=11))
+    assert found.state == "failed"
+    assert "num_replicas must be >= 0" in found.message
