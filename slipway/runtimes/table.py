@@ -30,7 +30,8 @@ _SERVERS = {"ray": "llama.cpp", "nim": "nim", "dynamo": "dynamo"}
 # What a runtime does not go without.
 _NEEDS: Mapping[str, Fields] = {"nim": {"resources": {"gpu": {}}}, "dynamo": {"resources": {"gpu": {}}}}
 _SCALES_BY: Mapping[str, Fields] = {"nim": {"cpu_percent": 80}}
-_EVERYTHING = Surroundings(
+# A cluster in which nothing is missing.
+SURROUNDINGS = Surroundings(
     store=StoreAddress("http://s3.storage.svc:8333", "models"),
     slipway_image=_IMAGE,
     pull_secrets=("registry",),
@@ -56,8 +57,7 @@ class Verdict:
 
 def verdict(runtime: str, sample: Sample) -> Verdict:
     """Refused with a reason; else visible in what is rendered; else somebody else's; else ignored."""
-    base = _merged(_basis(runtime, sample), sample.base)
-    plain, written = _resolved(runtime, base), _resolved(runtime, _merged(base, sample.written))
+    plain, written = deployments(runtime, sample)
     refuse = registry.REFUSALS[runtime]
     for field, reason in refuse(written.deployment, written.engine):
         if field == sample.field or field not in dict(refuse(plain.deployment, plain.engine)):
@@ -70,6 +70,12 @@ def verdict(runtime: str, sample: Sample) -> Verdict:
     if sample.field in ELSEWHERE:
         return Verdict("elsewhere", ELSEWHERE[sample.field])
     return Verdict("ignored")
+
+
+def deployments(runtime: str, sample: Sample) -> tuple[ResolvedDeployment, ResolvedDeployment]:
+    """The same deployment without and with the sample's field."""
+    base = _merged(_basis(runtime, sample), sample.base)
+    return _resolved(runtime, base), _resolved(runtime, _merged(base, sample.written))
 
 
 def _basis(runtime: str, sample: Sample) -> Fields:
@@ -117,7 +123,7 @@ def _rendered(runtime: str, resolved: ResolvedDeployment) -> str:
     if runtime == "ray":
         found: Any = ray.render(resolved)
     else:
-        rendered = registry.RENDERERS[runtime](resolved, _EVERYTHING)
+        rendered = registry.RENDERERS[runtime](resolved, SURROUNDINGS)
         found = [rendered.objects, rendered.public, rendered.operator_values]
     text = json.dumps(found, sort_keys=True)
     return text.replace(resolved.spec_digest, "<digest>").replace(resolved.spec_digest[:8], "<revision>")

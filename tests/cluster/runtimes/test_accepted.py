@@ -1,0 +1,139 @@
+"""A real API server with each runtime's definitions takes what is rendered, and keeps every field of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from slipway.catalog import Deployment, Endpoint
+from slipway.catalog.documents import AddressPool, Tls
+from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
+from slipway.runtimes import edge, gateway, gpu_sharing, namespaces, rbac, registry, table
+from slipway.runtimes.samples import SAMPLES
+from slipway.runtimes.surroundings import ObjectName, Surroundings
+
+from ..harness.objects import Object, Objects
+
+DEFINITIONS = {
+    "vllm": ("leaderworkerset.x-k8s.io_leaderworkersets", "keda.sh_scaledobjects"),
+    "kubeai": ("kubeai.org_models",),
+    "kserve": ("serving.kserve.io_inferenceservices", "serving.kserve.io_llminferenceservices"),
+    "kuberay": ("ray.io_rayservices", "gateway.networking.k8s.io_httproutes"),
+    "nim": ("apps.nvidia.com_nimservices", "apps.nvidia.com_nimcaches"),
+    "dynamo": (
+        "nvidia.com_dynamographdeployments",
+        "nvidia.com_dynamomodels",
+        "nvidia.com_dynamographdeploymentscalingadapters",
+        "keda.sh_scaledobjects",
+    ),
+}
+MONITORS = "monitoring.coreos.com_podmonitors"
+AROUND = (
+    "gateway.networking.k8s.io_gateways",
+    "gateway.networking.k8s.io_httproutes",
+    "cert-manager.io_certificates",
+    "metallb.io_ipaddresspools",
+    "metallb.io_l2advertisements",
+    "nvidia.com_clusterpolicies",
+)
+
+
+@pytest.mark.parametrize("runtime", DEFINITIONS)
+def test_what_a_runtime_renders_is_accepted_and_nothing_is_pruned(
+    runtime: str, objects: Objects, crds: Callable[..., None], namespace: str
+) -> None:
+    crds(MONITORS, *DEFINITIONS[runtime])
+    here = replace(table.SURROUNDINGS, namespace=namespace, kubeai=ObjectName(namespace, "kubeai"))
+    problems = [problem for each in rendered(runtime, here) for problem in refusals(objects, each)]
+    assert problems == []
+
+
+def rendered(runtime: str, here: Surroundings) -> Iterator[Object]:
+    """Every object of every sample that the runtime takes, once."""
+    seen: set[str] = set()
+    for sample in SAMPLES:
+        if sample.field == "isolation.namespace" or table.verdict(runtime, sample).kind == "refused":
+            continue
+        made = registry.RENDERERS[runtime](table.deployments(runtime, sample)[1], here)
+        for each in (*made.objects, *made.public):
+            if repr(each) not in seen:
+                seen.add(repr(each))
+                yield each
+
+
+def test_what_surrounds_deployments_is_accepted_and_nothing_is_pruned(
+    objects: Objects, crds: Callable[..., None], namespace: str
+) -> None:
+    crds(*AROUND)
+    here = replace(
+        table.SURROUNDINGS,
+        namespace=namespace,
+        metallb_namespace=namespace,
+        gateway=replace(table.SURROUNDINGS.gateway, namespace=namespace),
+    )
+    written = {"name": "chat", "model": "m", "runtime": "vllm", "engine": "e", "path": "/llm"}
+    shared = {"resources": {"gpu": {"sharing": "mps"}}, "isolation": {"quota": {"cpu": 8, "memory": "8Gi"}}}
+    deployment = Deployment.model_validate({**written, **shared})
+    pool = AddressPool(addresses=("203.0.113.10-203.0.113.12",))
+    endpoint = Endpoint(name="api", host="api.example.com", tls=Tls(issuer="ca"), address_pool=pool)
+    made = [
+        *namespaces.objects([deployment], here),
+        *edge.objects(endpoint, [deployment], here),
+        *gateway.objects(endpoint, here),
+        *gpu_sharing.objects([deployment], here, namespace),
+        rbac.role(namespace, "slipway-s3"),
+        rbac.cluster_role(),
+    ]
+    assert [problem for each in made for problem in refusals(objects, each)] == []
+
+
+def refusals(objects: Objects, sent: Object) -> Iterator[str]:
+    """What the API server says against an object, or does not keep of it; nothing is stored."""
+    named = sent["metadata"]
+    where = objects.path(sent["apiVersion"], sent["kind"], named.get("namespace"), named["name"])
+    query = {"fieldManager": "slipway-test", "fieldValidation": "Strict", "dryRun": "All", "force": "true"}
+    try:
+        kept = objects.call("PATCH", where, sent, **query)
+    except ApiException as error:
+        yield f"{sent['kind']} {named['name']}: {error.body}"
+        return
+    yield from (f"{sent['kind']} {named['name']}{path}" for path in lost(sent, kept))
+
+
+def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
+    """Paths that were sent and are not kept; what the server adds by itself does not count."""
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        for name, value in sent.items():
+            if name in kept:
+                yield from lost(value, kept[name], f"{path}.{name}")
+            elif value not in ({}, [], None):
+                yield f"{path}.{name}: sent {value!r}, not kept"
+    elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
+        for n, (mine, theirs) in enumerate(zip(sent, kept, strict=True)):
+            yield from lost(mine, theirs, f"{path}[{n}]")
+    elif not same(sent, kept):
+        yield f"{path}: sent {sent!r}, kept {kept!r}"
+
+
+def same(sent: Any, kept: Any) -> bool:
+    """Equal, or two ways to write one quantity."""
+    if sent == kept or (isinstance(sent, int) and str(sent) == kept):
+        return True
+    for amount in (cpu_in_millicores, size_in_bytes):
+        try:
+            return amount(str(sent)) == amount(str(kept))
+        except ValueError:
+            continue
+    return False
+
+
+def test_a_field_that_the_server_does_not_know_would_be_found(
+    objects: Objects, crds: Callable[..., None], namespace: str
+) -> None:
+    crds("kubeai.org_models")
+    here = replace(table.SURROUNDINGS, kubeai=ObjectName(namespace, "kubeai"))
+    (model,) = (each for each in rendered("kubeai", here) if "LeastLoad" in str(each) and "tone" in str(each))
+    model["spec"]["replcas"] = 3
+    assert ".spec.replcas" in " ".join(refusals(objects, model))
