@@ -33,6 +33,7 @@ def _routes(catalog: Catalog) -> dg.AssetsDefinition:
             good = data_plane.targets(catalog, gateway.routed())
             table = gateway.publish(catalog, good)
             gateway.wait_until_loaded(table.version, progress=context.log.info)
+            data_plane.publish(catalog, good)
             desired = commits.desired_digests(context.instance, catalog)
             retired = data_plane.retire(catalog, good, desired, gateway.in_flight, context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_routes(table, retired))

@@ -54,7 +54,7 @@ class Outcome:
 
 
 class DataPlaneResource(dg.ConfigurableResource[None]):
-    """The cluster that engines run on; here Ray Serve, through its REST API."""
+    """The clusters that engines run on: Ray Serve through its REST API, Kubernetes through its API server."""
 
     environment: EnvironmentResource
     store: StoreResource
@@ -103,6 +103,15 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
                 found[name] = Target(chosen.spec_digest, chosen.upstream)
         return found
 
+    def publish(self, catalog: Catalog, routed: Mapping[str, Target]) -> None:
+        """Let stable names inside each cluster lead to what is routed; call it when routes have moved."""
+        plane, revisions = self._plane(), self._revisions()
+        for deployment in catalog.deployments:
+            target = routed.get(deployment.name)
+            record = revisions.get(deployment.name, target.spec_digest) if target else None
+            if record is not None:
+                plane.publish(record.applied)
+
     def retire(
         self,
         catalog: Catalog,
@@ -146,12 +155,11 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         return record is not None and record.state == "validated"
 
     def _plane(self, node_cache_bytes: int | None = None) -> DataPlane:
-        from slipway.dataplane.ray_serve import RayServe
-        from slipway.dataplane.serve_api import ServeApi
+        from slipway.dataplane.connected import connected
 
-        environment = self.environment.read()
-        api = ServeApi(environment.ray_dashboard_url, environment.ray_serve_url, environment.ray_token)
-        return RayServe(api, node_cache_bytes)
+        return connected(
+            self.environment.read(), revisions=self._revisions(), node_cache_bytes=node_cache_bytes
+        )
 
     def _revisions(self) -> RevisionStore:
         return RevisionStore(self.store.connect())

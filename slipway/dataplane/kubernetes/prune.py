@@ -19,13 +19,10 @@ from slipway.dataplane.kubernetes.objects import Object, Ref, is_owned, ref_of
 _AUTOSCALERS = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("keda.sh/v1alpha1", "ScaledObject"),
-    ("keda.sh/v1alpha1", "TriggerAuthentication"),
 )
 _ROUTES = (
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-    ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"),
     ("monitoring.coreos.com/v1", "PodMonitor"),
-    ("monitoring.coreos.com/v1", "ServiceMonitor"),
     ("nvidia.com/v1beta1", "DynamoModel"),
 )
 WORKLOADS = (
@@ -45,8 +42,6 @@ _SERVICES = (
 )
 _MOUNTED = (
     ("apps.nvidia.com/v1alpha1", "NIMCache"),
-    ("v1", "ConfigMap"),
-    ("v1", "PersistentVolumeClaim"),
     ("v1", "ServiceAccount"),
 )
 

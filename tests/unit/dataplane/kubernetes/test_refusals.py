@@ -11,8 +11,8 @@ from slipway.dataplane.kubernetes.refusals import Call, is_passing, refused
 CALL = Call("PATCH", "Deployment chat in namespace n", "n")
 
 DENIED = (
-    'deployments.apps "chat" is forbidden: User "system:serviceaccount:slipway:slipway" cannot patch resource '
-    '"deployments" in API group "apps" in the namespace "n"'
+    'deployments.apps "chat" is forbidden: User "system:serviceaccount:slipway:slipway" cannot patch '
+    'resource "deployments" in API group "apps" in the namespace "n"'
 )
 QUOTA = 'services "chat" is forbidden: exceeded quota: q, requested: services=1, used: services=5'
 WEBHOOK = 'admission webhook "policy.example.com" denied the request: images must come from registry.local'
