@@ -6,13 +6,17 @@ Does not: what a side does (weights.py and images.py beside it), targets (artifa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -32,12 +36,36 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     process = subprocess.Popen(
         list(command), cwd=REPOSITORY, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL
     )
+    watched = _Peak(process.pid)
     _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, list(command))
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, watched.end())
+
+
+class _Peak(threading.Thread):
+    """Peak resident memory of a process. Its rusage would count this process before the exec, too."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._process = psutil.Process(pid)
+        self._ended = threading.Event()
+        self._bytes = 0
+        self.start()
+
+    def run(self) -> None:
+        """Look 50 times a second."""
+        while not self._ended.wait(0.02):
+            with contextlib.suppress(psutil.Error):
+                self._bytes = max(self._bytes, self._process.memory_info().rss)
+
+    def end(self) -> int:
+        """The peak in bytes, when the process has ended."""
+        self._ended.set()
+        self.join()
+        return self._bytes
 
 
 def in_turns(sides: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:

@@ -5,6 +5,7 @@ Belongs here: pure decisions about paths. Does not: any store or disk.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -15,6 +16,8 @@ MANIFEST_NAME = "manifest.json"
 # S3: a key has at most 1,024 bytes, and ours begin with kind, name and commit. Linux: a name has at most 255.
 _LONGEST_PATH = 850
 _LONGEST_NAME = 255
+_CONTROL = re.compile(r"[\\\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def problem_with(path: str) -> str | None:
@@ -24,9 +27,9 @@ def problem_with(path: str) -> str | None:
     parts = path.split("/")
     if any(part in {"", ".", ".."} for part in parts):
         return "leaves its folder"
-    if "\\" in path or any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
+    if _CONTROL.search(path):
         return "holds a backslash or a control character"
-    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in path):
+    if _SURROGATE.search(path):
         return "is not UTF-8"
     if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         return f"is longer than {_LONGEST_PATH} bytes, or a part of it than {_LONGEST_NAME}"
