@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
 
 if TYPE_CHECKING:
     import boto3.session
@@ -57,7 +58,7 @@ class ObjectStore:
         self._pool_size = pool_size
         self._lock = threading.Lock()
         self._client: S3Client | None = None
-        self._pool: urllib3.PoolManager | None = None
+        self._pool: urllib3.HTTPConnectionPool | None = None
 
     @property
     def client(self) -> S3Client:
@@ -132,8 +133,9 @@ class ObjectStore:
 
     def presigned(
         self,
-        operation: str,
-        params: Mapping[str, Any],
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None = None,
         *,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
@@ -141,32 +143,33 @@ class ObjectStore:
     ) -> urllib3.BaseHTTPResponse:
         """One request by a presigned link, for bytes in bulk: less CPU than boto3's, and no copy of the body.
 
-        A body is sent as it is (any buffer, or an iterator of buffers with its length in the headers).
-        Headers that S3 gives a meaning must be in `params` too. Raises urllib3's errors; any status is an
-        answer. With `stream`, the caller reads the body and releases the connection.
+        A body is sent as it is: any buffer, or an iterator of buffers with its length in the headers. Raises
+        urllib3's errors; any status is an answer. With `stream`, the caller reads the body and releases the
+        connection.
         """
-        link = self.client.generate_presigned_url(
-            operation, Params={"Bucket": self.location.bucket, **params}, ExpiresIn=_LINK_S
-        )
-        return self._connections().request(
-            "GET" if body is None else "PUT",
-            link,
+        headers = headers or {}
+        signed = {name: value for name, value in headers.items() if name.lower().startswith("x-amz-")}
+        link = urlsplit(_signed(self.location, method, key, query or {}, signed))
+        return self._connections().urlopen(
+            method,
+            f"{link.path}?{link.query}",
             body=body,
-            headers={"Accept-Encoding": "identity", **(headers or {})},
+            headers={"Accept-Encoding": "identity", **headers},
+            retries=False,
             preload_content=not stream,
         )
 
-    def _connections(self) -> urllib3.PoolManager:
+    def _connections(self) -> urllib3.HTTPConnectionPool:
         import urllib3
 
         with self._lock:
             if self._pool is None:
-                self._pool = urllib3.PoolManager(
+                manager = urllib3.PoolManager(
                     maxsize=self._pool_size,
                     timeout=urllib3.Timeout(connect=5, read=60),
-                    retries=False,
                     ca_certs=self.location.ca_file or os.environ.get("AWS_CA_BUNDLE"),  # as boto3 does
                 )
+                self._pool = manager.connection_from_url(self.location.endpoint_url)
             return self._pool
 
     def explained(self, action: str) -> AbstractContextManager[None]:
@@ -226,6 +229,21 @@ def _code(error: Exception) -> str:
 def _status(error: Exception) -> int:
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _signed(
+    location: S3Location, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]
+) -> str:
+    """A link that carries its own signature. boto3 makes the same one, at three times the CPU."""
+    from botocore.auth import S3SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    at = f"{location.endpoint_url.rstrip('/')}/{location.bucket}/{quote(key, safe='/~')}"
+    request = AWSRequest(method, f"{at}?{urlencode(query)}" if query else at, headers=dict(headers))
+    keys = Credentials(location.access_key, location.secret_key)
+    S3SigV4QueryAuth(keys, "s3", location.region, expires=_LINK_S).add_auth(request)
+    return str(request.url)
 
 
 @functools.cache

@@ -63,7 +63,7 @@ def _pieces(store: ObjectStore, key: str, asked: str) -> Iterator[bytes]:
 
     action = f"read {key}"
     try:
-        reply: Any = store.presigned("get_object", {"Key": key}, headers={"Range": asked}, stream=True)
+        reply: Any = store.presigned("GET", key, headers={"Range": asked}, stream=True)
         try:
             if reply.status not in {200, 206}:
                 reply.read()

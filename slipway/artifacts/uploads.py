@@ -23,6 +23,7 @@ from slipway.objectstore import ObjectStore, ObjectStoreError
 
 # No file has as many parts, so this number is free for trying what the store checks.
 _TRIAL_PART = 10_000
+_CRC_HEADER = "x-amz-checksum-crc32"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Uploads:
 
     def put(self, key: str, body: memoryview) -> Sent:
         """Write a whole object. Raises TransientError when trying again may help, else ObjectStoreError."""
-        reply = self._put("put_object", {"Key": key}, body, f"write {key}")
+        reply = self._put(key, {}, body, f"write {key}")
         return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), f"write {key}")
 
     def create(self, key: str) -> str:
@@ -60,13 +61,11 @@ class Uploads:
         Raises UploadGoneError, TransientError when trying again may help, else ObjectStoreError.
         """
         action = f"write part {number} of {key}"
-        params = {"Key": key, "UploadId": upload_id, "PartNumber": number}
-        if self._store_checks_crc(params):
-            crc = integrity.crc32(body)
-            checked = {**params, "ChecksumCRC32": crc}
-            reply = self._put("upload_part", checked, body, action, {"x-amz-checksum-crc32": crc})
+        query = {"uploadId": upload_id, "partNumber": str(number)}
+        if self._store_checks_crc(key, upload_id):
+            reply = self._put(key, query, body, action, {_CRC_HEADER: integrity.crc32(body)})
             return Sent(reply.headers.get("ETag", ""), proven=True)
-        reply = self._put("upload_part", params, body, action)
+        reply = self._put(key, query, body, action)
         return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), action)
 
     def stream_part(
@@ -80,9 +79,8 @@ class Uploads:
                 md5.update(piece)
                 yield piece
 
-        params = {"Key": key, "UploadId": upload_id, "PartNumber": number}
-        length = {"Content-Length": str(size_bytes)}
-        reply = self._put("upload_part", params, digested(), action, length)
+        query = {"uploadId": upload_id, "partNumber": str(number)}
+        reply = self._put(key, query, digested(), action, {"Content-Length": str(size_bytes)})
         return self._judged(reply, md5.hexdigest(), action)
 
     def complete(self, key: str, upload_id: str, etags: list[str]) -> bool:
@@ -180,25 +178,25 @@ class Uploads:
 
     def _put(
         self,
-        operation: str,
-        params: dict[str, Any],
+        key: str,
+        query: dict[str, str],
         body: memoryview | Iterator[memoryview],
         action: str,
         headers: dict[str, str] | None = None,
     ) -> Any:
         """One presigned PUT: it spares the sha256 over the body that a signed one over http costs."""
-        reply = self._asked(operation, params, body, action, headers)
+        reply = self._asked(key, query, body, action, headers)
         if reply.status != 200:
             if error_code(reply) in integrity.MISMATCH_CODES:
                 raise TransientError(f"{action}: other bytes arrived than were sent.")
             refuse(self._store, action, reply)
         return reply
 
-    def _asked(self, operation: str, params: Any, body: Any, action: str, headers: Any) -> Any:
+    def _asked(self, key: str, query: dict[str, str], body: Any, action: str, headers: Any) -> Any:
         import urllib3
 
         try:
-            return self._store.presigned(operation, params, body=body, headers=headers)
+            return self._store.presigned("PUT", key, query, body=body, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise broken(self._store, action, error) from error
 
@@ -209,14 +207,13 @@ class Uploads:
             raise TransientError(f"{action}: arrived with another MD5 than it was sent with.")
         return Sent(etag, proven is True)
 
-    def _store_checks_crc(self, params: dict[str, Any]) -> bool:
+    def _store_checks_crc(self, key: str, upload_id: str) -> bool:
         """Whether this store refuses a part whose CRC32 does not match; tried once, on any upload of ours."""
         with self._trying:
             if self._checks_crc is None:
-                wrong = integrity.crc32(memoryview(b"what was meant"))
-                trial = {**params, "PartNumber": _TRIAL_PART, "ChecksumCRC32": wrong}
-                headers = {"x-amz-checksum-crc32": wrong}
-                reply = self._asked("upload_part", trial, b"what is sent", "try a checksum", headers)
+                trial = {"uploadId": upload_id, "partNumber": str(_TRIAL_PART)}
+                wrong = {_CRC_HEADER: integrity.crc32(memoryview(b"what was meant"))}
+                reply = self._asked(key, trial, b"what is sent", "try a checksum", wrong)
                 if reply.status >= 500 or error_code(reply) == "NoSuchUpload":
                     return False  # not an answer to the question; the next part asks again
                 self._checks_crc = reply.status == 400 and error_code(reply) in integrity.MISMATCH_CODES
