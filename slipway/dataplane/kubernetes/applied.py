@@ -59,6 +59,12 @@ def public(applied: Applied) -> list[Object]:
     return list(applied.rendered.get("public") or ())
 
 
+def without_public(applied: Applied, live: Mapping[Ref, Object]) -> dict[Ref, Object]:
+    """`live` without the stable names that lead to this revision, which are not `apply`'s to take away."""
+    stable = {ref_of(each) for each in public(applied)}
+    return {ref: each for ref, each in live.items() if ref not in stable}
+
+
 def workload(applied: Applied) -> Ref:
     """The object whose status says whether the revision serves."""
     found: Mapping[str, str] = applied.rendered["workload"]

@@ -27,11 +27,17 @@ Say = Callable[[str], None]
 
 
 class Applier:
-    """Changes objects of one API server. `force` takes every field that is in conflict."""
+    """Changes objects of one API server. `force` takes every field that is in conflict.
 
-    def __init__(self, api: KubernetesApi, *, force: bool = False) -> None:
+    `gone_deadline_s` is how long an object that was deleted may take to go, besides its pods' grace.
+    """
+
+    def __init__(
+        self, api: KubernetesApi, *, force: bool = False, gone_deadline_s: float = GONE_DEADLINE_S
+    ) -> None:
         self._api = api
         self._force = force
+        self._gone_deadline_s = gone_deadline_s
 
     def confirmed(self, plans: Iterable[ObjectPlan], wanted: Mapping[Ref, Object]) -> tuple[ObjectPlan, ...]:
         """The plans with what only the server knows, by a dry run of each change: what must be replaced.
@@ -102,10 +108,10 @@ class Applier:
         targets = [each["spec"]["scaleTargetRef"] for each in found if not is_deleted(each)]
         return any(each["kind"] == ref.kind and each["name"] == ref.name for each in targets)
 
-    def delete(self, refs: Iterable[Ref], say: Say, deadline_s: float = GONE_DEADLINE_S) -> None:
+    def delete(self, refs: Iterable[Ref], say: Say) -> None:
         """Remove objects step by step in the order that drains, each step gone before the next.
 
-        Raises StuckDeletionError when a finalizer does not end within `deadline_s` per step.
+        Raises StuckDeletionError when one does not go, because a finalizer does not end.
         """
         for step in prune.steps(refs):
             found = {ref: each for ref in step if (each := self._api.get(ref)) is not None}
@@ -115,7 +121,7 @@ class Applier:
                     self._api.delete(ref, expect_uid=uid(each), propagation="Foreground")
             grace_s = max((longest_grace_s(each) for each in found.values()), default=0.0)
             left = [(ref, uid(each)) for ref, each in found.items()]
-            self._until_gone(left, say, deadline_s + grace_s)
+            self._until_gone(left, say, self._gone_deadline_s + grace_s)
 
     def _until_gone(self, left: list[tuple[Ref, str]], say: Say, deadline_s: float) -> None:
         end = time.monotonic() + deadline_s

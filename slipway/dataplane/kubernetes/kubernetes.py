@@ -14,7 +14,7 @@ from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.kubernetes import applied as records
 from slipway.dataplane.kubernetes import live, parking, ray_service, snapshot
 from slipway.dataplane.kubernetes import plan as planning
-from slipway.dataplane.kubernetes.apply import Applier
+from slipway.dataplane.kubernetes.apply import GONE_DEADLINE_S, Applier
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.dashboards import Dashboard, through_api_server
 from slipway.dataplane.kubernetes.errors import ForbiddenError
@@ -46,6 +46,7 @@ class Kubernetes:
         namespaces: Iterable[str] = (),
         reach: Reach = "dns",
         force: bool = False,
+        gone_deadline_s: float = GONE_DEADLINE_S,
         beside: Beside = lambda _: (),
         dashboard: Dashboard | None = None,
     ) -> None:
@@ -53,7 +54,7 @@ class Kubernetes:
         self._surroundings = surroundings
         self._namespaces = tuple(dict.fromkeys([surroundings.namespace, *namespaces]))
         self._reach = reach
-        self._applier = Applier(api, force=force)
+        self._applier = Applier(api, force=force, gone_deadline_s=gone_deadline_s)
         self._beside = beside
         self._dashboard = dashboard or through_api_server(api)
 
@@ -70,7 +71,7 @@ class Kubernetes:
         """What `apply` would change, object by object; updates are confirmed by a server-side dry run."""
         objects = records.objects(wanted)
         found = self._snapshot(objects)
-        plans = planning.plan(objects, found.objects)
+        plans = planning.plan(objects, records.without_public(wanted, found.objects))
         updates = self._applier.confirmed(
             [each for each in plans if each.action == "update"], _by_ref(objects)
         )
@@ -87,29 +88,29 @@ class Kubernetes:
         for applied in wanted:
             own = records.objects(applied)
             there = {r: o for name in records.instances(own) for r, o in by_instance.get(name, {}).items()}
-            differences.append(difference(applied, planning.plan(own, there)))
+            plans = planning.plan(own, records.without_public(applied, there))
+            differences.append(difference(applied, plans))
         return tuple(differences)
 
     def apply(self, wanted: Applied) -> None:
         """Send the objects, prune what the application does not have any more. Dry run of all comes first."""
-        self._bring(records.objects(wanted), lambda _: None)
+        objects = records.objects(wanted)
+        found = records.without_public(wanted, self._snapshot(objects).objects)
+        self._bring(objects, found)
 
     def publish(self, wanted: Applied) -> None:
         """Let stable names lead to this revision; harmless when they do."""
-        self._bring(records.public(wanted), lambda _: None, prunes=False)
+        objects = records.public(wanted)
+        there = {ref: self._api.get(ref) for ref in _by_ref(objects)}
+        self._bring(objects, {ref: each for ref, each in there.items() if each is not None and is_ours(each)})
 
-    def _bring(self, objects: list[Object], say: Callable[[str], None], *, prunes: bool = True) -> None:
+    def _bring(self, objects: list[Object], found: Mapping[Ref, Object]) -> None:
+        """Make the objects so; of those found, what is not among them goes."""
         if not objects:
             return
         by_ref = _by_ref(objects)
-        if prunes:
-            found: Mapping[Ref, Object] = self._snapshot(objects).objects
-        else:
-            found = {
-                ref: each for ref in by_ref if (each := self._api.get(ref)) is not None and is_ours(each)
-            }
         plans = planning.plan(objects, found)
-        self._applier.carry_out(self._applier.confirmed(plans, by_ref), by_ref, say)
+        self._applier.carry_out(self._applier.confirmed(plans, by_ref), by_ref, lambda _: None)
 
     def wait(self, wanted: Applied, deadline_s: float, report: Report) -> None:
         """Return when the runtime truly serves this spec; see slipway.dataplane.kubernetes.serving."""

@@ -23,7 +23,7 @@ _AUTOSCALERS = (
 _ROUTES = (
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     ("monitoring.coreos.com/v1", "PodMonitor"),
-    ("nvidia.com/v1beta1", "DynamoModel"),
+    ("nvidia.com/v1alpha1", "DynamoModel"),
 )
 WORKLOADS = (
     ("apps/v1", "Deployment"),
