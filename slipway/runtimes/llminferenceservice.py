@@ -86,7 +86,8 @@ def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Objec
     keda: Object = {
         "pollingInterval": scaling.POLLING_S,
         "cooldownPeriod": math.ceil(auto.idle_after_s),
-        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": scaling.behavior(auto)}},
+        # The CRD's rule against a name reads the name without asking whether there is one.
+        "advanced": {"horizontalPodAutoscalerConfig": {"name": "", "behavior": scaling.behavior(auto)}},
         "triggers": scaling.triggers(resolved, auto, surroundings, address(resolved, surroundings)),
     }
     if auto.idle == "zero":

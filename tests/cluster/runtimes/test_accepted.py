@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
 
 from slipway.catalog import Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
-from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.runtimes import edge, gateway, gpu_sharing, namespaces, rbac, registry, table
 from slipway.runtimes.samples import SAMPLES
 from slipway.runtimes.surroundings import ObjectName, Surroundings
 
 from ..harness.objects import Object, Objects
+from .kept import lost
 
 DEFINITIONS = {
     "vllm": ("leaderworkerset.x-k8s.io_leaderworkersets", "keda.sh_scaledobjects"),
@@ -100,33 +99,6 @@ def refusals(objects: Objects, sent: Object) -> Iterator[str]:
         yield f"{sent['kind']} {named['name']}: {error.body}"
         return
     yield from (f"{sent['kind']} {named['name']}{path}" for path in lost(sent, kept))
-
-
-def lost(sent: Any, kept: Any, path: str = "") -> Iterator[str]:
-    """Paths that were sent and are not kept; what the server adds by itself does not count."""
-    if isinstance(sent, dict) and isinstance(kept, dict):
-        for name, value in sent.items():
-            if name in kept:
-                yield from lost(value, kept[name], f"{path}.{name}")
-            elif value not in ({}, [], None):
-                yield f"{path}.{name}: sent {value!r}, not kept"
-    elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
-        for n, (mine, theirs) in enumerate(zip(sent, kept, strict=True)):
-            yield from lost(mine, theirs, f"{path}[{n}]")
-    elif not same(sent, kept):
-        yield f"{path}: sent {sent!r}, kept {kept!r}"
-
-
-def same(sent: Any, kept: Any) -> bool:
-    """Equal, or two ways to write one quantity."""
-    if sent == kept or (isinstance(sent, int) and str(sent) == kept):
-        return True
-    for amount in (cpu_in_millicores, size_in_bytes):
-        try:
-            return amount(str(sent)) == amount(str(kept))
-        except ValueError:
-            continue
-    return False
 
 
 def test_a_field_that_the_server_does_not_know_would_be_found(
