@@ -1,7 +1,7 @@
 """A data plane on the test cluster, and deployments whose pods run on fake nodes: any image does."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -80,13 +80,31 @@ def cluster_api(api: ApiClient) -> KubernetesApi:
     return KubernetesApi(api, patience_s=30)
 
 
+class Impatient(Kubernetes):
+    """The data plane, with pods that end within two seconds: fake ones take the whole grace."""
+
+    def render(self, resolved: ResolvedDeployment) -> Applied:
+        """As rendered, but for the grace."""
+        applied = super().render(resolved)
+        return replace(applied, rendered=_hurried(applied.rendered))
+
+
+_QUICK = {"terminationGracePeriodSeconds": 2, "sleep": {"seconds": 1}}
+
+
+def _hurried(found: Any) -> Any:
+    if isinstance(found, Mapping):
+        return {name: _QUICK.get(name) or _hurried(each) for name, each in found.items()}
+    return [_hurried(each) for each in found] if isinstance(found, list | tuple) else found
+
+
 @pytest.fixture
 def make_plane(cluster_api: KubernetesApi, namespace: str) -> Callable[..., Kubernetes]:
     """`make_plane(force=True)` makes a data plane in the test's namespace."""
 
     def make(api: KubernetesApi = cluster_api, **options: Any) -> Kubernetes:
         around = options.pop("around", {})
-        return Kubernetes(api, surroundings(namespace, **around), **options)
+        return Impatient(api, surroundings(namespace, **around), **options)
 
     return make
 
