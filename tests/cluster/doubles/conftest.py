@@ -1,0 +1,16 @@
+"""A data plane under Slipway's own rights, for rollouts that doubles of operators carry out."""
+
+from collections.abc import Callable
+
+import pytest
+from kubernetes.client import ApiClient
+
+from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.runtimes import rbac
+
+
+@pytest.fixture
+def own_api(as_role: Callable[..., ApiClient], namespace: str) -> KubernetesApi:
+    """Slipway's client with the rights of its own Role and ClusterRole, and no others."""
+    rules = rbac.role(namespace, "slipway-s3")["rules"]
+    return KubernetesApi(as_role(rules, rbac.cluster_role()["rules"]), patience_s=10)
