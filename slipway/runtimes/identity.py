@@ -19,6 +19,10 @@ INSTANCE = "slipway.dev/instance"  # name of the revision's objects; operators s
 SPEC_DIGEST = "slipway.dev/spec-digest"
 CATALOG = "slipway.dev/catalog"
 
+# On namespaces: the default namespace of the Slipway that made them. Another one on the same cluster has
+# another, and what it serves is not to be retired.
+HOME = "slipway.dev/home"
+
 SPEC_DIGEST_ENV = "SLIPWAY_SPEC_DIGEST"
 
 

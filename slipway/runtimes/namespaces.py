@@ -36,14 +36,15 @@ def objects(
     for each in deployments:
         if each.runtime not in _NOT_OURS:
             members.setdefault(each.isolation.namespace or surroundings.namespace, []).append(each)
-    return [made for name in sorted(members) for made in _of(name, members[name])]
+    return [made for name in sorted(members) for made in _of(name, members[name], surroundings.namespace)]
 
 
-def _of(name: str, members: Sequence[Deployment]) -> list[Object]:
-    return [_namespace(name, members), _deny_by_default(name), _limit_range(name), *_quota(name, members)]
+def _of(name: str, members: Sequence[Deployment], home: str) -> list[Object]:
+    around = [_deny_by_default(name), _limit_range(name), *_quota(name, members)]
+    return [_namespace(name, members, home), *around]
 
 
-def _namespace(name: str, members: Sequence[Deployment]) -> Object:
+def _namespace(name: str, members: Sequence[Deployment], home: str) -> Object:
     from kubernetes import client
 
     level = "baseline" if any(each.runtime in _BASELINE for each in members) else "restricted"
@@ -52,7 +53,10 @@ def _namespace(name: str, members: Sequence[Deployment]) -> Object:
         "pod-security.kubernetes.io/warn": "restricted",
         "pod-security.kubernetes.io/audit": "restricted",
     }
-    metadata = {"name": name, "labels": {identity.MANAGED_BY: identity.SLIPWAY, **security}}
+    metadata = {
+        "name": name,
+        "labels": {identity.MANAGED_BY: identity.SLIPWAY, identity.HOME: home, **security},
+    }
     made: Object = plain(client.V1Namespace(api_version="v1", kind="Namespace", metadata=metadata))
     return made
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from slipway.catalog.deployment import Deployment
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.kubernetes import applied as records
 from slipway.dataplane.kubernetes import live, parking, ray_service, snapshot
@@ -23,6 +24,8 @@ from slipway.dataplane.kubernetes.plan import ObjectPlan
 from slipway.dataplane.kubernetes.prune import KINDS, is_ours
 from slipway.dataplane.kubernetes.waiting import Actions, wait
 from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
+from slipway.runtimes import identity
+from slipway.runtimes import namespaces as isolation
 from slipway.runtimes.registry import RENDERERS
 from slipway.runtimes.surroundings import Surroundings
 
@@ -98,9 +101,16 @@ class Kubernetes:
         found = records.without_public(wanted, self._snapshot(objects).objects)
         self._bring(objects, found)
 
+    def prepare(self, deployments: Iterable[Deployment]) -> None:
+        """Make the namespaces of all these deployments, with what each holds for all of them."""
+        self._bring_by_name(isolation.objects(deployments, self._surroundings))
+
     def publish(self, wanted: Applied) -> None:
         """Let stable names lead to this revision; harmless when they do."""
-        objects = records.public(wanted)
+        self._bring_by_name(records.public(wanted))
+
+    def _bring_by_name(self, objects: list[Object]) -> None:
+        """Make objects so that no application owns; nothing goes."""
         there = {ref: self._api.get(ref) for ref in _by_ref(objects)}
         self._bring(objects, {ref: each for ref, each in there.items() if each is not None and is_ours(each)})
 
@@ -178,9 +188,13 @@ class Kubernetes:
         return self._by_address(address.base_url, address.namespace, address.service)
 
     def namespaces(self) -> tuple[str, ...]:
-        """Namespaces that Slipway looks into: those it was told, and those that carry its label."""
+        """Namespaces that this Slipway looks into: those it was told, and those that it made.
+
+        Another one on the same cluster has another home, and what it serves is not ours to retire.
+        """
+        mine = f"{snapshot.OWNED},{identity.HOME}={self._surroundings.namespace}"
         try:
-            found = self._api.list("v1", "Namespace", labels=snapshot.OWNED).objects
+            found = self._api.list("v1", "Namespace", labels=mine).objects
         except ForbiddenError:
             found = ()
         return tuple(dict.fromkeys([*self._namespaces, *(each["metadata"]["name"] for each in found)]))
