@@ -29,6 +29,7 @@ def resolve(
     server: str = "vllm",
     image: str | None = IMAGE,
     commit: str = COMMIT,
+    engine: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> ResolvedDeployment:
     """A resolved deployment; `fields` are the catalog's."""
@@ -36,8 +37,12 @@ def resolve(
     deployment = Deployment.model_validate(written)
     return ResolvedDeployment(
         deployment=deployment,
-        engine=Engine.model_validate({"name": "e", "server": server}),
+        engine=Engine.model_validate({"name": "e", "server": server, **(engine or {})}),
         model=ResolvedArtifact(name="m", source="hf://o/m", commit=commit),
+        adapters=tuple(
+            ResolvedArtifact(name=each.adapter, source="hf://o/a", commit=commit)
+            for each in deployment.adapters
+        ),
         image=image,
     )
 
