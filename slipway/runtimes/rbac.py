@@ -40,6 +40,7 @@ _READ: dict[str, tuple[str, ...]] = {
 _SCALED: dict[str, tuple[str, ...]] = {
     "apps": ("deployments/scale",),
     "leaderworkerset.x-k8s.io": ("leaderworkersets/scale",),
+    "kubeai.org": ("models/scale",),
 }
 _READING = ("get", "list", "watch")
 _WRITING = (*_READING, "create", "patch", "delete")
@@ -59,6 +60,8 @@ def role(namespace: str, store_secret: str) -> Object:
             *_rules(_WRITTEN, _WRITING),
             *_rules(_READ, _READING),
             *_rules(_SCALED, ("get", "patch")),
+            # Ray's dashboard, asked through the API server.
+            {"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get"]},
             {
                 "apiGroups": [""],
                 "resources": ["secrets"],

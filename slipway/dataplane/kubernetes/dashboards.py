@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.errors import ForbiddenError
 from slipway.dataplane.kubernetes.objects import Object, labels_of
 from slipway.dataplane.kubernetes.serving import pods as judging
 from slipway.dataplane.kubernetes.serving.kuberay import CLUSTER_LABEL
@@ -22,7 +23,10 @@ _NODE_TYPE = "ray.io/node-type"
 
 
 def through_api_server(api: KubernetesApi) -> Dashboard:
-    """The document of Serve in the active cluster; None while its head does not answer."""
+    """The document of Serve in the active cluster; None while its head does not answer.
+
+    Asking raises ForbiddenError without the right to: waiting would not bring it.
+    """
 
     def ask(wanted: Wanted, seen: Seen) -> Mapping[str, Any] | None:
         head = head_pod(wanted, seen)
@@ -30,6 +34,8 @@ def through_api_server(api: KubernetesApi) -> Dashboard:
             return None
         try:
             found = api.proxied(wanted.workload.namespace, head, _PORT, "/api/serve/applications/")
+        except ForbiddenError:
+            raise
         except DataPlaneError:
             return None
         return found if isinstance(found, Mapping) else None

@@ -15,6 +15,7 @@ from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.watch import Target, Watch
 
 from ..harness.objects import Object, Objects
+from ..harness.objects import condition as status_of
 from .kubelet_double import NOBODY
 
 _PATIENCE_S = 30.0
@@ -187,3 +188,8 @@ def condition(kind: str, status: bool, reason: str = "Double", message: str = ""
         "message": message,
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
+
+
+def is_ready(pod: Object) -> bool:
+    """The pod's condition."""
+    return status_of(pod, "Ready") == "True"
