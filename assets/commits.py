@@ -1,7 +1,7 @@
-"""Which commit each artifact of a deployment is at: pinned by the catalog, or as last materialized.
+"""Which commit and image each part of a deployment is at: pinned by the catalog, or as last materialized.
 
-Belongs here: reading commits from Dagster's record of the weights assets.
-Does not: asking the hub (slipway.artifacts).
+Belongs here: reading commits and digests from Dagster's record of the weights and image assets.
+Does not: asking the hub (slipway.artifacts) or a registry (slipway.images).
 """
 
 from __future__ import annotations
@@ -26,7 +26,17 @@ def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deploym
     """The deployment with everything pinned; raises UnresolvedRevisionError before the first pull."""
     moving = [name for name in hosted(catalog, deployment) if not is_pinned(catalog.source(name))]
     found = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
-    return resolve(catalog, deployment, {name: commit for name, commit in found.items() if commit})
+    commits = {name: commit for name, commit in found.items() if commit}
+    return resolve(catalog, deployment, commits, _images(instance, deployment))
+
+
+def _images(instance: dg.DagsterInstance, deployment: Deployment) -> dict[tuple[str, str], str]:
+    """The engine's image as last mirrored; on Ray without Kubernetes engines run in the environment."""
+    if deployment.runtime == "ray":
+        return {}
+    accelerator = deployment.accelerator
+    mirrored = recorded(instance, keys.image(deployment.engine), f"reference_{accelerator}")
+    return {} if mirrored is None else {(deployment.engine, accelerator): mirrored}
 
 
 def current(instance: dg.DagsterInstance, artifact: Model | Adapter) -> str | None:
