@@ -50,7 +50,7 @@ class GatewayResource(dg.ConfigurableResource[None]):
     def wait_until_loaded(self, version: str, progress: Callable[[str], None]) -> None:
         """Return when every replica serves this version of the table."""
         deadline = time.monotonic() + LOAD_TIMEOUT_S
-        while behind := [each["replica"] for each in self._statuses() if each["routes_version"] != version]:
+        while behind := self._behind(version):
             if time.monotonic() > deadline:
                 raise RoutesNotLoadedError(
                     f"gateway {', '.join(behind)} did not load routes {version[:8]} in {LOAD_TIMEOUT_S} s. "
@@ -58,6 +58,14 @@ class GatewayResource(dg.ConfigurableResource[None]):
                 )
             time.sleep(0.2)
         progress(f"routes {version[:8]} are loaded by every gateway")
+
+    def _behind(self, version: str) -> list[str]:
+        """Replicas without this version. One that is not ready yet has no Service that leads to it."""
+        try:
+            statuses = self._statuses()
+        except OSError as error:
+            return [f"({error})"]
+        return [each["replica"] for each in statuses if each["routes_version"] != version]
 
     def in_flight(self, deployment: str, spec_digest: str) -> int:
         """Requests in flight on one revision, over all replicas."""
