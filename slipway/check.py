@@ -13,8 +13,9 @@ from slipway.catalog.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
 from slipway.runtimes import registry
 
-# Runtimes that this version deploys to; it renders for all of slipway.runtimes.registry.
-RUNTIMES = ("ray",)
+# Runtimes that this version deploys to: those whose rollouts were seen to work from end to end, `vllm` on a
+# real cluster (tests/cluster/rollouts). It renders for all of slipway.runtimes.registry.
+RUNTIMES = ("ray", "vllm")
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
@@ -27,7 +28,7 @@ def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
     engines = {engine.name: engine for engine in catalog.engines}
     for deployment in catalog.deployments:
         if deployment.runtime not in RUNTIMES:
-            message = f"this version cannot render it yet. Use one of: {', '.join(sorted(RUNTIMES))}"
+            message = f"this version does not deploy to it yet. Use one of: {', '.join(sorted(RUNTIMES))}"
             yield Finding("Deployment", deployment.name, ("runtime",), message)
             continue
         for each in registry.refused(deployment, engines.get(deployment.engine), RUNTIMES):

@@ -81,8 +81,8 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         ),
         (
             "runtime: ray",
-            "runtime: vllm",
-            "14  deployments[chat].runtime = vllm: this version cannot render it yet.",
+            "runtime: kubeai",
+            "14  deployments[chat].runtime = kubeai: this version does not deploy to it yet.",
         ),
     ],
 )

@@ -1,0 +1,104 @@
+"""Promises of a rollout on Kubernetes, from Dagster's assets to a bill, with the real engine and gateway."""
+
+import re
+import urllib.request
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from assets import keys
+from assets.partitions import key_of
+from slipway.environment import Environment
+from slipway.metering import queries
+from slipway.metering.published import PublishedCopy
+from slipway.stack.demo.traffic import Client, Seen
+
+from . import deploying
+from .conftest import NONSENSE, PRICE, World, flowing
+
+NO_IMAGE = {"cpu": {"image": "registry.slipway.test/venv/engine", "digest": f"sha256:{'0' * 64}"}}
+
+
+def test_a_model_goes_from_the_catalog_to_pods_to_a_bill(deployed: World, client: Client) -> None:
+    assert deployed.serving() == {deployed.routed()}
+    record = deployed.revisions.get("chat", deployed.routed())
+    assert record is not None
+    assert record.state == "validated"
+    answers = [client.complete("chat", "The capital of France is", max_tokens=4) for _ in range(5)]
+    assert [(each.status, "Paris" in each.text) for each in answers] == [(200, True)] * 5
+
+    bill = rolled_up(deployed)
+    assert bill.requests == len(client.seen)
+    assert Decimal(bill.cost or 0) == cost(client.seen)
+
+
+def rolled_up(world: World) -> queries.Bill:
+    """What acme owes for this hour; what had no price (a model that does not exist) is not in it."""
+    _ship(world)
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    chain = [keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST]
+    for selection, partition in (([keys.PRICES], None), (chain, key_of(hour))):
+        result = deploying.materialize(world.catalog, world.variables, selection, partition)
+        assert result.success, deploying.failures(result)
+    copy = PublishedCopy(Environment.load(world.variables).warehouse_dir)
+    bills = queries.bills(copy, hour, hour + timedelta(hours=1), "acme")
+    return next(each for each in bills if each.currency == "EUR")
+
+
+def _ship(world: World) -> None:
+    """What the gateway does each minute, now."""
+    token = world.variables["SLIPWAY_GATEWAY_TOKEN"]
+    url = f"{world.variables['SLIPWAY_GATEWAY_URLS']}/-/ship"
+    request = urllib.request.Request(url, b"", {"authorization": f"Bearer {token}"})
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+def cost(seen: Iterable[Seen]) -> Decimal:
+    """Tokens as their client counted them, times the price per million."""
+    prices = {name: Decimal(PRICE[name]) for name in ("input", "cached_input", "output")}
+    total = sum(
+        (each.input - each.cached) * prices["input"]
+        + each.cached * prices["cached_input"]
+        + each.output * prices["output"]
+        for each in seen
+    )
+    return Decimal(total) / 10**6
+
+
+def test_a_rollout_under_twenty_requests_a_second_fails_none(deployed: World, client: Client) -> None:
+    before = deployed.routed()
+    with flowing(client) as seen:
+        result = deployed.deploy(args=["--ctx-size=768", "--parallel=2"])
+    assert result.success, deploying.failures(result)
+    assert deployed.routed() != before
+    assert deployed.serving() == {deployed.routed()}
+    assert [each for each in seen if each.status != 200] == []
+    assert len(seen) > 100
+
+
+@pytest.mark.parametrize(
+    ("edit", "cause"),
+    [
+        pytest.param(
+            {"engine_fields": {"images": NO_IMAGE}}, "ErrImagePull|ImagePullBackOff", id="bad-image"
+        ),
+        pytest.param({"args": ["--no-such=1"]}, "--no-such", id="bad-argument"),
+        pytest.param({"nonsense": True}, "usage_reported: The completion reports no usage", id="nonsense"),
+    ],
+)
+def test_what_is_not_good_never_reaches_a_tenant(
+    deployed: World, client: Client, nonsense_engine: Mapping[str, Any], edit: dict[str, Any], cause: str
+) -> None:
+    fields = {"engine_fields": nonsense_engine} if edit == {"nonsense": True} else edit
+    before = deployed.routed()
+    with flowing(client) as seen:
+        result = deployed.deploy(**{"rollout": {"deadline_s": 15, "drain_s": 20}, **fields})
+    assert not result.success
+    assert re.search(cause, deploying.failures(result)), deploying.failures(result)
+    assert deployed.routed() == before
+    assert deployed.applications() == {before}
+    assert [each for each in seen if each.status != 200 or NONSENSE in each.text] == []
+    assert len(seen) > 50
