@@ -88,15 +88,17 @@ class KubeRayDouble(OperatorDouble):
     def _tell(self, found: Object, pending: str = "") -> None:
         """Ready as soon as there is an active cluster, and from then on."""
         active = {"rayClusterName": self._active, "applicationStatuses": self._statuses}
-        upgrading = bool(pending and self._active)
-        told = [condition("Ready", bool(self._active)), condition("UpgradeInProgress", upgrading)]
+        told = [
+            condition("Ready", bool(self._active)),
+            condition("UpgradeInProgress", bool(pending and self._active)),
+        ]
         self.tell(
             found,
             observedGeneration=found["metadata"]["generation"],
             numServeEndpoints=2 if self._active else 0,
-            activeServiceStatus=active if self._active else {},
-            pendingServiceStatus={"rayClusterName": pending} if pending else {},
             conditions=told,
+            **({"activeServiceStatus": active} if self._active else {}),
+            **({"pendingServiceStatus": {"rayClusterName": pending}} if pending else {}),
         )
 
     def _warn(self, found: Object, message: str) -> None:

@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.watch import Target, Watch
 
-from ..harness.objects import Object, Objects
+from ..harness.objects import Object, Objects, eventually
 from ..harness.objects import condition as status_of
 from .kubelet_double import NOBODY
 
@@ -38,7 +38,7 @@ class OperatorDouble:
         self._api = api
         self._stage = ""
         self._reached, self._go_on = threading.Event(), threading.Event()
-        self._ended = threading.Event()
+        self._ended, self._idle = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -62,6 +62,10 @@ class OperatorDouble:
         self._stage = stage
         self._reached.clear()
         self._go_on.clear()
+
+    def until_idle(self) -> None:
+        """Until all that was seen is brought about."""
+        assert self._idle.wait(_PATIENCE_S), f"the double is not done: {self._error!r}"
 
     def until_there(self) -> None:
         """Until the stage is reached; raises AssertionError when it is not."""
@@ -95,6 +99,11 @@ class OperatorDouble:
             self._error = error
 
     def _bring_about(self, found: Object) -> None:
+        self._idle.clear()
+        self._take_steps(found)
+        self._idle.set()
+
+    def _take_steps(self, found: Object) -> None:
         for stage in self.reconcile(found):
             if self._ended.is_set():
                 return
@@ -115,11 +124,15 @@ class OperatorDouble:
         self.objects.apply([made], self.namespace)
 
     def tell(self, found: Object, **status: Any) -> None:
-        """Write the whole status."""
+        """Write the whole status, as an operator updates it."""
         name = found["metadata"]["name"]
-        path = self.objects.path(self.api_version, self.kind, self.namespace, name) + "/status"
-        body = {"apiVersion": self.api_version, "kind": self.kind, "metadata": {"name": name}}
-        self.objects.call("PATCH", path, {**body, "status": status}, fieldManager="double", force="true")
+        path = self.objects.path(self.api_version, self.kind, self.namespace, name)
+
+        def written() -> bool:  # a conflict with a write of Slipway's is tried again
+            self.objects.call("PUT", f"{path}/status", {**self.objects.call("GET", path), "status": status})
+            return True
+
+        eventually(written, f"the status of {name}")
 
     def make_pod(self, name: str, template: Object) -> None:
         """A pod of a template, for nobody's node."""

@@ -17,7 +17,7 @@ _GPU = {"resources": {"gpu": {}}}
 class Rollout:
     """Applies and waits as soon as it is made."""
 
-    def __init__(self, plane: Kubernetes, wanted: Applied, deadline_s: float = 60) -> None:
+    def __init__(self, plane: Kubernetes, wanted: Applied, deadline_s: float = 30) -> None:
         self.reports: list[Progress] = []
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, args=(plane, wanted, deadline_s), daemon=True)

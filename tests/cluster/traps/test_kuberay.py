@@ -58,6 +58,7 @@ def ray(api: ApiClient, own_api: KubernetesApi, crds: Callable[..., None], names
         made = Ray(plane, operator, kubelet)
         Rollout(plane, made.revision(1)).end()
         eventually(lambda: made.is_ready, "the first revision is said to be ready")
+        operator.until_idle()
         yield made
 
 

@@ -49,7 +49,8 @@ def says_ready(found: Object) -> bool:
 
 def counts_ready(found: Object) -> bool:
     """KubeAI's numbers."""
-    return bool(found["status"]["replicas"]["ready"] >= found["spec"]["replicas"])
+    counts = found.get("status", {}).get("replicas", {})
+    return bool(counts.get("ready", 0) >= found["spec"].get("replicas", 1))
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def test_what_a_readiness_check_takes_for_done_is_waited_for_and_then_is_done(
     with KubeletDouble(api, namespace) as kubelet, trap.double(api, namespace) as operator:
         Rollout(plane, first).end()
         eventually(lambda: trap.naive(operator.now("chat")), "the first revision is said to be ready")
+        operator.until_idle()
         operator.mode = trap.mode
         operator.stop_at(trap.stage)
         kubelet.fates[second.spec_digest] = trap.fate
