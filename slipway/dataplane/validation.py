@@ -20,6 +20,10 @@ from slipway.dataplane.revisions import Revision
 CHECKS = ("model_listed", "completion", "stream", "usage_reported", "adapters_answer", "ttft_under_bound")
 
 _MAX_TOKENS = 12
+# A Service leads to new pods only when kube-proxy has learned of them, a second or so after they are ready;
+# until then it refuses, or leads to an address that another pod may have by now.
+_REACHABLE_S = 8.0
+_KNOCK_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def validate(revision: Revision, settings: Validation) -> list[CheckResult]:
         base_url=revision.upstream, api_key="unused", timeout=settings.timeout_s, max_retries=0
     ) as api:
         client = _Client(api, revision, settings)
+        _wait_until_reachable(client)
         completion = _attempt("completion", lambda: client.complete(client.base))
         stream = _attempt("stream", lambda: _stream(client))
         return [
@@ -82,6 +87,22 @@ def validate(revision: Revision, settings: Validation) -> list[CheckResult]:
             _checked("adapters_answer", lambda: _adapters_answer(client)),
             _checked("ttft_under_bound", lambda: _ttft(_got(stream), settings.ttft_bound_ms)),
         ]
+
+
+def _wait_until_reachable(client: _Client) -> None:
+    """Knock until the model is listed, or is not for 8 s: then the checks say what is wrong."""
+    import openai
+
+    end = time.monotonic() + _REACHABLE_S
+    while time.monotonic() < end:
+        try:
+            if client.base in [model.id for model in client.api.models.list()]:
+                return
+        except openai.APITimeoutError:
+            return
+        except openai.OpenAIError:
+            pass  # as much as refused: the next knock may reach it
+        time.sleep(_KNOCK_S)
 
 
 _Finding = tuple[bool, dict[str, Any], str]
