@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from slipway.artifacts.manifest import Manifest
-from slipway.catalog import Catalog
+from slipway.catalog.resolved import ResolvedDeployment, resolve
 from slipway.check import check_catalog
 from slipway.dataplane.connected import connected
 from slipway.dataplane.planes import Planes
@@ -104,11 +104,6 @@ class World:
         return deploying.deploy(self.catalog, self.variables)
 
     @property
-    def loaded(self) -> Catalog:
-        """The catalog as it is."""
-        return check_catalog(self.catalog).catalog
-
-    @property
     def revisions(self) -> RevisionStore:
         """Records of what was rolled out."""
         return RevisionStore(self.store)
@@ -133,9 +128,23 @@ class World:
         """All revisions that are in the cluster and are not parked."""
         return {each.spec_digest for each in self.plane.status("chat") if not each.is_parked}
 
-    def pods(self) -> list[Object]:
-        """Pods of engines, those that end included."""
-        return self.objects.list("v1", "Pod", self.namespace, identity.DEPLOYMENT)
+    def parked(self) -> set[str]:
+        """All revisions that are kept at zero for rolling back."""
+        return {each.spec_digest for each in self.plane.status("chat") if each.is_parked}
+
+    def validated(self) -> set[str]:
+        """All revisions whose record says that they were good."""
+        return {each.spec_digest for each in self.revisions.all("chat") if each.state == "validated"}
+
+    def resolved(self) -> ResolvedDeployment:
+        """What the catalog wants."""
+        catalog = check_catalog(self.catalog).catalog
+        return resolve(catalog, catalog.deployments[0], {})
+
+    def pod_digests(self) -> set[str]:
+        """Spec digests of all engines' pods, also of those that are ending."""
+        found = self.objects.list("v1", "Pod", self.namespace, identity.DEPLOYMENT)
+        return {each["metadata"]["annotations"][identity.SPEC_DIGEST] for each in found}
 
 
 PRICE = {

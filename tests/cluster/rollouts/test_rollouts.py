@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiClient, AppsV1Api
 
 from assets import keys
 from assets.partitions import key_of
 from slipway.environment import Environment
 from slipway.metering import queries
 from slipway.metering.published import PublishedCopy
+from slipway.runtimes import identity
 from slipway.stack.demo.traffic import Client, Seen
 
 from . import deploying
@@ -102,3 +104,45 @@ def test_what_is_not_good_never_reaches_a_tenant(
     assert deployed.applications() == {before}
     assert [each for each in seen if each.status != 200 or NONSENSE in each.text] == []
     assert len(seen) > 50
+
+
+def test_edits_by_hand_are_shown_and_put_right_by_the_next_run(
+    deployed: World, client: Client, api: ApiClient
+) -> None:
+    assert deployed.deploy().success
+    wanted = deployed.plane.render(deployed.resolved())
+    foreign = f"registry.slipway.test/venv/gateway@sha256:{'0' * 64}"
+    edits: list[dict[str, Any]] = [
+        {"spec": {"replicas": 2}},
+        {"spec": {"template": {"spec": {"containers": [{"name": "engine", "image": foreign}]}}}},
+        {"metadata": {"labels": {identity.NAME: "mine"}}},
+    ]
+    for body in edits:
+        AppsV1Api(api).patch_namespaced_deployment(
+            wanted.application, deployed.namespace, body, field_manager="kubectl-edit"
+        )
+    shown = "\n".join(deployed.plane.diff(wanted).detail)
+    assert "spec.replicas: 2 -> 1 (changed by kubectl-edit)" in shown
+    assert f"image: {foreign} -> " in shown
+    assert f"metadata.labels.{identity.NAME}: mine -> llama-cpp (changed by kubectl-edit)" in shown
+
+    result = deployed.deploy()
+    assert result.success, deploying.failures(result)
+    assert deployed.plane.diff(wanted).action == "none"
+    assert deployed.serving() == {deployed.routed()} == {wanted.spec_digest}
+    assert client.complete("chat", "The capital of France is", max_tokens=4).status == 200
+
+
+def test_in_place_a_spec_that_is_refused_gives_way_to_the_last_good_one(
+    deployed: World, client: Client
+) -> None:
+    in_place = {"strategy": "in-place", "surge": 1, "deadline_s": 60, "drain_s": 5}
+    result = deployed.deploy(rollout=in_place)
+    assert result.success, deploying.failures(result)
+    before = deployed.routed()
+    with flowing(client) as seen:
+        result = deployed.deploy(rollout={**in_place, "deadline_s": 15}, args=["--no-such=1"])
+    assert not result.success
+    assert "applied again and serves" in deploying.failures(result)
+    assert (deployed.routed(), deployed.applications()) == (before, {before})
+    assert [each for each in seen if each.status != 200] == []
