@@ -76,6 +76,12 @@ class FakePlane:
         self.apply(good)
         self.wait(good, deadline_s, report)
 
+    def park(self, applications: frozenset[str], report: Report) -> frozenset[str]:
+        return applications  # as on Ray: none can be kept at zero
+
+    def publish(self, wanted: Applied) -> None:
+        """Nothing has a stable name here."""
+
     def delete(self, applications: frozenset[str], report: Report) -> None:
         self.life.step()
         self.applied = {name: each for name, each in self.applied.items() if name not in applications}
