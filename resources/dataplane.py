@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Catalog, ResolvedDeployment, Settings
 from slipway.catalog.deployment import Rollout
-from slipway.dataplane import rollout, validation
+from slipway.dataplane import rollout, samples, validation
 from slipway.dataplane.held_weights import hold_weights
 from slipway.dataplane.protocol import DataPlane
 from slipway.dataplane.revisions import Revision, RevisionStore, to_route
@@ -131,7 +133,7 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
             if name not in wanted:
                 removed += rollout.delete(plane, revisions, name, report)
                 continue
-            keep = frozenset({routed[name].spec_digest, desired.get(name, "")}) if name in routed else live
+            keep = self._kept(name, routed[name], desired.get(name, "")) if name in routed else live
             if live - keep:
                 removed += rollout.retire(
                     plane,
@@ -145,6 +147,11 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
                 )
         return tuple(removed)
 
+    def _kept(self, name: str, routed: Target, desired: str) -> frozenset[str]:
+        """What is routed, and what is being rolled out, unless it was taken back by hand."""
+        unwanted = desired != routed.spec_digest and self.withdrawn(name, desired)
+        return frozenset({routed.spec_digest} if unwanted else {routed.spec_digest, desired})
+
     def serving(self) -> dict[str, frozenset[str]]:
         """Spec digests that serve now, by deployment."""
         return _by_deployment(self._plane(), only_serving=True)
@@ -153,6 +160,22 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         """Whether this spec's last validation passed."""
         record = self._revisions().get(deployment, spec_digest)
         return record is not None and record.state == "validated"
+
+    def withdrawn(self, deployment: str, spec_digest: str) -> bool:
+        """Whether this spec was taken back by hand."""
+        record = self._revisions().get(deployment, spec_digest)
+        return record is not None and record.state == "withdrawn"
+
+    def sample(self, now: datetime) -> str:
+        """Write down what runs now, for the cost of a replica's hour; returns the key."""
+        revisions = self._revisions()
+
+        def spec_of(deployment: str, spec_digest: str) -> Mapping[str, Any] | None:
+            record = revisions.get(deployment, spec_digest)
+            return record.spec if record is not None else None
+
+        rows = samples.samples(self._plane().status(), spec_of, now)
+        return samples.write(self.store.connect(), rows, now)
 
     def _plane(self, node_cache_bytes: int | None = None) -> DataPlane:
         from slipway.dataplane.connected import connected

@@ -138,6 +138,9 @@ class _Reading:
             missing_weights=frozenset() if converged else self._missing_weights(deployment),
             validated=converged
             or (digest is not None and self._data_plane.validated(deployment.name, digest)),
+            withdrawn=not converged
+            and digest is not None
+            and self._data_plane.withdrawn(deployment.name, digest),
             live=digest in serving,
             routed_spec_digest=routed.spec_digest if routed else None,
             routed_policy=routed.policy if routed else None,

@@ -27,10 +27,11 @@ class Desired:
 
 @dataclass(frozen=True)
 class Observed:
-    """What is there for one deployment."""
+    """What is there for one deployment. `withdrawn`: the desired spec was taken back by hand."""
 
     missing_weights: frozenset[str] = frozenset()
     validated: bool = False
+    withdrawn: bool = False
     live: bool = False
     routed_spec_digest: str | None = None
     routed_policy: str | None = None
@@ -137,14 +138,20 @@ def _wanted(desired: Desired, observed: Observed) -> tuple[frozenset[tuple[str, 
     if weights or desired.spec_digest is None:
         missing = ", ".join(sorted(observed.missing_weights)) or "a commit"
         return frozenset(weights | serve), f"weights missing: {missing}"
+    if observed.withdrawn and observed.routed_is_live:
+        return _policy(desired, observed)
     if not observed.validated:
         return frozenset(serve), f"spec {desired.spec_digest[:8]} was never validated"
     if not observed.live:
         return frozenset(serve), f"spec {desired.spec_digest[:8]} is not serving"
     if observed.routed_spec_digest != desired.spec_digest:
         return frozenset({routes}), f"spec {desired.spec_digest[:8]} is validated but not routed"
+    return _policy(desired, observed)
+
+
+def _policy(desired: Desired, observed: Observed) -> tuple[frozenset[tuple[str, str]], str] | None:
     if observed.routed_policy != desired.policy:
-        return frozenset({routes}), "names, limits or sharing differ from the route"
+        return frozenset({("gateway", "routes")}), "names, limits or sharing differ from the route"
     return None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from slipway.commands import options
+from slipway.commands import cluster, options
 from slipway.commands.image import image
 from slipway.commands.weights import weights
 from slipway.environment import Environment, MissingSettingError
@@ -121,6 +121,8 @@ def demo() -> None:
 
 cli.add_command(image)
 cli.add_command(weights)
+for command in cluster.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.group()

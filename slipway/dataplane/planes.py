@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.protocol import Applied, DataPlane, Difference, LiveApplication, Report
+
+if TYPE_CHECKING:
+    from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
 RAY = "ray"
 
@@ -54,6 +58,15 @@ class Planes:
     @cached_property
     def _all(self) -> tuple[DataPlane, ...]:
         return tuple(self.plane(key) for key in self._makers)
+
+    def __str__(self) -> str:
+        return ", ".join(str(each) for each in self._makers)
+
+    def kubernetes(self) -> tuple[Kubernetes, ...]:
+        """Those that are Kubernetes clusters."""
+        from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+
+        return tuple(each for each in self._all if isinstance(each, Kubernetes))
 
     def of(self, applied: Applied) -> DataPlane:
         """The plane that an application is, or is to be, on. Records of Ray name no data plane."""

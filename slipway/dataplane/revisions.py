@@ -18,7 +18,8 @@ from slipway.objectstore import ObjectStore
 
 PREFIX = "revisions/"
 
-State = Literal["applied", "validated", "failed"]
+# withdrawn: taken back by hand; it is not rolled out again by itself.
+State = Literal["applied", "validated", "failed", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,17 @@ def failed(
     return replace(revision, state="failed", validated_at=None, failed_at=at, cause=cause, evidence=evidence)
 
 
+def withdrawn(revision: Revision, now: datetime) -> Revision:
+    """The same revision, taken back by hand: good, and not wanted."""
+    cause = f"taken back by hand at {now.astimezone(UTC).isoformat(timespec='seconds')}"
+    return replace(revision, state="withdrawn", cause=cause)
+
+
+def resumed(revision: Revision) -> Revision:
+    """The same revision, wanted again; it is validated anew before it has traffic."""
+    return replace(revision, state="applied", cause=None)
+
+
 class RevisionStore:
     """The records of all deployments in one object store."""
 
@@ -146,7 +158,8 @@ def to_route(records: list[Revision], live: frozenset[str], routed: str | None) 
     if serving is not None:
         return serving
     current = by_digest.get(routed or "")
-    return current if current is not None and current.state != "failed" else last_good(records)
+    unwanted = current is None or current.state in ("failed", "withdrawn")
+    return last_good(records) if unwanted else current
 
 
 def to_keep(records: list[Revision], keep: int) -> frozenset[str]:

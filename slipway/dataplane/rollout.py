@@ -34,8 +34,13 @@ def roll_out(
     wanted = plane.render(resolved)
     rollout = resolved.deployment.rollout
     recorded = revisions.get(resolved.name, resolved.spec_digest)
-    if recorded is not None and recorded.state == "failed":
+    if recorded is not None and recorded.state in ("failed", "withdrawn"):
         _restore_lost(plane, revisions, recorded, report, rollout.deadline_s)
+    if recorded is not None and recorded.state == "withdrawn":
+        raise RolloutFailedError(
+            f"{resolved.name}: spec {resolved.spec_digest[:8]} was {recorded.cause}. Change the deployment, "
+            f"or run `slipway resume {resolved.name}`."
+        )
     was_there = plane.diff(wanted).action == "none"
     plane.apply(wanted)
     revision = records.of(resolved, wanted, plane.endpoint(wanted), _now())

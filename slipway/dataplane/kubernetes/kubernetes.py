@@ -22,6 +22,7 @@ from slipway.dataplane.kubernetes.errors import ForbiddenError
 from slipway.dataplane.kubernetes.objects import Object, Ref, ref_of
 from slipway.dataplane.kubernetes.plan import ObjectPlan
 from slipway.dataplane.kubernetes.prune import KINDS, is_ours
+from slipway.dataplane.kubernetes.reading import People
 from slipway.dataplane.kubernetes.waiting import Actions, wait
 from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
 from slipway.runtimes import identity
@@ -186,6 +187,10 @@ class Kubernetes:
         """OpenAI base URL of the revision's own Service."""
         address = records.address(wanted)
         return self._by_address(address.base_url, address.namespace, address.service)
+
+    def people(self) -> People:
+        """What a person asks of the revisions here."""
+        return People(self._api, self.namespaces())
 
     def namespaces(self) -> tuple[str, ...]:
         """Namespaces that this Slipway looks into: those it was told, and those that it made.

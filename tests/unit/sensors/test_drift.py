@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -54,6 +55,15 @@ def test_the_repair_is_the_smallest_that_helps(observed: Observed, selection: se
 
 def test_what_serves_as_wanted_needs_nothing() -> None:
     assert decide(DESIRED, GOOD, None, 3, NOW) is None
+
+
+def test_a_spec_that_was_taken_back_by_hand_is_left_alone_unless_what_is_routed_is_lost() -> None:
+    back = Observed(withdrawn=True, live=True, routed_spec_digest="0" * 64, routed_policy="r1")
+    assert decide(DESIRED, back, None, 3, NOW) is None
+    other_limits = decide(DESIRED, replace(back, routed_policy="r0"), None, 3, NOW)
+    assert isinstance(other_limits, Repair)
+    assert other_limits.selection == {ROUTES}
+    assert isinstance(decide(DESIRED, replace(back, routed_is_live=False), None, 3, NOW), Repair)
 
 
 def test_a_repair_under_way_is_waited_for() -> None:
