@@ -17,8 +17,8 @@ STACK_ENV = "stack.env"
 class MissingSettingError(LookupError):
     """A `SLIPWAY_*` variable that this step needs is not set."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not set. Set it, or start the embedded stack with `slipway up`.")
+    def __init__(self, name: str, remedy: str = "or start the embedded stack with `slipway up`") -> None:
+        super().__init__(f"{name} is not set. Set it, {remedy}.")
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,17 @@ class Environment:
             endpoint_url=self.require("SLIPWAY_S3_ENDPOINT"),
             bucket=self.get("SLIPWAY_S3_BUCKET") or "slipway",
             region=self.get("SLIPWAY_S3_REGION") or "us-east-1",
-            access_key=self.require("SLIPWAY_S3_ACCESS_KEY"),
-            secret_key=self.require("SLIPWAY_S3_SECRET_KEY"),
+            access_key=self.require("SLIPWAY_S3_ACCESS_KEY").strip(),
+            secret_key=self.require("SLIPWAY_S3_SECRET_KEY").strip(),
         )
 
     @property
     def registry(self) -> RegistryLocation:
         """The local registry: `SLIPWAY_REGISTRY` is `host[:port]` or `host[:port]/path`."""
-        host, _, prefix = self.require("SLIPWAY_REGISTRY").rstrip("/").partition("/")
+        named = self.get("SLIPWAY_REGISTRY")
+        if named is None:
+            raise MissingSettingError("SLIPWAY_REGISTRY", "to host[:port][/path] of a registry of yours")
+        host, _, prefix = named.rstrip("/").partition("/")
         ca_file = self.get("SLIPWAY_REGISTRY_CA")
         return RegistryLocation(
             host=host,

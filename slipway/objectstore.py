@@ -193,7 +193,7 @@ class _Explained:
         if isinstance(error, ClientError | BotoCoreError):
             raise ObjectStoreError(
                 f"S3 {self._location.endpoint_url} bucket {self._location.bucket}: cannot {self._action}: "
-                f"{error}. {_remedy(error, self._location.bucket)}",
+                f"{str(error).rstrip('.')}. {_remedy(error, self._location.bucket)}",
                 retriable=_code(error) not in _REFUSALS | {"NoSuchBucket"},
                 unreachable=isinstance(error, BotoCoreError) or _status(error) in {502, 503, 504},
             ) from error

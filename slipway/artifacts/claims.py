@@ -88,7 +88,7 @@ class Claim:
         self._store = store
         self._prefix, self._hold_s = key_prefix, hold_s
         self._key = f"{LEASES}{key_prefix}{uuid.uuid4().hex}.json"
-        self._body = json.dumps({"schema": 1, "holder": holder, "hold_s": hold_s}).encode()
+        self._holder = holder
         self._renewed = self._write()
 
     def renew(self) -> None:
@@ -108,10 +108,21 @@ class Claim:
             with contextlib.suppress(ObjectStoreError):
                 self._renewed = self._write()
 
+    def release(self) -> None:
+        """End it: nobody is at the weights any more. Its object stays and tells when they were asked for."""
+        # A lease that cannot be ended now ends by itself.
+        with contextlib.suppress(ObjectStoreError):
+            self._store.put(self._key, _encoded(self._holder, 0), content_type="application/json")
+
     def _write(self) -> Moment:
         began = Moment()
-        self._store.put(self._key, self._body, content_type="application/json")
+        body = _encoded(self._holder, self._hold_s)
+        self._store.put(self._key, body, content_type="application/json")
         return began
+
+
+def _encoded(holder: str, hold_s: float) -> bytes:
+    return json.dumps({"schema": 1, "holder": holder, "hold_s": hold_s}).encode()
 
 
 def claim(

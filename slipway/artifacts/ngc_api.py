@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 from slipway.artifacts.connections import Connections, cause, host
 from slipway.artifacts.errors import AccessError, SourceError
 from slipway.artifacts.retry import TransientError, retry_after_s
+from slipway.artifacts.secrets import secret_in
 from slipway.catalog.fields import SecretRef
 
 DEFAULT_API_URL = "https://api.ngc.nvidia.com"
@@ -40,7 +41,7 @@ class NgcKey:
     def find(cls, ref: SecretRef | None, variables: Mapping[str, str], location: str) -> NgcKey:
         """The key that the catalog names, else `NGC_API_KEY`, else none."""
         named = ref.env if ref else None
-        value = variables.get(named or DEFAULT_KEY_VARIABLE) or None
+        value = secret_in(variables, named or DEFAULT_KEY_VARIABLE)
         if named and value is None:
             raise AccessError(
                 f"{location}: its key is to come from {named}, which is not set. "

@@ -18,6 +18,7 @@ from slipway.artifacts.errors import AccessError, ArtifactError, SourceError, So
 from slipway.artifacts.listing import check_pin, commit_of
 from slipway.artifacts.ranged import Door, RangedReader
 from slipway.artifacts.s3_digests import listed_digest
+from slipway.artifacts.secrets import secret_in
 from slipway.artifacts.source import Count, SourceFile, StoredAt
 from slipway.catalog.documents import SourceBucket
 from slipway.catalog.fields import SecretRef
@@ -91,7 +92,7 @@ class S3Source:
         return _Access(location, remedy)
 
     def _secret(self, bucket: str, ref: SecretRef) -> str:
-        value = self._variables.get(ref.env or "")
+        value = secret_in(self._variables, ref.env or "")
         if not value:
             raise AccessError(
                 f"s3://{bucket}: a key of Settings.s3_sources.{bucket} is to come from {ref.env}, which is "

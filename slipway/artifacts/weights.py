@@ -1,23 +1,22 @@
 """Pulling weights: from a catalog's source to a published, verified manifest in the store.
 
-Belongs here: what a pull is, in order, and what is published.
-Does not: reading sources (hub.py), bringing their bytes (delivery.py), what is shown of it (the caller).
+Belongs here: what a pull is, in order, and when nothing is to be done.
+Does not: reading sources (hub.py), bringing and publishing (publishing.py), what is shown (the caller).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 
 from slipway.artifacts import claims
 from slipway.artifacts.claims import Claim
-from slipway.artifacts.delivery import Delivery
 from slipway.artifacts.errors import ArtifactError, PublishedDifferentlyError
-from slipway.artifacts.manifest import Manifest, ManifestFile, prefix
+from slipway.artifacts.manifest import Manifest
 from slipway.artifacts.paths import wanted
-from slipway.artifacts.progress import Meter, Progress, Report
-from slipway.artifacts.source import Snapshot, Source, SourceFile
+from slipway.artifacts.progress import Progress
+from slipway.artifacts.publishing import Publication, Shown
+from slipway.artifacts.source import Source, SourceFile
 from slipway.artifacts.transfer import TransferSettings
 from slipway.artifacts.uploads import Uploads
 from slipway.artifacts.verification import Mismatch, verify
@@ -27,12 +26,6 @@ from slipway.catalog.fields import Source as SourceText
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
 __all__ = ["Mismatch", "WeightsRequest", "pull", "resolve_commit", "verify"]
-
-
-class _OvertakenError(ArtifactError):
-    """Another run published the same weights while ours was under way."""
-
-    retriable = True
 
 
 class WeightsRequest(Spec):
@@ -79,14 +72,20 @@ def pull(
     hub: Source,
     progress: Callable[[Progress], None],
     settings: TransferSettings | None = None,
+    *,
+    note: Callable[[str], None] | None = None,
+    repair: bool = False,
 ) -> Manifest:
     """Bring the request's files into the store and publish their manifest; returns what is published.
 
     Harmless to repeat, to interrupt and to run twice at a time: files appear verified or not at all, the
-    manifest is created once and last, and what is published is returned without moving a byte. Raises
-    ArtifactError or ObjectStoreError; then nothing was published by this call.
+    manifest is created once and last, and what is published is returned without moving a byte, unless a
+    listing shows that files of it are missing: those are fetched again. With `repair` all that is published
+    is read back, and what is wrong is fetched again. `note` gets lines for people, such as what is waited
+    for. Raises ArtifactError or ObjectStoreError; then nothing was published by this call.
     """
-    published = _published_as_asked(artifact, store)
+    say = note or _silent
+    published = None if repair else _published_as_asked(artifact, store, say)
     if published is not None:
         _clear_uploads(store, published)
         return published
@@ -95,67 +94,65 @@ def pull(
     source = f"{location}@{snapshot.commit}"
     offered = snapshot.files()
     files = wanted(offered, artifact.include, artifact.exclude, source=source)
-    claim = _claim(artifact, snapshot.commit, store)
-    published = Manifest.read(store, artifact.name, snapshot.commit)
-    if published is None:
-        try:
-            published = _publish(artifact, source, snapshot, offered, files, store, progress, settings, claim)
-        except (ArtifactError, ObjectStoreError):
-            published = _published_meanwhile(artifact, snapshot.commit, store)
-            if published is None:
-                raise
+    with _claimed(artifact, snapshot.commit, store, say) as claim:
+        run = Publication(
+            artifact.name, source, snapshot, store, claim, progress, settings or TransferSettings()
+        )
+        published = Manifest.read(store, artifact.name, snapshot.commit)
+        if published is not None:
+            _mend(run, published, offered, say, everything=repair)
+        else:
+            published = _publish(run, artifact, offered, files)
     _require(published, files, artifact)
     _clear_uploads(store, published)
     return published
 
 
 def _publish(
+    run: Publication,
     artifact: WeightsRequest,
-    source: str,
-    snapshot: Snapshot,
     offered: tuple[SourceFile, ...],
     files: tuple[SourceFile, ...],
-    store: ObjectStore,
-    progress: Report,
-    settings: TransferSettings | None,
-    claim: Claim,
 ) -> Manifest:
-    """Bring what is missing and create the manifest; returns the one that is there in the end."""
+    """Publish the files; what another run published meanwhile counts as well."""
+    try:
+        return run.publish(offered, files, Shown(artifact.licence, artifact.include, artifact.exclude))
+    except (ArtifactError, ObjectStoreError):
+        with contextlib.suppress(ArtifactError, ObjectStoreError):
+            meanwhile = Manifest.read(run.store, artifact.name, run.snapshot.commit)
+            if meanwhile is not None:
+                return meanwhile
+        raise
 
-    def look(now: Progress) -> None:
-        claim.renew()
-        progress(now)
 
-    def overtaken() -> None:
-        if Manifest.read(store, artifact.name, snapshot.commit) is not None:
-            raise _OvertakenError(f"{source}: published by another run. Run this again.")
+def _mend(
+    run: Publication,
+    published: Manifest,
+    offered: tuple[SourceFile, ...],
+    say: Callable[[str], None],
+    *,
+    everything: bool,
+) -> None:
+    """Fetch again what is missing of published weights, or with `everything` whatever reads back wrong."""
+    damaged = _damaged(published, run.store)
+    if damaged and not everything:
+        say(f"{published.prefix}: {len(damaged)} files are missing or cut off; fetching them again")
+    paths = frozenset(file.path for file in published.files) if everything else damaged
+    if paths:
+        run.repair(published, offered, paths)
 
-    key_prefix = prefix(artifact.name, snapshot.commit)
-    meter = Meter(sum(file.size_bytes for file in files), len(files))
-    delivery = Delivery(snapshot, store, settings or TransferSettings(), source, key_prefix, overtaken)
-    digests = delivery.run(files, meter, look)
-    patterns = f"include={list(artifact.include)} and exclude={list(artifact.exclude)}"
-    delivery.inspection.require(files, offered, source, patterns)
-    manifest = Manifest(
-        name=artifact.name,
-        source=source,
-        commit=snapshot.commit,
-        licence=artifact.licence or snapshot.licence,
-        created_at=datetime.now(UTC),
-        include=artifact.include,
-        exclude=artifact.exclude,
-        files=tuple(
-            ManifestFile(path=file.path, size_bytes=file.size_bytes, sha256=digests[file.path])
-            for file in files
-        ),
+
+def _damaged(published: Manifest, store: ObjectStore) -> frozenset[str]:
+    """Files that are not there, or not in their size, as far as a listing shows."""
+    stored = {item.key: item.size_bytes for item in store.list(published.prefix)}
+    return frozenset(
+        file.path for file in published.files if stored.get(published.prefix + file.path) != file.size_bytes
     )
-    claim.renew()
-    first = manifest.publish(store)
-    progress(meter.look())
-    return manifest if first else Manifest.read(store, artifact.name, snapshot.commit) or manifest
 
 
-def _published_as_asked(artifact: WeightsRequest, store: ObjectStore) -> Manifest | None:
+def _published_as_asked(
+    artifact: WeightsRequest, store: ObjectStore, say: Callable[[str], None]
+) -> Manifest | None:
     """The manifest of a pinned commit that was pulled with these very patterns: no need to ask the hub."""
     if not is_pinned(artifact.source):
         return None
@@ -163,20 +160,21 @@ def _published_as_asked(artifact: WeightsRequest, store: ObjectStore) -> Manifes
     found = Manifest.read(store, artifact.name, commit)
     if found is None or (found.include, found.exclude) != (artifact.include, artifact.exclude):
         return None
-    _claim(artifact, commit, store)
-    return Manifest.read(store, artifact.name, commit)  # a collector may have been at it
+    with _claimed(artifact, commit, store, say):
+        found = Manifest.read(store, artifact.name, commit)  # a collector may have been at it
+        return None if found is None or _damaged(found, store) else found
 
 
-def _claim(artifact: WeightsRequest, commit: str, store: ObjectStore) -> Claim:
-    """From here on no garbage collection takes away what is there, or what we bring."""
-    return claims.claim(store, artifact.name, commit, f"a pull of {artifact.name}")
-
-
-def _published_meanwhile(artifact: WeightsRequest, commit: str, store: ObjectStore) -> Manifest | None:
-    """What another run published while ours failed, if anything."""
-    with contextlib.suppress(ArtifactError, ObjectStoreError):
-        return Manifest.read(store, artifact.name, commit)
-    return None
+@contextlib.contextmanager
+def _claimed(
+    artifact: WeightsRequest, commit: str, store: ObjectStore, say: Callable[[str], None]
+) -> Iterator[Claim]:
+    """Meanwhile no garbage collection takes away what is there, or what we bring."""
+    claim = claims.claim(store, artifact.name, commit, f"a pull of {artifact.name}", report=say)
+    try:
+        yield claim
+    finally:
+        claim.release()
 
 
 def _require(published: Manifest, files: tuple[SourceFile, ...], artifact: WeightsRequest) -> None:
@@ -195,3 +193,7 @@ def _require(published: Manifest, files: tuple[SourceFile, ...], artifact: Weigh
 def _clear_uploads(store: ObjectStore, published: Manifest) -> None:
     """Abort uploads that interrupted runs left under a prefix which is published: none can be of use."""
     Uploads(store).abort_under(published.prefix)
+
+
+def _silent(line: str) -> None:
+    """Report to nobody."""

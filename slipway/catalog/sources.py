@@ -35,7 +35,7 @@ def checked_source(source: str) -> str:
 
 
 def _check_hub(source: str) -> None:
-    if not _HUB.match(source):
+    if not _HUB.match(source) or any(part in {".", ".."} for part in re.split(r"[/@]", source)):
         raise ValueError("not a hub repository. Write hf://org/name@commit")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from slipway.artifacts.errors import AccessError
+from slipway.artifacts.secrets import secret_in
 from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.image_names import DOCKER, split_registry
 from slipway.environment import Environment, RegistryLocation
@@ -117,10 +118,10 @@ def _credentials(name: str, registry: Registry, environment: Environment) -> tup
             f"{field_name}: a Kubernetes Secret is for the cluster; this process reads its environment "
             "alone. Name a variable in pull_secret.env that holds user:password."
         )
-    value = environment.get(secret.env)
+    value = secret_in(environment.variables, secret.env)
     if value is None:
         raise AccessError(f"{field_name} names {secret.env}, which is not set. Set it to user:password.")
-    username, colon, password = value.strip().partition(":")
+    username, colon, password = value.partition(":")
     if not (username and colon and password):
         raise AccessError(
             f"{field_name}: {secret.env} does not hold user:password. For NGC write $oauthtoken:<API key>."
