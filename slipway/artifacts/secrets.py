@@ -1,0 +1,24 @@
+"""Secrets from environment variables, as a header or a signature can carry them.
+
+Belongs here: reading one, and refusing what would otherwise show up in an error of a library.
+Does not: which variable it is (hub_token.py, ngc_api.py, s3_source.py), or sending it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipway.artifacts.errors import AccessError
+
+
+def secret_in(variables: Mapping[str, str], name: str) -> str | None:
+    """The variable's value without the blanks around it that a file or a shell leaves; None when it is empty.
+
+    Raises AccessError, which names the variable and never the value, when a request cannot carry it.
+    """
+    value = variables.get(name, "").strip()
+    if not value.isascii() or not value.isprintable():
+        raise AccessError(
+            f"{name} holds a line break or another character that no token or key has. Set it again, without."
+        )
+    return value or None
