@@ -49,11 +49,9 @@ class KubeRayDouble(OperatorDouble):
         self._tell(found)  # the new generation, and Serve's old word
         yield "stale"
         self._deploy(found)
-        self._tell(found)
         yield "deployed"
         self.mode = ""
         self._deploy(found)
-        self._tell(found)
 
     def _new_cluster(self, found: Object, digest: str) -> Iterator[str]:
         pending = f"{found['metadata']['name']}-{digest[:5]}"
@@ -66,7 +64,6 @@ class KubeRayDouble(OperatorDouble):
         if self.until(lambda: all(map(is_ready, self.pods(f"ray.io/cluster={pending}")))):
             old, self._active, self._cluster_digest = self._active, pending, digest
             self._deploy(found)
-            self._tell(found)
             if old:
                 self.remove_pods(self.pods(f"ray.io/cluster={old}"))
 
@@ -76,14 +73,16 @@ class KubeRayDouble(OperatorDouble):
         status = BROKEN if self.mode == "broken-import" else RUNNING
         message = "ModuleNotFoundError: No module named 'nowhere'" if status == BROKEN else ""
         deployments = {} if self.mode == "no-deployments" else {"engine": {"status": "HEALTHY"}}
+        told = {"status": status, "message": message, "serveDeploymentStatuses": deployments}
+        self._statuses = {each["name"]: told for each in config["applications"]}
+        self._tell(found)
+        # Last: with this before the status, the old HEALTHY would stand beside the new config.
         self.document = {
             "applications": {
                 each["name"]: {"status": status, "deployed_app_config": each, "deployments": {}}
                 for each in config["applications"]
             }
         }
-        told = {"status": status, "message": message, "serveDeploymentStatuses": deployments}
-        self._statuses = {each["name"]: told for each in config["applications"]}
 
     def _tell(self, found: Object, pending: str = "") -> None:
         """Ready as soon as there is an active cluster, and from then on."""
