@@ -67,8 +67,16 @@ def _verified(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetChecksDefi
     ) -> dg.AssetCheckResult:
         commit = commits.current(context.instance, artifact)
         if commit is None:
-            return dg.AssetCheckResult(passed=False, description="It was never pulled: materialize it first.")
+            return dg.AssetCheckResult(
+                passed=False,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="It was never pulled: materialize it first.",
+            )
         with failures.explained():
+            if not weights_store.is_published(artifact.name, commit):
+                return dg.AssetCheckResult(
+                    passed=False, description=f"{commit} is not in the store any more: materialize it again."
+                )
             found = weights_store.verify(artifact.name, commit, catalog.settings, progress=context.log.info)
         return metadata.of_verification(found)
 

@@ -71,7 +71,7 @@ class WeightsResource(dg.ConfigurableResource[None]):
             lines(now)
 
         sources = Sources.of(self.environment.read(), settings)
-        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, look)
+        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, look, note=progress)
         return Pulled(manifest, artifact.source, time.monotonic() - started, moved_bytes)
 
     def verify(self, name: str, commit: str, settings: Settings, progress: Callable[[str], None]) -> Verified:

@@ -17,6 +17,8 @@ from slipway.commands.image import image
 from slipway.commands.weights import weights
 from slipway.environment import Environment, MissingSettingError
 
+_INTERRUPTED = 130  # as a shell reports Ctrl-C
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -171,7 +173,16 @@ def key_revoke(key_id: str) -> None:
 def main() -> None:
     """Entry point: trouble that a person can act on is one message, not a stack trace."""
     try:
-        cli(standalone_mode=True)
+        # Not standalone: click would end an interrupt with its own word and with 1, as any failure.
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(
+            "\nslipway: interrupted. Run the same command again; it goes on or starts again.", err=True
+        )
+        sys.exit(_INTERRUPTED)
     except (MissingSettingError, LookupError, RuntimeError, ValueError, TimeoutError) as error:
         if os.environ.get("SLIPWAY_DEBUG"):
             raise

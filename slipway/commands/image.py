@@ -62,27 +62,36 @@ def image_list() -> None:
 @image.command("moved")
 @options.CATALOG
 def image_moved(catalog: Path | None) -> None:
-    """Say which tags of the catalog are no longer what was mirrored. Exits 2 when one is not."""
+    """Say which tags of the catalog are no longer what was mirrored. Exits 2 when one is not.
+
+    Exits 1 when a registry could not be asked; the others are asked all the same.
+    """
+    from slipway.artifacts.errors import ArtifactError
     from slipway.images.mirror import moved
     from slipway.images.record import ImageRecords
 
     known = options.load(catalog).catalog
     registries, records = _registries(known), ImageRecords(_store())
-    count = 0
+    count, failed = 0, False
     for request in _requests(known, None, None):
         record = records.latest(request.engine, request.accelerator, str(request.repository), request.tag)
         if record is None and request.tag is not None and request.digest is None:
             click.echo(f"{request.engine} ({request.accelerator}): {request.tag} was never mirrored")
             count += 1
             continue
-        found = moved(request, record, registries) if record else None
+        try:
+            found = moved(request, record, registries) if record else None
+        except ArtifactError as error:
+            click.echo(f"{request.engine} ({request.accelerator}): {error}", err=True)
+            failed = True
+            continue
         if found is not None:
             click.echo(
                 f"{found.engine} ({found.accelerator}): {found.tag} was {found.mirrored}, is {found.now}"
             )
             count += 1
-    click.echo(f"{count} moved" if count else "nothing moved")
-    sys.exit(2 if count else 0)
+    click.echo(f"{count} moved or never mirrored" if count else "nothing moved")
+    sys.exit(1 if failed else 2 if count else 0)
 
 
 @image.command("gc")

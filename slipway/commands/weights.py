@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _INTERRUPTED = 130  # as a shell reports Ctrl-C
+_UNREADABLE = "manifest unreadable"
 
 
 @click.group()
@@ -39,16 +40,15 @@ def weights() -> None:
 def weights_list(catalog: Path | None, as_json: bool) -> None:
     """List what is published or half pulled, and who names it."""
     from slipway.artifacts.collection import collect
-    from slipway.artifacts.manifest import Manifest
 
     store = _store()
     found = collect(store, options.load(catalog).catalog, apply=False, log=_say)
     every = sorted(found.verdicts, key=lambda each: (each.stored.name, each.stored.commit))
-    sources = {each.stored.prefix: Manifest.read_prefix(store, each.stored.prefix) for each in every}
-    rows = [{**_row(each), "source": _source(sources[each.stored.prefix])} for each in every]
+    sources = {each.stored.prefix: _source(store, each.stored.prefix) for each in every}
+    rows = [{**_row(each), "source": sources[each.stored.prefix]} for each in every]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
-        return
+        sys.exit(int(_UNREADABLE in sources.values()))
     for row in rows:
         published = f"published {row['published_at'][:19]}" if row["published_at"] else "not published"
         click.echo(
@@ -56,13 +56,15 @@ def weights_list(catalog: Path | None, as_json: bool) -> None:
             f"{row['bytes'] / 1e6:.1f} MB  {published}  {', '.join(row['named_by']) or 'nobody names it'}"
         )
     click.echo(f"{len(rows)} in the store, {sum(row['bytes'] for row in rows) / 1e6:.1f} MB")
+    sys.exit(int(_UNREADABLE in sources.values()))
 
 
 @weights.command("pull")
 @click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="Every model that is hosted locally, and every adapter.")
+@click.option("--repair", is_flag=True, help="Read back what is published, and fetch again what is wrong.")
 @options.CATALOG
-def weights_pull(name: str | None, every: bool, catalog: Path | None) -> None:
+def weights_pull(name: str | None, every: bool, repair: bool, catalog: Path | None) -> None:
     """Bring a model or an adapter of the catalog into the store; goes on where an interrupted pull ended."""
     known = options.load(catalog).catalog
     artifacts: dict[str, Model | Adapter] = {each.name: each for each in known.models}
@@ -72,7 +74,7 @@ def weights_pull(name: str | None, every: bool, catalog: Path | None) -> None:
     else:
         chosen = [_known(artifacts, _one(name), "the catalog")]
     try:
-        failed = [each.name for each in chosen if not _pulled(each, known)]
+        failed = [each.name for each in chosen if not _pulled(each, known, repair)]
     except KeyboardInterrupt:
         click.echo("\ninterrupted. What has arrived is kept: run the same again, and it goes on.", err=True)
         sys.exit(_INTERRUPTED)
@@ -137,7 +139,7 @@ def _summary(found: Collected) -> str:
     return f"{count} would be removed ({size}), {stays}. Nothing was changed: --apply removes."
 
 
-def _pulled(artifact: Model | Adapter, catalog: Catalog) -> bool:
+def _pulled(artifact: Model | Adapter, catalog: Catalog, repair: bool) -> bool:
     """Pull one and say what became of it; False when it failed for a reason that was told."""
     from slipway.artifacts.errors import ArtifactError
     from slipway.artifacts.sources import Sources
@@ -149,7 +151,8 @@ def _pulled(artifact: Model | Adapter, catalog: Catalog) -> bool:
     sources = Sources.of(environment, catalog.settings)
     try:
         with shown(artifact.name) as report:
-            manifest = pull(WeightsRequest.of(artifact), _store(), sources, report)
+            request = WeightsRequest.of(artifact)
+            manifest = pull(request, _store(), sources, report, note=_say, repair=repair)
     except (ArtifactError, ObjectStoreError) as error:
         click.echo(f"{artifact.name}: {error}", err=True)
         return False
@@ -159,11 +162,16 @@ def _pulled(artifact: Model | Adapter, catalog: Catalog) -> bool:
 
 def _verified(store: ObjectStore, name: str, commit: str, sampled: bool) -> bool:
     """Verify one commit and print a line for each file that differs."""
+    from slipway.artifacts.errors import CorruptFileError
     from slipway.artifacts.manifest import Manifest
     from slipway.artifacts.verification import verify
     from slipway.commands.bars import shown
 
-    manifest = Manifest.read(store, name, commit)
+    try:
+        manifest = Manifest.read(store, name, commit)
+    except CorruptFileError as error:
+        click.echo(str(error))
+        return False
     if manifest is None:
         return True  # removed since it was listed
     with shown(f"{name} {commit[:8]}") as report:
@@ -172,6 +180,8 @@ def _verified(store: ObjectStore, name: str, commit: str, sampled: bool) -> bool
         click.echo(f"{manifest.prefix}{each.path}: {each.problem}")
     verdict = f"{len(wrong)} problems" if wrong else "sample as published" if sampled else "as published"
     click.echo(f"{_titled(manifest)}: {verdict}")
+    if wrong:
+        click.echo(f"To fetch again what is wrong: slipway weights pull {name} --repair")
     return not wrong
 
 
@@ -208,7 +218,16 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _source(manifest: Manifest | None) -> str:
+def _source(store: ObjectStore, key_prefix: str) -> str:
+    """What the manifest says; one that cannot be read is told, and hides nothing else."""
+    from slipway.artifacts.errors import CorruptFileError
+    from slipway.artifacts.manifest import Manifest
+
+    try:
+        manifest = Manifest.read_prefix(store, key_prefix)
+    except CorruptFileError as error:
+        _say(str(error))
+        return _UNREADABLE
     return manifest.source if manifest else "no manifest"
 
 

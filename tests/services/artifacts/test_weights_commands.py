@@ -132,3 +132,66 @@ def test_ctrl_c_ends_a_pull_with_the_word_that_the_next_run_goes_on(
     assert "Traceback" not in said
     hub.faults.clear()
     assert slipway("weights", "pull", "tiny").exit_code == 0
+
+
+def test_a_pull_fetches_again_what_is_missing_of_published_weights(
+    slipway: Any, store: ObjectStore, hub: StandinHub, content: Any
+) -> None:
+    at = slipway("weights", "pull", "tiny").stdout.split(" at ")[1].strip()
+    store.delete(at + content.small)
+    store.put(at + content.text, b"cut")
+    before = hub.body_bytes
+    mended = slipway("weights", "pull", "tiny")
+    assert "2 files are missing or cut off" in mended.stderr
+    assert hub.body_bytes - before == len(content.files[content.small]) + len(content.files[content.text])
+    assert slipway("weights", "verify", "tiny").exit_code == 0
+
+
+def test_repair_fetches_again_what_reads_back_wrong_and_nothing_else(
+    slipway: Any, store: ObjectStore, hub: StandinHub, content: Any
+) -> None:
+    at = slipway("weights", "pull", "tiny").stdout.split(" at ")[1].strip()
+    manifest = store.get(at + "manifest.json")
+    store.put(at + content.small, bytes(len(content.files[content.small])))
+    found = slipway("weights", "verify", "tiny")
+    assert found.exit_code == 1
+    assert "slipway weights pull tiny --repair" in found.stdout
+    before = hub.body_bytes
+    assert slipway("weights", "pull", "tiny", "--repair").exit_code == 0
+    assert hub.body_bytes - before == len(content.files[content.small])
+    assert slipway("weights", "verify", "tiny").exit_code == 0
+    assert store.get(at + "manifest.json") == manifest
+
+
+def test_one_manifest_that_cannot_be_read_hides_no_other(slipway: Any, store: ObjectStore) -> None:
+    at = slipway("weights", "pull", "tiny").stdout.split(" at ")[1].strip()
+    store.put(f"weights/broken/{commit(1)}/manifest.json", b'{"x":')
+    listed = slipway("weights", "list")
+    assert listed.exit_code == 1
+    assert "broken" in listed.stderr
+    assert "tiny" in listed.stdout
+    verified = slipway("weights", "verify", "--all")
+    assert verified.exit_code == 1
+    assert "as published" in verified.stdout
+    assert at.split("/")[2][:8] in verified.stdout
+
+
+@pytest.mark.parametrize("stray", ["\n", " two\nlines ", "\u00e9"])
+def test_a_token_that_no_header_can_carry_is_refused_by_name_and_never_shown(
+    slipway: Any, variables: dict[str, str], stray: str
+) -> None:
+    variables["HF_TOKEN"] = f"hf_secret{stray}more"
+    answer = slipway("weights", "pull", "tiny")
+    assert answer.exit_code == 1
+    assert "HF_TOKEN holds" in answer.stderr
+    assert "hf_secret" not in answer.output + answer.stderr
+
+
+def test_blanks_around_a_token_are_left_out(slipway: Any, variables: dict[str, str]) -> None:
+    variables["HF_TOKEN"] = " hf_secret\n"
+    assert slipway("weights", "pull", "tiny").exit_code == 0
+
+
+def test_a_pull_that_ended_holds_its_weights_no_more(slipway: Any) -> None:
+    slipway("weights", "pull", "tiny")
+    assert "a pull of tiny" not in slipway("weights", "list").stdout
