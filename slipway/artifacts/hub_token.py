@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.artifacts.errors import AccessError
-from slipway.artifacts.secrets import secret_in
+from slipway.artifacts.secrets import named_secret
 from slipway.catalog.fields import SecretRef
 
 DEFAULT_TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105  a variable's name, not a token
@@ -24,14 +23,7 @@ class HubToken:
     @classmethod
     def find(cls, ref: SecretRef | None, variables: Mapping[str, str], location: str) -> HubToken:
         """The token that the catalog names, else `HF_TOKEN`, else none."""
-        named = ref.env if ref else None
-        value = secret_in(variables, named or DEFAULT_TOKEN_VARIABLE)
-        if named and value is None:
-            raise AccessError(
-                f"{location}: its token is to come from {named}, which is not set. "
-                f"Set {named}, or remove `token` from the catalog if the repository is open."
-            )
-        return cls(named or DEFAULT_TOKEN_VARIABLE, value)
+        return cls(*named_secret(ref, DEFAULT_TOKEN_VARIABLE, variables, location))
 
     @property
     def headers(self) -> dict[str, str]:

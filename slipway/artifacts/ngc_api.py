@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from slipway.artifacts.connections import Connections, cause, host
 from slipway.artifacts.errors import AccessError, SourceError
 from slipway.artifacts.retry import TransientError, retry_after_s
-from slipway.artifacts.secrets import secret_in
+from slipway.artifacts.secrets import named_secret
 from slipway.catalog.fields import SecretRef
 
 DEFAULT_API_URL = "https://api.ngc.nvidia.com"
@@ -40,14 +40,7 @@ class NgcKey:
     @classmethod
     def find(cls, ref: SecretRef | None, variables: Mapping[str, str], location: str) -> NgcKey:
         """The key that the catalog names, else `NGC_API_KEY`, else none."""
-        named = ref.env if ref else None
-        value = secret_in(variables, named or DEFAULT_KEY_VARIABLE)
-        if named and value is None:
-            raise AccessError(
-                f"{location}: its key is to come from {named}, which is not set. "
-                f"Set {named}, or remove `token` from the catalog if the model is open."
-            )
-        return cls(named or DEFAULT_KEY_VARIABLE, value)
+        return cls(*named_secret(ref, DEFAULT_KEY_VARIABLE, variables, location))
 
     @property
     def remedy(self) -> str:
