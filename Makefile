@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
 
-.PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-pipeline bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -60,6 +60,9 @@ lint: $(READY) ## ruff, strict mypy, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-dataplane: $(READY) ## plan and apply of 1,000 deployments on a real API server; needs Go and root
+	$(BIN)/python -m bench.dataplane
 
 bench-pipeline: $(READY) ## how fast definitions load, and what the gateway adds
 	$(BIN)/python -m bench.pipeline

@@ -49,12 +49,16 @@ class Applier:
     def _confirm(self, planned: ObjectPlan, wanted: Mapping[Ref, Object]) -> ObjectPlan:
         if planned.action not in ("create", "update"):
             return planned
-        if planned.action == "create":
-            self._refuse_foreign(planned.ref)
         try:
-            self._apply(wanted[planned.ref], dry_run=True)
-        except ImmutableFieldError:
+            found = self._apply(wanted[planned.ref], dry_run=True)
+        except ConfigRefusedError as error:
+            self._refuse_foreign(planned.ref)
+            if not isinstance(error, ImmutableFieldError):
+                raise
             return replace(planned, action="replace")
+        # Nothing that is stored has a version yet: one that has was there, under no label of ours.
+        if planned.action == "create" and found["metadata"].get("resourceVersion"):
+            self._refuse_foreign(planned.ref)
         return planned
 
     def _refuse_foreign(self, ref: Ref) -> None:

@@ -125,7 +125,7 @@ def api(fake_server: FakeApiServer) -> Iterator[KubernetesApi]:
     handler = type("Handler", (_Handler,), {"state": fake_server})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     configuration = Configuration(host=f"http://127.0.0.1:{server.server_port}")
     yield KubernetesApi(ApiClient(configuration), patience_s=2)
     server.shutdown()
