@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.retry import TransientError, retry_after_s
 from slipway.images.access import RegistryAccess
-from slipway.images.errors import TargetError
+from slipway.images.errors import MissingBlobError, TargetError
 
 # The size that the specification tells registries to take; distribution takes as much and no more.
 LARGEST_MANIFEST_BYTES = 4 * 2**20
 _FULL = ("no space left", "file too large", "quota")
+_BLOB_UNKNOWN = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 _MOST_TEXT = 300
 
 
@@ -41,6 +42,8 @@ def trouble(
             f"{where}: it does not allow this. If it is read-only, make it writable; to remove images, "
             "allow deletion (distribution: storage.delete.enabled). Then run this again."
         )
+    if access.side == "target" and codes & _BLOB_UNKNOWN:
+        return MissingBlobError(f"{where}. Run this again; should it persist, see the registry's log.")
     if status == 404:
         return _of_side(
             access, f"{where}: no such repository, tag or digest. Correct the image in the catalog."

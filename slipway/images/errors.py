@@ -14,3 +14,7 @@ class MissingManifestError(SourceError):
 
 class TargetError(ArtifactError):
     """The local registry cannot take it: read-only, full, deletion not allowed, or it refuses the image."""
+
+
+class MissingBlobError(TargetError):
+    """The local registry does not know a blob or manifest that a manifest names."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from slipway.catalog.image_names import Image, ImageDigest, Platform, Tag
 from slipway.images import attachments
 from slipway.images.attachments import Attached
 from slipway.images.blobs import BlobCopier
+from slipway.images.errors import MissingBlobError
 from slipway.images.manifests import LICENCE, Descriptor
 from slipway.images.publishing import Publisher
 from slipway.images.record import ImageRecord, ImageRecords
@@ -32,6 +33,7 @@ from slipway.images.selection import ManifestReader, Selection, select
 from slipway.objectstore import ObjectStore
 
 BLOBS_IN_FLIGHT = 4
+_WAITS_FOR_BLOBS_S = (0.1, 0.5, 2.0)
 
 
 class ImageRequest(Spec):
@@ -160,11 +162,28 @@ class _Run:
         attached = attachments.find(self._reader, selection.subjects)
         manifests = {each.digest: each for each in (*selection.manifests, *attached.manifests.values())}
         blobs = {blob.digest: blob for manifest in manifests.values() for blob in manifest.blobs}
-        self._copy(list(blobs.values()))
-        publisher = Publisher(self._target, self._mirrored)
-        publisher.manifests(manifests.values())
-        tags = (*publisher.attached(attached), *publisher.tags(selection, self._request.tag))
+
+        def publish() -> tuple[str, ...]:
+            self._copy(list(blobs.values()))
+            publisher = Publisher(self._target, self._mirrored)
+            publisher.manifests(manifests.values())
+            return (*publisher.attached(attached), *publisher.tags(selection, self._request.tag))
+
+        tags = self._despite_others(publish)
         return self._recorded(selection, attached, tuple(manifests), tags, tuple(blobs.values()))
+
+    def _despite_others(self, publish: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+        """Publish, again when a blob that was there has gone.
+
+        distribution writes a blob's link file in place, so that it is empty for a moment when another run
+        commits the same blob; a collection in the registry itself may have removed it, too.
+        """
+        for wait_s in _WAITS_FOR_BLOBS_S:
+            try:
+                return publish()
+            except MissingBlobError:
+                time.sleep(wait_s)
+        return publish()
 
     def _copy(self, blobs: list[Descriptor]) -> None:
         meter = Meter(sum(blob.size_bytes for blob in blobs), len(blobs))

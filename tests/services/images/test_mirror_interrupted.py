@@ -11,6 +11,7 @@ import pytest
 from slipway.artifacts.errors import SourceUnavailableError
 from slipway.artifacts.retry import RetryPolicy
 from slipway.environment import Environment
+from slipway.images.errors import TargetError
 from slipway.images.mirror import mirror
 from slipway.images.registries import Registries
 
@@ -126,6 +127,29 @@ def test_two_at_a_time_do_not_disturb_each_other(large, run_mirror, request_for,
         each.join()
     assert len({each.record.digest for each in found}) == 1 and len(found) == 2
     assert sha256(read_back(found[0].record, "v1")) == found[0].record.digest
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_blob_that_goes_before_its_manifest_comes_is_brought_again(
+    times, large, target, records, store, registries, request_for, read_back
+):
+    """As when a collection in the registry removes it, or another run writes the same link at that moment."""
+    gone = []
+
+    def forget(look) -> None:
+        links = list((target.root / "storage").rglob("_layers/sha256/*/link"))
+        if look.done_bytes == look.total_bytes and len(links) == len(large) + 1 and len(gone) < times:
+            gone.append(links[0])
+            links[0].unlink()
+
+    if times > 1:
+        with pytest.raises(TargetError, match=r"blob unknown.*Run this again"):
+            mirror(request_for(), store, registries, forget)
+        assert len(gone) == times and records.all() == []
+        return
+    record = mirror(request_for(), store, registries, forget).record
+    assert len(gone) == 1
+    assert sha256(read_back(record, "v1")) == record.digest
 
 
 def _set_when_uploading(target, begun: threading.Event) -> None:
