@@ -21,7 +21,8 @@ $(UV): requirements-uv.lock
 
 $(READY): $(UV) requirements.lock pyproject.toml
 	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
+	  --config-settings editable_mode=compat # a path, not a finder: 10 ms less for every process
 	@touch $@
 
 lock: $(UV) ## resolve pyproject.toml again into requirements.lock

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -83,20 +82,17 @@ def write(content: Content, directory: Path) -> None:
 
 
 def compare(content: Content, root: Path) -> Compared:
-    """Move the content with each side in turns, into a store emptied in between."""
+    """Move the content with each side in turns, each time into an empty store."""
     write(content, root / content.name)
-    with (
-        servers.store(root / f"store-{content.name}") as store,
-        servers.hub(root / content.name, root / "hub.log") as (url, commit),
-    ):
-        job = {"url": url, "commit": commit, "store": vars(store.location), "scratch": str(root / "scratch")}
+    os.sync()
+    with servers.hub(root / content.name, root / "hub.log") as (url, commit):
+        job = {"url": url, "commit": commit}
+        tuned = {**_QUIET, "HF_HUB_DISABLE_XET": "1"}
         costs = sides.in_turns(
             {
-                "ours": lambda: _run("pull", job, store),
-                "theirs": lambda: _run("snapshot", job, store, _QUIET),
-                "theirs-tuned": lambda: _run(
-                    "snapshot", {**job, "workers": 8}, store, {**_QUIET, "HF_HUB_DISABLE_XET": "1"}
-                ),
+                "ours": lambda: _run("pull", job, root),
+                "theirs": lambda: _run("snapshot", job, root, _QUIET),
+                "theirs-tuned": lambda: _run("snapshot", {**job, "workers": 8}, root, tuned),
             },
             ROUNDS,
         )
@@ -124,13 +120,13 @@ def compare_reading(content: Content, root: Path) -> Compared:
 
 
 def _run(
-    action: str, job: Mapping[str, Any], store: ObjectStore, environment: Mapping[str, str] | None = None
+    action: str, job: Mapping[str, Any], root: Path, environment: Mapping[str, str] | None = None
 ) -> sides.Cost:
-    cost = sides.run(_command(action, job), environment)
-    shutil.rmtree(str(job["scratch"]), ignore_errors=True)
-    for item in list(store.list("")):
-        store.delete(item.key)
-    return cost
+    """One side, into a store that was never used before."""
+    scratch = root / "scratch"
+    with servers.folder(scratch), servers.store(root / "store") as store:
+        command = _command(action, {**job, "store": vars(store.location), "scratch": str(scratch)})
+        return sides.run(command, environment)
 
 
 def _command(action: str, job: Mapping[str, Any]) -> list[str]:

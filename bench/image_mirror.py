@@ -1,7 +1,7 @@
 """Registry to registry: our mirror against `skopeo copy`.
 
 Belongs here: both sides, and the image that they copy. Does not: targets (artifacts.py).
-`python -m bench.image_mirror JOB` is our side, once.
+Our side, once, is mirror_once.py.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from bench import servers, sides
-from slipway.environment import Environment, S3Location
+from bench.mirror_once import REPOSITORY, mirror_once
 from slipway.objectstore import ObjectStore
 from slipway.stack.ports import free_ports
 from tests.tools import programs
 
 MIB = 2**20
-ROUNDS = 3
+ROUNDS = 8
 AGAIN_ROUNDS = 5
 LAYERS = 6
 IMAGE_BYTES = 1024 * MIB
-REPOSITORY = "bench/engine"
 _CONFIG = """version: 0.1
 log: {{accesslog: {{disabled: true}}, level: error}}
 storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
@@ -66,7 +65,7 @@ def compare(root: Path) -> Compared:
             with registry(root / f"ours-{time.monotonic_ns()}") as target:
                 _forget(store)
                 return sides.run(
-                    [sys.executable, "-m", "bench.image_mirror", json.dumps(_job(source, target, store))]
+                    [sys.executable, "-m", "bench.mirror_once", json.dumps(_job(source, target, store))]
                 )
 
         def theirs() -> sides.Cost:
@@ -82,11 +81,15 @@ def compare(root: Path) -> Compared:
 
 @contextmanager
 def registry(root: Path) -> Iterator[str]:
-    """host:port of an empty registry (distribution) over plain http."""
-    root.mkdir(parents=True)
+    """host:port of an empty registry (distribution) over plain http; its files go with it."""
+    with servers.folder(root):
+        yield from _registry(root)
+
+
+def _registry(root: Path) -> Iterator[str]:
     port = free_ports(1)[0]
     (root / "config.yml").write_text(_CONFIG.format(root=root / "data", port=port))
-    program = programs.registry()
+    program = programs.current_registry()
     command = [str(program.path), "serve", str(root / "config.yml")]
     with servers.process(command, root / "registry.log", program.environment()):
         servers.wait_for(f"http://127.0.0.1:{port}/v2/", root / "registry.log")
@@ -161,35 +164,12 @@ def _forget(store: ObjectStore) -> None:
         store.delete(item.key)
 
 
-def _mirror(job: Mapping[str, Any]) -> Any:
-    """Our side: a call of `mirror`, as the asset makes it."""
-    from slipway.artifacts.progress import Progress
-    from slipway.catalog import Settings
-    from slipway.catalog.documents import Registry
-    from slipway.images.mirror import ImageRequest, mirror
-    from slipway.images.registries import Registries
-
-    def silent(look: Progress) -> None:
-        """Report to nobody."""
-
-    settings = Settings(name="bench", registries={job["source"]: Registry(insecure_http=True)})
-    variables = {"SLIPWAY_REGISTRY": job["target"], "SLIPWAY_REGISTRY_PLAIN_HTTP": "1"}
-    registries = Registries(Environment(variables, Path.cwd()), settings)
-    image = f"{job['source']}/{REPOSITORY}"
-    request = ImageRequest(engine="bench", accelerator="cpu", image=image, tag="v1")
-    return mirror(request, ObjectStore(S3Location(**job["store"])), registries, silent)
-
-
 def _again_s(job: Mapping[str, Any]) -> float:
     """Seconds of a mirror call when nothing changed, in a process that lives, as Dagster's does."""
-    _mirror(job)
+    mirror_once(job)
     took = []
     for _ in range(AGAIN_ROUNDS):
         began = time.perf_counter()
-        assert _mirror(job).moved_bytes == 0
+        assert mirror_once(job).moved_bytes == 0
         took.append(time.perf_counter() - began)
     return statistics.median(took)
-
-
-if __name__ == "__main__":
-    _mirror(json.loads(sys.argv[1]))

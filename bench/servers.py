@@ -6,6 +6,7 @@ Belongs here: starting and stopping them on loopback. Does not: the work (hub_to
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -26,7 +27,12 @@ REPOSITORY_ID = "bench/weights"
 
 @contextmanager
 def store(root: Path) -> Iterator[ObjectStore]:
-    """A SeaweedFS with an empty bucket, its files under `root`."""
+    """A SeaweedFS with an empty bucket, its files under `root`, which goes with it."""
+    with folder(root):
+        yield from _store(root)
+
+
+def _store(root: Path) -> Iterator[ObjectStore]:
     for name in ("data", "log"):
         (root / name).mkdir(parents=True)
     ports = seaweedfs.SeaweedPorts(*free_ports(10))
@@ -38,6 +44,20 @@ def store(root: Path) -> Iterator[ObjectStore]:
         found = ObjectStore(location)
         found.ensure_bucket()
         yield found
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[None]:
+    """A folder that is removed at the end, so that every run finds the machine's memory alike.
+
+    Pages that the page cache uses for the first time are much dearer on a virtual machine than those that it
+    uses again, and whoever runs after gigabytes were left behind would pay for them.
+    """
+    path.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

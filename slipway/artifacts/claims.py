@@ -47,7 +47,7 @@ class ClaimLostError(ArtifactError):
 class Terms:
     """How long a collector may act after it began to write a mark, and when the mark is a dead one's.
 
-    The difference covers one call that began in time: boto3 tries four times, each up to 65 s.
+    The difference covers one call that began in time: botocore tries four times, each up to 65 s.
     """
 
     act_s: float = 60.0

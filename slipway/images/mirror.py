@@ -32,7 +32,7 @@ from slipway.images.removal import wait_for_removals
 from slipway.images.selection import ManifestReader, Selection, select
 from slipway.objectstore import ObjectStore
 
-BLOBS_IN_FLIGHT = 4
+BLOBS_IN_FLIGHT = 6
 _WAITS_FOR_BLOBS_S = (0.1, 0.5, 2.0)
 
 

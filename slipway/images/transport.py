@@ -34,7 +34,7 @@ class Transport:
         self._access = access
         self._connections = connections
         self._lock = threading.Lock()
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, read_s: float = 60.0
@@ -92,12 +92,15 @@ class Transport:
         bypassed = urllib.request.proxy_bypass(parts.hostname or "")
         proxy = None if bypassed else urllib.request.getproxies().get(parts.scheme)
         with self._lock:
-            if proxy not in self._pools:
-                settings: dict[str, Any] = {"maxsize": self._connections, "ssl_context": self._tls()}
-                self._pools[proxy] = (
+            kind = (parts.scheme, proxy)
+            if kind not in self._pools:
+                settings: dict[str, Any] = {"maxsize": self._connections}
+                if parts.scheme == "https":  # reading the authorities takes longer than many a request
+                    settings["ssl_context"] = self._tls()
+                self._pools[kind] = (
                     urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
                 )
-            return self._pools[proxy]
+            return self._pools[kind]
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context()

@@ -1,10 +1,10 @@
-"""Programs that the image tests run, fetched where the PATH has none: two registries, and skopeo.
+"""Programs that the image tests run, fetched where the PATH has none: registries, and skopeo.
 
 `python tests/tools/programs.py` prints where they are.
 
 Debian's packages come through apt with a state of its own: no root, nothing installed, no service started.
-They are unpacked into a cache outside of the tree, by release, and run from there. The other registry is
-built by Go, pinned by its go.sum.
+They are unpacked into a cache outside of the tree, by release, and run from there. The other registries
+are built by Go, pinned by go.sum.
 
 Belongs here: finding, fetching, and how to run what was fetched. Does not: any registry's configuration.
 """
@@ -20,7 +20,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-_LISTING = Path(__file__).parent / "listing_registry"
 # A library's packages name their own; nobody needs more rounds than this.
 _ROUNDS = 4
 
@@ -60,15 +59,27 @@ def skopeo() -> Program:
     return Program(Path(found)) if found else _from_debian("skopeo")
 
 
+def current_registry() -> Program:
+    """`distribution` as it is released now; Debian's is older, and digests at a third of its speed."""
+    return _built("distribution", "github.com/distribution/distribution/v3/cmd/registry")
+
+
 def listing_registry() -> Program:
     """A registry in memory that lists referrers: go-containerregistry's, built from `listing_registry/`."""
-    sources = b"".join(path.read_bytes() for path in sorted(_LISTING.iterdir()))
-    directory = _cache() / f"listing-registry-{hashlib.sha256(sources).hexdigest()[:16]}"
+    return _built("listing_registry", ".")
+
+
+def _built(name: str, package: str) -> Program:
+    """A Go program of the module in the folder of that name, pinned by its go.sum."""
+    module = Path(__file__).parent / name
+    sources = b"".join(path.read_bytes() for path in sorted(module.iterdir()))
+    directory = _cache() / f"{name}-{hashlib.sha256(sources).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
-    program = directory / "listing-registry"
+    program = directory / name
+    build = [str(go()), "build", "-mod=readonly", "-trimpath", "-o", str(directory / "building"), package]
     with FileLock(directory / ".lock"):
         if not program.exists():
-            _run([str(go()), "build", "-mod=readonly", "-o", str(directory / "building"), "."], cwd=_LISTING)
+            _run(build, cwd=module, env={**os.environ, "CGO_ENABLED": "0"})
             (directory / "building").rename(program)
     return Program(program)
 
@@ -196,5 +207,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 if __name__ == "__main__":
-    for each in (registry, skopeo, listing_registry):
+    for each in (registry, current_registry, skopeo, listing_registry):
         sys.stdout.write(f"{each.__name__}: {each().path}\n")
