@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
+# Tests of one file run in one process, in order; files are spread over this many.
+WORKERS ?= 2
 
 .PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
 
@@ -42,7 +44,7 @@ demo: $(READY) ## take a real model from the hub to a bill
 	$(BIN)/slipway demo
 
 test: $(READY) ## all tests: unit, dagster, services
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
