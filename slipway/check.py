@@ -9,38 +9,48 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slipway.catalog.catalog import Catalog
+from slipway.catalog.checks import HOSTS
 from slipway.catalog.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
-from slipway.runtimes import registry
-
-# Runtimes that this version deploys to: those whose rollouts were seen to work from end to end, `vllm` on a
-# real cluster (tests/cluster/rollouts). It renders for all of slipway.runtimes.registry.
-RUNTIMES = ("ray", "vllm")
+from slipway.runtimes import registry, tasks
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
     """Load a directory and check it with every rule; raises CatalogError with all problems."""
-    return load(directory, rules=[runtimes_can, models_can])
+    return load(directory, rules=[runtimes_can, tasks_can, models_can])
 
 
 def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
     """Every field is honoured by the deployment's runtime, or refused here with the reason."""
     engines = {engine.name: engine for engine in catalog.engines}
     for deployment in catalog.deployments:
-        if deployment.runtime not in RUNTIMES:
-            message = f"this version does not deploy to it yet. Use one of: {', '.join(sorted(RUNTIMES))}"
-            yield Finding("Deployment", deployment.name, ("runtime",), message)
-            continue
-        for each in registry.refused(deployment, engines.get(deployment.engine), RUNTIMES):
+        engine = engines.get(deployment.engine)
+        for each in registry.refused(deployment, engine, registry.REFUSALS):
+            if (
+                each.field == "engine"
+                and engine is not None
+                and engine.server not in HOSTS[deployment.runtime]
+            ):
+                continue  # said by slipway.catalog.checks, with the servers that it hosts
             yield Finding("Deployment", deployment.name, tuple(each.field.split(".")), str(each))
 
 
+def tasks_can(catalog: Catalog) -> Iterator[Finding]:
+    """A model's task is one that the deployment's engine does on its runtime."""
+    engines = {engine.name: engine for engine in catalog.engines}
+    models = {model.name: model for model in catalog.models}
+    for deployment in catalog.deployments:
+        engine, model = engines.get(deployment.engine), models.get(deployment.model)
+        if engine is None or model is None:
+            continue
+        reason = tasks.refusal(deployment.runtime, engine.server, model.task, HOSTS)
+        if reason is not None:
+            yield Finding("Deployment", deployment.name, ("model",), reason)
+
+
 def models_can(catalog: Catalog) -> Iterator[Finding]:
-    """What a model asks for, the runtimes of this version give."""
+    """Weights come from local S3 on every runtime."""
     for model in catalog.models:
         if not model.host_locally:
             message = "engines of this version read local S3 alone. Set it to true"
             yield Finding("Model", model.name, ("host_locally",), message)
-        if model.task != "text-generation":
-            message = "engines of this version generate text alone. Remove the model, or wait for its runtime"
-            yield Finding("Model", model.name, ("task",), message)

@@ -19,15 +19,15 @@ from slipway.catalog.problems import FieldPath, Finding
 Rule = Callable[[Catalog], Iterable[Finding]]
 
 # A revision's objects are named `<deployment>-<8 hex>`; Kubernetes allows 63 characters.
-_LONGEST_NAME = {"kubeai": 31, "kserve": 44, "kuberay": 41}
+_LONGEST_NAME = {"kubeai": 31, "kserve": 44, "kuberay": 41, "dynamo": 45}
 _LONGEST_NAME_DEFAULT = 54
-_SERVERS = {
-    "ray": {"llama.cpp", "vllm"},
+HOSTS = {
+    "ray": {"llama.cpp"},
     "kuberay": {"llama.cpp", "vllm"},
     "vllm": {"vllm", "llama.cpp"},
     "nim": {"nim"},
     "dynamo": {"dynamo", "vllm"},
-    "kubeai": {"vllm", "ollama", "infinity", "faster-whisper"},
+    "kubeai": {"vllm", "infinity", "faster-whisper"},
     "kserve": {"vllm", "huggingface"},
 }
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY)$", re.IGNORECASE)
@@ -108,12 +108,19 @@ def weights_names(catalog: Catalog) -> Iterator[Finding]:
 def names_fit_runtimes(catalog: Catalog) -> Iterator[Finding]:
     """Runtimes add suffixes to names; Kubernetes cuts at 63."""
     for each in catalog.deployments:
-        longest = _LONGEST_NAME.get(each.runtime, _LONGEST_NAME_DEFAULT)
+        longest = _longest_name(each)
         if len(each.name) > longest:
             message = (
                 f"{len(each.name)} characters are too long for runtime {each.runtime}. Use at most {longest}"
             )
             yield Finding("Deployment", each.name, ("name",), message)
+
+
+def _longest_name(each: Deployment) -> int:
+    # With adapters, or over several nodes, KServe's Service is `<revision>-kserve-workload-svc`.
+    if each.runtime == "kserve" and (each.adapters or each.nodes_per_replica > 1):
+        return 34
+    return _LONGEST_NAME.get(each.runtime, _LONGEST_NAME_DEFAULT)
 
 
 def scaling(catalog: Catalog) -> Iterator[Finding]:
@@ -156,7 +163,7 @@ def engines(catalog: Catalog) -> Iterator[Finding]:
         engine = known.get(each.engine)
         if engine is None:
             continue
-        servers = _SERVERS[each.runtime]
+        servers = HOSTS[each.runtime]
         if engine.server not in servers:
             message = (
                 f"runtime {each.runtime} does not host server {engine.server}. "

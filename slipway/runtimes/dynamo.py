@@ -7,6 +7,7 @@ Fields: nvidia.com/v1beta1 (v1alpha1 is deprecated), docs of ai-dynamo/dynamo; t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.catalog.deployment import Deployment
@@ -21,6 +22,8 @@ _API = "nvidia.com/v1beta1"
 _WEIGHTS = "/models"
 _FRONTEND, _WORKER = "Frontend", "Worker"
 _SYSTEM_PORT = 9090
+# A worker of another shape, since Dynamo 1.3 (ai-dynamo/dynamo#9713).
+_TASK_ARGS: Mapping[str, tuple[str, ...]] = {"embedding": ("--embedding-worker",)}
 _VERSION = re.compile(r"(?:0|[1-9]\d{0,3})(?:\.(?:0|[1-9]\d{0,3})){2}")
 
 
@@ -124,6 +127,7 @@ def _engine(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
             f"--model={_WEIGHTS}/{resolved.model.prefix.rstrip('/')}",
             "--load-format=runai_streamer",
             f"--served-model-name={resolved.name}",
+            *_TASK_ARGS.get(resolved.task, ()),
             *vllm_args.engine_args(resolved, surroundings),
         ],
         "env": pods.env_list(merged, pods.secret_environment(resolved, access.secret_env)),
@@ -176,14 +180,19 @@ def _weights_claim(resolved: ResolvedDeployment, surroundings: Surroundings) -> 
 
 def _runtime_version(resolved: ResolvedDeployment) -> str:
     """Dynamo reads its version off the image's tag, and an image by digest has none."""
-    listed = resolved.engine.images.get(resolved.deployment.accelerator)
-    found = _VERSION.search(listed.tag or "") if listed is not None else None
+    found = _tagged_version(resolved.engine, resolved.deployment)
     if found is None:
         raise RenderError(
             f"engines[{resolved.engine.name}].images.{resolved.deployment.accelerator}.tag: Dynamo must know "
             "its own version, such as 1.3.1. Write the tag beside the digest."
         )
-    return found[0]
+    return found
+
+
+def _tagged_version(engine: Engine, deployment: Deployment) -> str | None:
+    listed = engine.images.get(deployment.accelerator)
+    found = _VERSION.search(listed.tag or "") if listed is not None else None
+    return found[0] if found is not None else None
 
 
 def _adapters(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
@@ -216,6 +225,17 @@ def _scaler(
     return scaling.scaler(resolved, surroundings, target, address)
 
 
+def _refused_engine(deployment: Deployment, engine: Engine | None) -> tuple[bool, str]:
+    if engine is None or engine.server not in ("dynamo", "vllm"):
+        return engine is not None, "is no Dynamo. Name one of server dynamo, with its images"
+    has_image = deployment.accelerator in engine.images
+    return (
+        has_image and _tagged_version(engine, deployment) is None,
+        f"has an image for {deployment.accelerator} without a version in its tag, which Dynamo must know. "
+        "Write the tag, such as 1.3.1, beside the digest",
+    )
+
+
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that Dynamo cannot honour."""
     auto, balancing = deployment.autoscaling, deployment.load_balancing
@@ -240,10 +260,7 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             deployment.accelerator not in ("cpu", "nvidia"),
             f"is {deployment.accelerator}, and Dynamo's images are for NVIDIA's. Use another runtime",
         ),
-        "engine": (
-            engine is not None and engine.server not in ("dynamo", "vllm"),
-            "is no Dynamo. Name one of server dynamo, with its images",
-        ),
+        "engine": _refused_engine(deployment, engine),
     }
     if auto is not None:
         percent = "is told by no adapter of Dynamo's, which has no pods to measure. Use ongoing_requests"

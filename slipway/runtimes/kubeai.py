@@ -8,11 +8,11 @@ Fields: kubeai.org/v1 at the commit in tests/crds/SOURCES.tsv; charts/kubeai/val
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.catalog.deployment import Autoscaling, Deployment
 from slipway.catalog.documents import Engine
-from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment, digest_of
 from slipway.runtimes import flows, gpu, identity, pods, refusing, telemetry, vllm_args
 from slipway.runtimes.rendered import Address, Object, Rendered, workload_of
@@ -23,7 +23,8 @@ LONGEST_NAME = 40
 PROXY = Pods("", {"app.kubernetes.io/name": "kubeai"})
 
 _ENGINES = {"vllm": "VLLM", "infinity": "Infinity", "faster-whisper": "FasterWhisper"}
-_FEATURES: dict[Task, str] = {
+# Also how its list of models is asked for others than text generation, which is all that it lists unasked.
+FEATURES: Mapping[str, str] = {
     "text-generation": "TextGeneration",
     "embedding": "TextEmbedding",
     "rerank": "Reranking",
@@ -88,13 +89,13 @@ def _model(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
 
 
 def _feature(resolved: ResolvedDeployment) -> str:
-    if resolved.task not in _FEATURES:
+    if resolved.task not in FEATURES:
         raise RenderError.at(
             resolved.name,
             f"model: its task is {resolved.task}, and KubeAI's are "
-            f"{', '.join(_FEATURES)}. Use another runtime.",
+            f"{', '.join(FEATURES)}. Use another runtime.",
         )
-    return _FEATURES[resolved.task]
+    return FEATURES[resolved.task]
 
 
 def _cache(resolved: ResolvedDeployment, surroundings: Surroundings) -> dict[str, str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment
 
 SERVER = "llama.cpp"
+TASKS: tuple[Task, ...] = ("text-generation", "embedding")
 
 
 def app_args(resolved: ResolvedDeployment) -> dict[str, Any]:
@@ -26,4 +28,5 @@ def app_args(resolved: ResolvedDeployment) -> dict[str, Any]:
         "engine_args": list(deployment.args),
         # llama.cpp has no salt for its prompt cache: isolated means that nothing is reused.
         "reuse_prompts": not deployment.isolate_prompt_cache,
+        **({"task": resolved.task} if resolved.task != "text-generation" else {}),
     }

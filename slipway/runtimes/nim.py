@@ -204,8 +204,9 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             f"is {deployment.accelerator}, and NIMs are for NVIDIA's. Use another runtime",
         ),
         "engine": (
-            engine is not None and (engine.server != "nim" or engine.api_key is None),
-            "is no NIM with an api_key. Name one of server nim, and its licence key",
+            engine is not None
+            and (engine.server != "nim" or engine.api_key is None or engine.api_key.secret is None),
+            "is no NIM with an api_key from a Kubernetes secret. Name one of server nim, and that secret",
         ),
     }
     if auto is not None:

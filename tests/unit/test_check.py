@@ -61,8 +61,9 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         ),
         (
             "tiny@" + COMMIT,
-            f"tiny@{COMMIT}\n  task: embedding",
-            "5  models[tiny].task = embedding: engines of this",
+            f"tiny@{COMMIT}\n  task: classification",
+            "14  deployments[chat].model = tiny: its task is classification, and llama.cpp on ray does "
+            "text-generation, embedding. Use vllm with vllm, kserve with vllm",
         ),
         (
             "tiny@" + COMMIT,
@@ -82,7 +83,7 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         (
             "runtime: ray",
             "runtime: kubeai",
-            "14  deployments[chat].runtime = kubeai: this version does not deploy to it yet.",
+            "15  deployments[chat].engine = llama-cpp: runtime kubeai does not host server llama.cpp.",
         ),
     ],
 )
