@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ...tools import programs
 from .errors import ClusterError
 from .layout import SOURCES, Layout
 
@@ -182,12 +183,15 @@ def _copy_files(component: Component, module: str, globs: tuple[str, ...], targe
 
 
 def _go(component: Component, arguments: list[str]) -> str:
-    go = shutil.which("go")
-    if go is None:
-        raise ClusterError(f"no `go` on the PATH: the test cluster is built with {GO_VERSION}. Install Go.")
+    try:
+        go = programs.go()
+    except programs.MissingProgramError as error:
+        raise ClusterError(
+            f"no `go` on the PATH, and none to be had: {error} Install {GO_VERSION}."
+        ) from error
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": GO_VERSION, "GOFLAGS": "-buildvcs=false"}
     # A build takes minutes and all cores; whoever works at the machine comes first.
-    command = ["nice", "-n", "15", go, *arguments]
+    command = ["nice", "-n", "15", str(go), *arguments]
     result = subprocess.run(command, cwd=component.source, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
         last = "\n".join(result.stderr.strip().splitlines()[-20:])
