@@ -60,8 +60,10 @@ async def send_last(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def answer(send: Send, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
-    """Send a whole JSON answer."""
+async def answer(
+    send: Send, status: int, body: bytes, headers: Iterable[Header] = (), *, content_type: Header = JSON
+) -> None:
+    """Send a whole answer."""
     length = (b"content-length", b"%d" % len(body))
-    await start(send, status, (JSON, length, *headers))
+    await start(send, status, (content_type, length, *headers))
     await send_last(send, body)

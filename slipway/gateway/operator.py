@@ -1,4 +1,4 @@
-"""The operator's endpoints: `/-/health`, `/-/ready`, and with the operator's token `/-/status` and `/-/ship`.
+"""The operator's endpoints: health, readiness; with the operator's token status, metrics and shipping.
 
 Belongs here: what a rollout, a probe or a supervisor asks a replica.
 Does not: anything for tenants; no tenant's key opens these.
@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import orjson
 
-from slipway.gateway import asgi, errors, log
+from slipway.gateway import asgi, errors, log, metrics
 from slipway.gateway.asgi import Scope, Send
 from slipway.gateway.auth import KeyFollower, is_operator
 from slipway.gateway.errors import ApiError
@@ -57,6 +57,9 @@ class Operator:
             raise ApiError(401, "invalid_request_error", "unauthorized", "This needs the operator's token.")
         elif endpoint == ("GET", "/-/status"):
             await asgi.answer(send, 200, orjson.dumps(self._status()))
+        elif endpoint == ("GET", "/-/metrics"):
+            told = metrics.exposition(self._in_flight.counts(), self._spool.events)
+            await asgi.answer(send, 200, told, content_type=metrics.CONTENT_TYPE)
         elif endpoint == ("POST", "/-/ship"):
             await self._ship(send)
         else:

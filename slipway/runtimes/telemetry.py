@@ -1,6 +1,6 @@
 """Live metrics: objects of the Prometheus operator, where the surroundings have one.
 
-Belongs here: PodMonitors of engines. Does not: what is measured (the engines), hours (slipway.metering).
+Belongs here: PodMonitors of engines and gateways. Does not: what is measured, hours (slipway.metering).
 """
 
 from __future__ import annotations
@@ -39,6 +39,37 @@ def pod_monitor(
                         "portNumber" if isinstance(port, int) else "port": port,
                         "path": "/metrics",
                         "interval": INTERVAL,
+                    }
+                ],
+            },
+        }
+    ]
+
+
+def gateway_monitor(
+    metadata: Object, selected: Mapping[str, str], secret: str, surroundings: Surroundings
+) -> list[Object]:
+    """A PodMonitor over gateways, whose metrics open with the operator's token; none without Prometheus.
+
+    Autoscaling by requests depends on it (scaling.py), so it is not the catalog's to switch off.
+    """
+    if surroundings.prometheus is None:
+        return []
+    return [
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PodMonitor",
+            "metadata": metadata,
+            "spec": {
+                "selector": {"matchLabels": dict(selected)},
+                "podMetricsEndpoints": [
+                    {
+                        "port": "http",
+                        "path": "/-/metrics",
+                        "interval": INTERVAL,
+                        "authorization": {"credentials": {"name": secret, "key": "token"}},
+                        # Its samples name the deployment and revision that they are about.
+                        "honorLabels": True,
                     }
                 ],
             },

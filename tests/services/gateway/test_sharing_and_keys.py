@@ -162,7 +162,7 @@ def test_no_secret_is_in_the_database_the_spool_the_log_or_the_store(gateway, fa
 
 
 def test_the_operators_endpoints_open_for_no_tenant_and_no_other_method(gateway):
-    for path in ("/-/status", "/-/ship", "/-/anything"):
+    for path in ("/-/status", "/-/metrics", "/-/ship", "/-/anything"):
         for secret in (None, gateway.secrets["acme"], "operator-toke"):
             assert gateway.raw(path, b"" if path == "/-/ship" else None, secret=secret)[0] == 401
     assert gateway.raw("/-/ship", secret="operator-token")[0] == 404

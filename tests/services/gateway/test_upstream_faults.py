@@ -6,6 +6,7 @@ import time
 
 import openai
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from slipway.stack.ports import free_ports
 
@@ -179,5 +180,19 @@ def test_in_flight_counts_every_revision_exactly(gateway, acme, fake, route, eve
         clients.enter_context(hanging_up_after(gateway, body, events=0))
         both = {f"chat/{'d' * 64}": 3, f"chat/{'e' * 64}": 1}
         eventually(lambda: gateway.status()["in_flight"] == both)
+        assert requests_in_flight(gateway) == {("chat", "d" * 8): 3, ("chat", "e" * 8): 1}
         fake.release.set()
         eventually(lambda: gateway.status()["in_flight"] == {})
+    assert requests_in_flight(gateway) == {}
+
+
+def requests_in_flight(gateway) -> dict[tuple[str, str], float]:
+    """As Prometheus reads them, under the name by which KEDA asks for them."""
+    status, headers, body = gateway.raw("/-/metrics", secret="operator-token")
+    assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.labels["deployment"], sample.labels["revision"]): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+        if sample.name == "slipway_gateway_requests_in_flight"
+    }
