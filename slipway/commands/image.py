@@ -117,6 +117,9 @@ def image_gc(apply: bool, catalog: Path | None) -> None:
         click.echo(
             f"{word}  {each.engine} ({each.accelerator})  {each.source}@{each.digest}: {verdict.reason}"
         )
+    for registry in sorted({each.registry for each in found.elsewhere}):
+        count = sum(each.registry == registry for each in found.elsewhere)
+        click.echo(f"left  {count} in {registry}, which SLIPWAY_REGISTRY does not name")
     if not apply:
         count = sum(verdict.remove for verdict in found.verdicts)
         click.echo(f"{count} would be removed. Nothing was changed: --apply removes.")

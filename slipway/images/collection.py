@@ -28,10 +28,11 @@ _DIGEST = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 
 @dataclass(frozen=True)
 class Collection:
-    """Verdicts on all records of the local registry, and what was removed."""
+    """Verdicts on all records of the local registry, what was removed, and records of other registries."""
 
     verdicts: tuple[Verdict, ...]
     removed: tuple[ImageRecord, ...]
+    elsewhere: tuple[ImageRecord, ...]
 
 
 def gc(
@@ -52,14 +53,16 @@ def gc(
     target = registries.target
     now = now or datetime.now(UTC)
     removed: list[ImageRecord] = removal.finish(records, target) if apply else []
-    here = [each for each in records.all() if each.registry == target.access.host]
+    known = records.all()
+    here = [each for each in known if each.registry == target.access.host]
     uses = [*of_catalog(catalog, now), *of_revisions(store, now)]
     grace = timedelta(seconds=catalog.settings.weights_grace_s)
     verdicts = retention.decide(here, uses, now, grace)
     for verdict in verdicts:
         if apply and verdict.remove and removal.remove(verdict.record, records, target):
             removed.append(verdict.record)
-    return Collection(tuple(verdicts), tuple(removed))
+    elsewhere = tuple(each for each in known if each.registry != target.access.host)
+    return Collection(tuple(verdicts), tuple(removed), elsewhere)
 
 
 def of_catalog(catalog: Catalog, now: datetime) -> Iterator[Use]:

@@ -182,3 +182,13 @@ def test_a_list_of_referrers_goes_with_what_it_is_about(
     assert referrers_tag(subject["digest"]) in record.tags
     collect(Catalog(settings=Settings(name="x")))
     assert registries.target.tags(record.at) == [] and records.all() == []
+
+
+def test_an_image_in_another_registry_is_told_of_and_left(collect, run_mirror, request_for, maker, records):
+    maker.image(tag="v1")
+    here = run_mirror(request_for()).record
+    there = here.model_copy(update={"registry": "elsewhere.example:5000", "engine": "other"})
+    records.put(there)
+    found = collect(Catalog(settings=Settings(name="x", weights_grace_s=86_400)))
+    assert found.elsewhere == (there,) and found.removed == (here,)
+    assert records.all() == [there]
