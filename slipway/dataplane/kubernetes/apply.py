@@ -22,6 +22,8 @@ from slipway.dataplane.kubernetes.refusals import conflict_message
 
 GONE_DEADLINE_S = 60.0
 _GONE_POLL_S = 0.25
+# Kubernetes' own, on what is deleted in the foreground.
+_FOREGROUND = "foregroundDeletion"
 
 Say = Callable[[str], None]
 
@@ -146,11 +148,23 @@ class Applier:
         found = self._api.get(ref)
         finalizers = (found or {}).get("metadata", {}).get("finalizers") or ["none"]
         return StuckDeletionError(
-            f"{ref} was deleted {deadline_s:g} s ago and is still there: its finalizers are "
-            f"{', '.join(finalizers)}. Start the controller that ends them, or remove them: kubectl patch "
-            f"{ref.kind.lower()} {ref.name} -n {ref.namespace} --type merge "
-            """-p '{"metadata":{"finalizers":null}}'. Then run this again."""
+            f"{ref} was deleted {deadline_s:g} s ago and is still there: {_held(ref, finalizers)} "
+            "Then run this again."
         )
+
+
+def _held(ref: Ref, finalizers: list[str]) -> str:
+    """What holds a deleted object, and how it is let go."""
+    if finalizers == [_FOREGROUND]:
+        return (
+            f"it waits for the end of its pods. See kubectl get pods -n {ref.namespace} -o wide: those on a "
+            "node that does not answer end when it is back, or removed (`kubectl delete node`)."
+        )
+    return (
+        f"its finalizers are {', '.join(finalizers)}. Start the controller that ends them, or remove them: "
+        f"kubectl patch {ref.kind.lower()} {ref.name} -n {ref.namespace} --type merge "
+        """-p '{"metadata":{"finalizers":null}}'."""
+    )
 
 
 def longest_grace_s(obj: object) -> float:

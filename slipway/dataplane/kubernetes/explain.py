@@ -5,13 +5,14 @@ Belongs here: choosing what to show, and fetching it. Does not: judging (serving
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.client import KubernetesApi
-from slipway.dataplane.kubernetes.objects import Object, condition
+from slipway.dataplane.kubernetes.objects import Object, Ref, condition
 from slipway.dataplane.kubernetes.serving import pods as judging
 
 _EVENTS, _LOG_LINES = 5, 20
@@ -31,6 +32,7 @@ def explanation(
 ) -> tuple[str, ...]:
     """Lines for the run log; what cannot be fetched is left out. `pod` is the one the failure is about."""
     lines = [each for found in _first(pods, pod) for each in unscheduled(found)]
+    lines += _lost(api, pods)
     lines += _events(api, namespace, application)
     output = crashed(_first(pods, pod))
     if output is not None:
@@ -58,6 +60,35 @@ def requests(pod: Object) -> dict[str, str]:
         resources = container.get("resources") or {}
         found.update({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
     return {name: str(amount) for name, amount in found.items()}
+
+
+def _lost(api: KubernetesApi, pods: Sequence[Object]) -> list[str]:
+    """A line for each pod whose node is lost; the pod itself may look as if it only needed longer."""
+    waiting = [each for each in pods if not judging.is_ready(each) and _node_of(each)]
+    nodes: dict[str, Object] = {}
+    for name in sorted({_node_of(each) for each in waiting}):
+        try:
+            nodes[name] = api.get(Ref("v1", "Node", "", name)) or {}
+        except DataPlaneError:
+            continue
+    return [line for pod in waiting for line in lost(pod, nodes.get(_node_of(pod)))]
+
+
+def _node_of(pod: Object) -> str:
+    return str((pod.get("spec") or {}).get("nodeName") or "")
+
+
+def lost(pod: Object, node: Object | None) -> list[str]:
+    """Why a pod's node is no place to start; `node` is None when it is not known, `{}` when it is gone."""
+    if node is None:
+        return []
+    said = f"{pod['metadata']['name']} is on node {_node_of(pod)}, which"
+    if not node:
+        return [f"{said} does not answer any more: it was removed from the cluster"]
+    ready = condition(node, "Ready")
+    if ready is None or ready.get("status") == "True":
+        return []
+    return [f"{said} does not answer any more: {ready.get('reason', '')}: {ready.get('message', '')}"]
 
 
 def crashed(pods: Iterable[Object]) -> Output | None:
@@ -88,8 +119,13 @@ def warnings(events: Iterable[Object], application: str) -> list[str]:
     """The last warnings about objects of an application, each said once."""
     mine = [each for each in events if str(each["involvedObject"].get("name") or "").startswith(application)]
     mine.sort(key=event_time)
-    said = {(each.get("reason"), each.get("message")): each for each in mine}
+    said = {(each.get("reason"), _kind_of_message(each)): each for each in mine}
     return [event_line(each) for each in list(said.values())[-_EVENTS:]]
+
+
+def _kind_of_message(event: Object) -> str:
+    """The message without the names in it: of ten pods that a quota refuses one is enough."""
+    return re.sub(r'"[^"]*"', "", str(event.get("message") or ""))
 
 
 def event_time(event: Object) -> str:

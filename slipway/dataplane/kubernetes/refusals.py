@@ -31,6 +31,7 @@ _QUOTA = re.compile(r"exceeded quota: (?P<rest>.+)$")
 _WEBHOOK = re.compile(
     r'admission webhook "(?P<name>[^"]*)" denied the request(?:: (?P<reason>.*))?', re.DOTALL
 )
+_ABSENT_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]*)"')
 _NAMESPACE = re.compile(r'namespaces "(?P<name>[^"]*)" not found')
 _TERMINATING = re.compile(r"because it is being terminated")
 _PASSING = re.compile(
@@ -61,7 +62,7 @@ def refused(call: Call, code: int, body: Mapping[str, Any] | str) -> DataPlaneEr
     reason = str(status.get("reason") or "")
     readers = {403: _forbidden, 404: _not_found, 409: _conflict, 410: _gone, 422: _invalid}
     read = readers.get(code)
-    found = read(call, said, status, reason) if read else None
+    found = _webhook(call, said) or (read(call, said, status, reason) if read else None)
     return found or ConfigRefusedError(f"{call.what}: the API server refuses to {call.verb} it: {said}")
 
 
@@ -78,9 +79,6 @@ def _forbidden(call: Call, said: str, status: Mapping[str, Any], reason: str) ->
             f"{call.what}: namespace {call.namespace} is full: {quota['rest']}. Ask for less, "
             "remove what is not needed, or raise isolation.quota."
         )
-    webhook = _webhook(call, said)
-    if webhook is not None:
-        return webhook
     if _TERMINATING.search(said):
         return ConfigRefusedError(
             f"{call.what}: namespace {call.namespace} is being deleted. Wait until it is gone "
@@ -163,12 +161,24 @@ def _invalid(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _
             "made again.",
             immutable,
         )
-    return _webhook(call, said)
+    return None
 
 
 def is_passing(code: int, said: str) -> bool:
     """Whether an answer is worth another try: a server or webhook that is away, and not a refusal."""
     return code in (429, 502, 503, 504) or (code == 500 and _PASSING.search(said) is not None)
+
+
+def once_back(trouble: str) -> str:
+    """What to do about a server that stayed away: the API server's own trouble, or that of a webhook."""
+    absent = _ABSENT_WEBHOOK.search(trouble)
+    if absent is None:
+        return "Once it answers, run this again: what was done stays done."
+    return (
+        f"Bring back what serves the admission webhook {absent['name']}, or remove its configuration "
+        "(kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations), then run this again: "
+        "what was done stays done."
+    )
 
 
 def is_immutable(said: str) -> bool:
@@ -177,6 +187,7 @@ def is_immutable(said: str) -> bool:
 
 
 def _webhook(call: Call, said: str) -> _Read:
+    """A denial comes with whatever status the webhook gave it; 400 where it gave none."""
     found = _WEBHOOK.search(said)
     if found is None:
         return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from slipway.dataplane.errors import DataPlaneUnreachableError
-from slipway.dataplane.kubernetes.refusals import Call, is_passing, refused
+from slipway.dataplane.kubernetes.refusals import Call, is_passing, once_back, refused
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -67,7 +67,7 @@ class Transport:
             if time.monotonic() + pause_s >= end:
                 raise DataPlaneUnreachableError(
                     f"{call.what}: the API server at {self.url} did not do it in {self._patience_s:g} s: "
-                    f"{trouble}. Once it answers, run this again: what was done stays done."
+                    f"{trouble}. {once_back(trouble)}"
                 )
             if not waits and pause_s > 1:
                 self._say(f"{self.url} does not answer ({trouble}): trying again for {self._patience_s:g} s")

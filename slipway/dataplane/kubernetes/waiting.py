@@ -15,8 +15,9 @@ from slipway.dataplane.errors import NotServingError, OvertakenError
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.explain import event_line, explanation
 from slipway.dataplane.kubernetes.objects import Object, annotations_of
+from slipway.dataplane.kubernetes.remedies import remedy
 from slipway.dataplane.kubernetes.serving.judges import JUDGES
-from slipway.dataplane.kubernetes.serving.verdict import Seen, Verdict, Wanted
+from slipway.dataplane.kubernetes.serving.verdict import Judge, Seen, Verdict, Wanted
 from slipway.dataplane.kubernetes.watch import Target, Watch
 from slipway.dataplane.protocol import Progress, Report
 
@@ -66,14 +67,23 @@ class _Told:
     is_woken: bool = False
 
 
-def wait(api: KubernetesApi, wanted: Wanted, deadline_s: float, report: Report, actions: Actions) -> None:
+def wait(
+    api: KubernetesApi,
+    wanted: Wanted,
+    deadline_s: float,
+    report: Report,
+    actions: Actions,
+    judge: Judge | None = None,
+) -> None:
     """Return when `wanted` serves. The deadline stands still while the rollout is paused.
+
+    Its kind of workload says who judges, unless a `judge` is given.
 
     Raises NotServingError with the cause, the last events and the crashed container's last lines: as soon
     as the cause is final, at the latest after `deadline_s`. Raises OvertakenError when another spec was
     applied over this one.
     """
-    judge = JUDGES[wanted.workload.kind]
+    judge = judge or JUDGES[wanted.workload.kind]
     targets = {**judge.targets(wanted), "PodEvent": _pod_events(wanted)}
     told, end = _Told(), time.monotonic() + deadline_s
     with Watch(api, targets.values()) as watch:
@@ -82,7 +92,7 @@ def wait(api: KubernetesApi, wanted: Wanted, deadline_s: float, report: Report, 
             version, began = watch.version, time.monotonic()
             seen = _look(watch, targets, told)
             if wanted.workload.kind == "RayService":
-                seen = replace(seen, dashboard=actions.dashboard(wanted, seen))
+                seen = replace(seen, dashboard=actions.dashboard(wanted, seen) or {})
             found, is_paused = judge.verdict(wanted, seen), _is_paused(wanted, seen)
             _tell(wanted, found, seen, watch.trouble, is_paused, told, report)
             if found.state == "serving" and not is_paused:
@@ -175,4 +185,6 @@ def _act(found: Verdict, told: _Told, actions: Actions) -> None:
 def _not_serving(api: KubernetesApi, wanted: Wanted, found: Verdict, seen: Seen) -> NotServingError:
     lines = explanation(api, wanted.workload.namespace, wanted.application, seen.of("Pod"), found.pod)
     message = f"{wanted.application} (spec {wanted.spec_digest[:8]}) does not serve"
-    return NotServingError(message, cause=found.message, log=lines)
+    cause = found.message.rstrip(".")
+    told = remedy(cause, lines)
+    return NotServingError(message, cause=f"{cause}. {told}" if told else cause, log=lines)

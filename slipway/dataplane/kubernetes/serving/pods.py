@@ -24,7 +24,8 @@ _PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
 _MISCONFIGURED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 # What a registry says that asking again does not change; anything else may be the network's.
 _FINAL_PULL = re.compile(
-    r"not ?found|manifest unknown|unauthorized|denied|authorization failed|no basic auth|invalid reference",
+    r"not ?found|manifest unknown|unauthorized|forbidden|denied|authorization failed|no basic auth"
+    r"|invalid reference",
     re.I,
 )
 

@@ -4,7 +4,7 @@ from slipway.dataplane.kubernetes import explain, parking
 from slipway.dataplane.kubernetes.diff import APPLIED
 from slipway.dataplane.kubernetes.objects import annotations_of
 
-from .observed import crashed, pod
+from .observed import conditions, crashed, pod
 from .test_diff import stored
 
 
@@ -56,3 +56,31 @@ def test_a_parked_deployment_is_what_was_applied_at_zero() -> None:
     assert parking.is_parked(found)
     assert APPLIED not in annotations_of(found)
     assert found["spec"]["template"]["spec"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+
+
+def test_a_pod_on_a_lost_node_says_so_and_one_that_only_starts_does_not() -> None:
+    found = pod(0, ready=False)
+    found["spec"]["nodeName"] = "n1"
+    unknown = ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+    lost = {"status": {"conditions": conditions(Ready=unknown)}}
+    assert explain.lost(found, lost) == [
+        "chat-aaaaaaaa-0 is on node n1, which does not answer any more: "
+        "NodeStatusUnknown: Kubelet stopped posting node status."
+    ]
+    assert "removed from the cluster" in explain.lost(found, {})[0]
+    assert explain.lost(found, {"status": {"conditions": conditions(Ready=True)}}) == []
+    assert explain.lost(found, None) == []
+
+
+def test_warnings_that_differ_in_names_alone_are_said_once() -> None:
+    refused = [
+        {
+            "involvedObject": {"kind": "ReplicaSet", "name": "chat-aaaaaaaa-5d"},
+            "reason": "FailedCreate",
+            "message": f'pods "chat-aaaaaaaa-5d-{number}" is forbidden: exceeded quota: q',
+            "lastTimestamp": f"2026-11-21T12:00:0{number}Z",
+        }
+        for number in range(3)
+    ]
+    (only,) = explain.warnings(refused, "chat-aaaaaaaa")
+    assert "chat-aaaaaaaa-5d-2" in only

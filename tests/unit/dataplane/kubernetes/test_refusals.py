@@ -6,7 +6,7 @@ import pytest
 
 from slipway.dataplane.errors import ConfigRefusedError
 from slipway.dataplane.kubernetes import errors
-from slipway.dataplane.kubernetes.refusals import Call, is_passing, refused
+from slipway.dataplane.kubernetes.refusals import Call, is_passing, once_back, refused
 
 CALL = Call("PATCH", "Deployment chat in namespace n", "n")
 
@@ -34,6 +34,12 @@ CASES: dict[str, tuple[int, dict[str, Any], type[Exception], tuple[str, ...]]] =
     "a webhook refuses": (
         403,
         {"message": WEBHOOK},
+        ConfigRefusedError,
+        ("policy.example.com refuses it: images must come", "policy behind the webhook"),
+    ),
+    "a webhook refuses and gives no status": (
+        400,
+        {"message": WEBHOOK, "reason": "BadRequest"},
         ConfigRefusedError,
         ("policy.example.com refuses it: images must come", "policy behind the webhook"),
     ),
@@ -107,3 +113,9 @@ def test_a_refusal_names_object_cause_and_remedy(name: str) -> None:
 )
 def test_only_what_may_pass_is_tried_again(code: int, message: str, passing: bool) -> None:
     assert is_passing(code, message) is passing
+
+
+def test_a_webhook_that_is_away_is_named_with_what_to_do_and_an_api_server_is_waited_for() -> None:
+    said = 'HTTP 500 Internal error occurred: failed calling webhook "policy.example.com": connection refused'
+    assert "Bring back what serves the admission webhook policy.example.com" in once_back(said)
+    assert once_back("Connection refused").startswith("Once it answers")

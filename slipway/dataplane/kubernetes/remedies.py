@@ -1,0 +1,76 @@
+"""What a person can do about a revision that does not serve: the cause, as it was seen -> one sentence.
+
+Belongs here: the table. Pure. Does not: finding the cause (serving, explain.py), what the API server refuses
+at once (refusals.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# The first that fits is told, so what is special comes before what is general.
+_REMEDIES: tuple[tuple[str, str], ...] = (
+    (
+        r"InvalidImageName",
+        "Correct the engine's image in the catalog: it is no image reference.",
+    ),
+    (
+        r"Err(Image|)Pull.*(unauthorized|denied|authorization|basic auth|forbidden|\b40[13]\b)",
+        "The registry does not let the node in: give the Secret in `pull_secrets` (the cluster's settings) "
+        "an account that may pull this image, or name one.",
+    ),
+    (
+        r"Err(Image|)Pull.*(not ?found|manifest unknown)",
+        "The registry has no such image: correct the engine's image or digest in the catalog, or push it.",
+    ),
+    (
+        r"Err(Image|)Pull|ImagePullBackOff|Pulling image",
+        "The node cannot fetch the image: see that it reaches the registry (name, network, certificate), or "
+        "mirror the image to one that it reaches.",
+    ),
+    (
+        r"OOMKilled",
+        "Raise resources.limits.memory, or let the engine need less (context length, requests at a time).",
+    ),
+    (
+        r"CreateContainerConfigError|CreateContainerError",
+        "Make the Secret or ConfigMap that it names in the deployment's namespace, or correct its name.",
+    ),
+    (
+        r"ended \d+ times",
+        "The last lines of its output say why: correct args, env or the image of the deployment.",
+    ),
+    (
+        r"exceeded quota",
+        "Remove what is not needed in the namespace, ask for less, or raise isolation.quota.",
+    ),
+    (
+        r"pods cannot be made",
+        "What forbids the pods is named above: change the deployment, or the policy of its namespace.",
+    ),
+    (
+        r"does not answer any more",
+        "Bring the node back, or remove it (`kubectl delete node`): its pods are then made elsewhere.",
+    ),
+    (
+        r"not scheduled",
+        "Add a node that has what is asked for, free some, or ask for less: resources, node_selector, "
+        "tolerations.",
+    ),
+    (
+        r"[Pp]robe failed|failed .* probe",
+        "It runs and is not ready: if it only needs longer, raise rollout.deadline_s; else its last lines "
+        "say what it waits for.",
+    ),
+)
+_LONGER = "If it only needs longer, raise rollout.deadline_s."
+
+
+def remedy(cause: str, lines: Sequence[str] = ()) -> str:
+    """What to do, by the cause and then by the lines that explain it; empty where nobody knows."""
+    for said in (cause, *lines):
+        for pattern, found in _REMEDIES:
+            if re.search(pattern, said, re.DOTALL):
+                return found
+    return _LONGER if cause.startswith("not within") else ""
