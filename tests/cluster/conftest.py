@@ -87,9 +87,10 @@ def make_namespace(objects: Objects) -> Iterator[Callable[..., str]]:
     made: list[str] = []
 
     def make(labels: dict[str, str] | None = None) -> str:
-        made.append(f"t-{uuid.uuid4().hex[:8]}")
-        namespaces.create(objects, made[-1], labels or {})
-        return made[-1]
+        name = f"t-{uuid.uuid4().hex[:8]}"
+        made.append(name)
+        namespaces.create(objects, name, labels or {})
+        return name
 
     yield make
     for name in made:
