@@ -1,4 +1,7 @@
-"""Promises of the wait on real pods: every failure is one message with its cause, as soon as it is final."""
+"""Promises of the wait on real pods: what it waits for, what it tells meanwhile, and when it notices.
+
+Most ways to fail are in ../disruptions.
+"""
 
 import json
 import threading
@@ -15,6 +18,7 @@ from slipway.dataplane.errors import NotServingError, OvertakenError
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied
+from slipway.runtimes.pods import PORT_NAME
 
 from ..harness.cluster import Running
 from ..harness.objects import Objects
@@ -38,8 +42,14 @@ def running(wanted: Applied, image: str, **container: Any) -> Applied:
     kept = template["spec"]["containers"][0]
     plain = [each for each in kept["env"] if "value" in each]
     probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
-    one = {"name": kept["name"], "image": image, "env": plain, "readinessProbe": probe}
-    template["spec"] = {**POD, "containers": [{**one, **container}]}
+    ports = [{"name": PORT_NAME, "containerPort": 8080}]
+    one = {"name": kept["name"], "image": image, "env": plain, "ports": ports, "readinessProbe": probe}
+    pull = template["spec"].get("imagePullSecrets")
+    template["spec"] = {
+        **POD,
+        **({"imagePullSecrets": pull} if pull else {}),
+        "containers": [{**one, **container}],
+    }
     return replace(wanted, rendered=changed)
 
 
@@ -57,47 +67,11 @@ def fails(plane: Kubernetes, wanted: Applied, log: Log, deadline_s: float = SOON
     return caught.value
 
 
-def test_an_image_that_is_none_fails_at_once_and_the_old_revision_serves_on(
-    plane: Kubernetes, web: str, log: Log
-) -> None:
-    good = running(plane.render(resolve()), web)
-    plane.apply(good)
-    plane.wait(good, SOON_S, log)
-    began = time.monotonic()
-    error = fails(plane, running(plane.render(resolve(env={"NEW": "1"})), "no such image"), log)
-    assert time.monotonic() - began < SOON_S / 4
-    assert "InvalidImageName" in error.cause
-    assert {each.spec_digest for each in plane.status("chat") if each.is_serving} == {good.spec_digest}
-
-
 def test_a_registry_that_does_not_answer_is_waited_for_and_named(plane: Kubernetes, log: Log) -> None:
     image = f"registry.nowhere.test/engine@sha256:{'0' * 64}"
     error = fails(plane, running(plane.render(resolve()), image), log, deadline_s=6)
     assert "registry.nowhere.test" in error.cause
     assert any(line.state == "event" and "Pulling image" in line.message for line in log.lines)
-
-
-def test_a_crash_loop_shows_the_last_lines_of_the_container_that_crashed(
-    plane: Kubernetes, web: str, log: Log
-) -> None:
-    error = fails(plane, running(plane.render(resolve()), web, args=["crash"]), log)
-    assert "last with exit code 3" in error.cause
-    assert "crashed as it was told to" in error.log
-
-
-def test_memory_that_does_not_suffice_is_said_to_be_the_cause(plane: Kubernetes, web: str, log: Log) -> None:
-    little = {"requests": {"memory": "32Mi"}, "limits": {"memory": "32Mi"}}
-    error = fails(plane, running(plane.render(resolve()), web, args=["eat"], resources=little), log)
-    assert "OOMKilled: it used more than its memory limit" in error.cause
-
-
-def test_what_is_never_ready_fails_at_the_deadline_with_the_probe_s_word(
-    plane: Kubernetes, web: str, log: Log
-) -> None:
-    probe = {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1}
-    error = fails(plane, running(plane.render(resolve()), web, readinessProbe=probe), log, deadline_s=8)
-    assert "not within 8 s: 0 of 1 replicas are available" in error.cause
-    assert any("Readiness probe failed" in line for line in error.log)
 
 
 def test_what_no_node_can_take_says_what_it_asks_for_and_how_many_nodes_lack_it(
@@ -108,25 +82,6 @@ def test_what_no_node_can_take_says_what_it_asks_for_and_how_many_nodes_lack_it(
     error = fails(plane, running(plane.render(resolve()), web, resources=asked), log, deadline_s=5)
     assert "Insufficient nvidia.com/gpu" in error.cause
     assert any("asks for nvidia.com/gpu=4: 0/" in line for line in error.log)
-
-
-def test_a_secret_that_is_missing_is_named(plane: Kubernetes, web: str, log: Log, monkeypatch: Any) -> None:
-    monkeypatch.setattr("slipway.dataplane.kubernetes.serving.pods.CONFIG_GRACE_S", 3.0)
-    env = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "not-there", "key": "k"}}}]
-    wanted = plane.render(resolve())
-    kept = [{"name": "SLIPWAY_SPEC_DIGEST", "value": wanted.spec_digest}]
-    error = fails(plane, running(wanted, web, env=[*kept, *env]), log)
-    assert 'secret "not-there" not found' in error.cause
-
-
-def test_pods_that_the_quota_refuses_are_told(
-    plane: Kubernetes, web: str, objects: Objects, namespace: str, log: Log, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("slipway.dataplane.kubernetes.serving.deployments.REPLICA_GRACE_S", 2.0)
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
-    objects.apply([{**quota, "spec": {"hard": {"pods": "0"}}}], namespace)
-    error = fails(plane, running(plane.render(resolve()), web), log)
-    assert "exceeded quota: q" in error.cause
 
 
 def test_an_api_server_that_is_away_is_waited_for(
