@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 if TYPE_CHECKING:
     import aiohttp
 
-# Endpoint of the replica -> endpoint of the engine.
-GENERATE = {"/v1/chat/completions": "/v1/chat/completions", "/v1/completions": "/v1/completions"}
+# What is passed on to the engine, by what it was started for; its paths are the same.
+GENERATE = ("/v1/chat/completions", "/v1/completions")
+EMBED = ("/v1/embeddings",)
 
 # The engine takes these from a body, and through them one tenant could pick another's adapter or cache.
 _NOT_THE_CLIENTS = ("lora", "id_slot", "cache_prompt", "cache_salt", "n_cache_reuse")
@@ -34,6 +35,7 @@ class Served:
     model: str
     adapters: tuple[str, ...]
     reuse_prompts: bool
+    paths: tuple[str, ...] = GENERATE
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -53,8 +55,8 @@ class Frontend:
     async def answer(self, request: Request) -> Response:
         """The response to any request below the application's route."""
         path = str(request.scope["path"]).removeprefix(str(request.scope.get("root_path", "")))
-        if request.method == "POST" and path in GENERATE:
-            return await self._generate(GENERATE[path], await request.body())
+        if request.method == "POST" and path in self._served.paths:
+            return await self._pass_on(path, await request.body())
         if request.method == "GET" and path == "/-/spec":
             return _json(200, self._spec())
         if request.method == "GET" and path == "/v1/models":
@@ -91,7 +93,7 @@ class Frontend:
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self._session
 
-    async def _generate(self, path: str, body: bytes) -> Response:
+    async def _pass_on(self, path: str, body: bytes) -> Response:
         import aiohttp
 
         prepared = prepare(body, self._served)

@@ -7,7 +7,7 @@ Does not: its life in a plain pod (standalone.py), arguments (llamacpp_args.py),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 from slipway.engines import llamacpp_args, llamacpp_engine
 from slipway.engines.fetching import fetched
-from slipway.engines.frontend import Frontend, Served
+from slipway.engines.frontend import EMBED, GENERATE, Frontend, Served
 
 # Name of the one deployment within the application; slipway.runtimes.ray sets its options by it.
 DEPLOYMENT = "llamacpp"
@@ -45,6 +45,7 @@ class Args(BaseModel):
     adapters: tuple[AdapterArgs, ...] = ()
     engine_args: tuple[str, ...] = ()
     reuse_prompts: bool = False
+    task: Literal["text-generation", "embedding"] = "text-generation"
 
 
 def load(wanted: Args, replica: str) -> tuple[llamacpp_engine.Engine, Frontend]:
@@ -55,7 +56,8 @@ def load(wanted: Args, replica: str) -> tuple[llamacpp_engine.Engine, Frontend]:
     settings = llamacpp_args.parse(wanted.engine_args)
     model = llamacpp_engine.gguf_file(fetched(wanted.model_prefix))
     adapters = [llamacpp_engine.gguf_file(fetched(adapter.prefix)) for adapter in wanted.adapters]
-    engine = llamacpp_engine.start(model, adapters, settings, wanted.served_name)
+    embeds = wanted.task == "embedding"
+    engine = llamacpp_engine.start(model, adapters, settings, wanted.served_name, embeds=embeds)
     served = Served(
         deployment=wanted.deployment,
         spec_digest=wanted.spec_digest,
@@ -63,6 +65,7 @@ def load(wanted: Args, replica: str) -> tuple[llamacpp_engine.Engine, Frontend]:
         model=wanted.served_name,
         adapters=tuple(adapter.served_name for adapter in wanted.adapters),
         reuse_prompts=wanted.reuse_prompts,
+        paths=EMBED if embeds else GENERATE,
     )
     return engine, Frontend(engine.url, engine.key, served)
 

@@ -98,6 +98,7 @@ _FLASH_ATTENTION = _one_of(
 _ROPE_SCALING = _one_of(
     {name: f"LLAMA_ROPE_SCALING_TYPE_{name.upper()}" for name in ("none", "linear", "yarn")}
 )
+_POOLING = _one_of({name: f"LLAMA_POOLING_TYPE_{name.upper()}" for name in ("mean", "cls", "last")})
 _LOAD_MODE = _one_of(
     {
         "mmap": "LLAMA_LOAD_MODE_MMAP",
@@ -123,6 +124,7 @@ FLAGS: Mapping[str, Flag] = {
     "--flash-attn": Flag("flash_attn_type", _FLASH_ATTENTION, enum="llama_flash_attn_type"),
     "--gpu-layers": Flag("n_gpu_layers", _integer(0, 1000)),
     "--load-mode": Flag("load_mode", _LOAD_MODE, default="LLAMA_LOAD_MODE_MMAP", enum="llama_load_mode"),
+    "--pooling": Flag("pooling_type", _POOLING, enum="llama_pooling_type"),  # of embeddings
     "--rope-scaling": Flag("rope_scaling_type", _ROPE_SCALING, enum="llama_rope_scaling_type"),
     "--rope-freq-base": Flag("rope_freq_base", _decimal(1, 1e9)),
     "--rope-freq-scale": Flag("rope_freq_scale", _decimal(0.001, 1)),

@@ -47,8 +47,12 @@ def gguf_file(directory: Path) -> Path:
     )
 
 
-def start(model: Path, adapters: Sequence[Path], settings: Settings, alias: str) -> Engine:
+def start(
+    model: Path, adapters: Sequence[Path], settings: Settings, alias: str, *, embeds: bool = False
+) -> Engine:
     """Load the model and its adapters (at scale 0) and listen on a free loopback port; blocks while it loads.
+
+    With `embeds` it answers embeddings alone: what it would generate is another thing then.
 
     Raises EngineRefusedError with llama.cpp's own words when the engine does not start.
     """
@@ -59,6 +63,7 @@ def start(model: Path, adapters: Sequence[Path], settings: Settings, alias: str)
 
     key = secrets.token_hex(32)
     params = _parameters(xllamacpp, model, adapters, alias, key)
+    params.embedding = embeds
     for name, value in settings.values.items():
         _set(xllamacpp, params, name, value)
     log = NativeLog()

@@ -19,7 +19,7 @@ import orjson
 from slipway.artifacts.errors import ArtifactError
 from slipway.engines import llamacpp, llamacpp_args
 from slipway.engines.errors import EngineRefusedError
-from slipway.engines.frontend import GENERATE, Frontend
+from slipway.engines.frontend import EMBED, GENERATE, Frontend
 from slipway.environment import MissingSettingError
 from slipway.objectstore import ObjectStoreError
 
@@ -59,7 +59,7 @@ class Application:
         self._load = load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; a generation counts until its last byte."""
+        """Answer one HTTP request; one for the engine counts until its last byte."""
         from starlette.requests import Request
 
         if scope["type"] != "http":
@@ -69,7 +69,7 @@ class Application:
         if own is not None:
             await own(scope, receive, send)
             return
-        counted = scope["path"] in GENERATE
+        counted = scope["path"] in (*GENERATE, *EMBED)
         self._load.ongoing += counted
         try:
             response = await self._frontend.answer(request)
