@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import commits, failures, keys, metadata, pools
-from resources.dataplane import CHECKS, DataPlaneResource
+from resources.dataplane import DataPlaneResource, checks_of
 from slipway.catalog import Catalog, Deployment
 
 
@@ -18,13 +18,13 @@ def endpoint_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
     return [_endpoint(catalog, deployment) for deployment in catalog.deployments]
 
 
-def check_keys(deployment: str) -> list[dg.AssetCheckKey]:
-    """Keys of those checks of one deployment."""
-    return [dg.AssetCheckKey(keys.endpoint(deployment), name) for name in CHECKS]
+def check_keys(deployment: str, task: str) -> list[dg.AssetCheckKey]:
+    """Keys of those checks of one deployment, by its model's task."""
+    return [dg.AssetCheckKey(keys.endpoint(deployment), name) for name in checks_of(task)]
 
 
 def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
-    key = keys.endpoint(deployment.name)
+    key, checks = keys.endpoint(deployment.name), checks_of(catalog.model(deployment.model).task)
 
     @dg.asset(
         key=key,
@@ -34,7 +34,7 @@ def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
         kinds={"openai"},
         owners=[deployment.owner] if deployment.owner else None,
         pool=pools.data_plane(deployment.data_plane),
-        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in CHECKS],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in checks],
     )
     def endpoint(
         context: dg.AssetExecutionContext, data_plane: DataPlaneResource
@@ -42,7 +42,7 @@ def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
         with failures.explained():
             resolved = commits.resolved(context.instance, catalog, deployment)
             outcome = data_plane.validate_revision(resolved, progress=context.log.info)
-        checks = [
+        results = [
             dg.AssetCheckResult(
                 check_name=result.name,
                 asset_key=key,
@@ -54,8 +54,8 @@ def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
         ]
         if not outcome.passed:
             # Checks alone: an endpoint that was refused is not materialized.
-            yield from checks
+            yield from results
             raise dg.Failure(outcome.summary, allow_retries=False)
-        yield dg.MaterializeResult(metadata=metadata.of_revision(outcome.revision), check_results=checks)
+        yield dg.MaterializeResult(metadata=metadata.of_revision(outcome.revision), check_results=results)
 
     return endpoint

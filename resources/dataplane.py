@@ -21,10 +21,10 @@ from slipway.dataplane import rollout, samples, validation
 from slipway.dataplane.held_weights import hold_weights
 from slipway.dataplane.protocol import DataPlane
 from slipway.dataplane.revisions import Revision, RevisionStore, to_route
-from slipway.dataplane.validation import CHECKS, CheckResult
+from slipway.dataplane.validation import CheckResult, checks_of
 from slipway.routing import Target
 
-__all__ = ["CHECKS", "DataPlaneResource", "Outcome"]
+__all__ = ["DataPlaneResource", "Outcome", "checks_of"]
 
 Log = Callable[[str], None]
 
@@ -102,7 +102,7 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         for name in (deployment.name for deployment in catalog.deployments):
             chosen = to_route(revisions.all(name), live.get(name, frozenset()), routed.get(name))
             if chosen is not None:
-                found[name] = Target(chosen.spec_digest, chosen.upstream)
+                found[name] = Target(chosen.spec_digest, chosen.upstream, chosen.engine_names)
         return found
 
     def publish(self, catalog: Catalog, routed: Mapping[str, Target]) -> None:

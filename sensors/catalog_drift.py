@@ -75,7 +75,8 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
             return _skip(_reload(environment, context))
         for alert in (each for each in decisions.values() if isinstance(each, drift.Alert)):
             context.log.error(f"{alert.subject}: {alert.reason}")
-        return _result(decisions, drift.after(decisions, before, now))
+        tasks = {each.name: catalog.model(each.model).task for each in catalog.deployments}
+        return _result(decisions, drift.after(decisions, before, now), tasks)
 
     return sensor
 
@@ -163,7 +164,7 @@ class _Reading:
 
 
 def _result(
-    decisions: Mapping[str, drift.Decision], attempts: Mapping[str, drift.Attempts]
+    decisions: Mapping[str, drift.Decision], attempts: Mapping[str, drift.Attempts], tasks: Mapping[str, str]
 ) -> dg.SensorResult:
     repairs = [each for each in decisions.values() if isinstance(each, drift.Repair)]
     others = [each for each in decisions.values() if isinstance(each, drift.Alert | drift.Wait)]
@@ -177,7 +178,10 @@ def _result(
         asset_selection=[dg.AssetKey(list(path)) for path in selection],
         # Without this, Dagster adds every check of these assets: reading all weights back, before a rollout.
         asset_check_keys=[
-            key for kind, name in selection if kind == "endpoint" for key in endpoint_checks(name)
+            key
+            for kind, name in selection
+            if kind == "endpoint"
+            for key in endpoint_checks(name, tasks[name])
         ],
         tags={SUBJECTS_TAG: json.dumps([each.subject for each in repairs]), REASON_TAG: reason},
     )

@@ -7,7 +7,7 @@ Does not: the table's type and encoding (slipway.gateway.routes), validating (sl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from slipway.catalog import Catalog, Deployment
 from slipway.catalog.resolved import digest_of
@@ -16,10 +16,14 @@ from slipway.gateway.routes import Route, RouteTable, build
 
 @dataclass(frozen=True)
 class Target:
-    """A validated revision that a deployment's names may lead to; `upstream` ends in /v1."""
+    """A validated revision that a deployment's names may lead to; `upstream` ends in /v1.
+
+    `engine_names` holds the engine's own name of each model name that it does not know as it is.
+    """
 
     spec_digest: str
     upstream: str
+    engine_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def routes_of(catalog: Catalog, deployment: Deployment, target: Target) -> list[
             deployment=deployment.name,
             revision=target.spec_digest,
             upstreams=(target.upstream,),
-            upstream_model=name,
+            upstream_model=target.engine_names.get(name, name),
             task=catalog.model(deployment.model).task,
             sharing=deployment.sharing,
             limits=deployment.limits,
@@ -71,5 +75,7 @@ def routed_revisions(table: RouteTable) -> dict[str, Routed]:
 
 
 def _policy(routes: Iterable[Route]) -> str:
-    told = [route.model_dump(mode="json", exclude={"revision", "upstreams"}) for route in routes]
+    """Of what is the catalog's alone: engines' own names change with the revision, as its address does."""
+    own = {"revision", "upstreams", "upstream_model"}
+    told = [route.model_dump(mode="json", exclude=own) for route in routes]
     return digest_of(sorted(told, key=lambda route: str(route["model"])))

@@ -16,9 +16,10 @@ def of_catalog(catalog: Catalog) -> str:
 
 def of_structure(catalog: Catalog) -> str:
     """Digest of which assets a catalog makes and how they depend on each other."""
+    tasks = {model.name: model.task for model in catalog.models}  # an endpoint's checks follow from it
     hosted = sorted(model.name for model in catalog.models if model.host_locally)
     reads = [
-        (each.name, each.model, sorted(served.adapter for served in each.adapters))
+        (each.name, each.model, tasks[each.model], sorted(served.adapter for served in each.adapters))
         for each in catalog.deployments
     ]
     adapters = sorted(adapter.name for adapter in catalog.adapters)

@@ -199,8 +199,8 @@ class _Routes:
         for name, each in self._all().items():
             record = revisions.get(name, each.spec_digest)
             if record is not None:
-                targets[name] = routing.Target(record.spec_digest, record.upstream)
-        targets[back.deployment] = routing.Target(back.spec_digest, back.upstream)
+                targets[name] = routing.Target(record.spec_digest, record.upstream, record.engine_names)
+        targets[back.deployment] = routing.Target(back.spec_digest, back.upstream, back.engine_names)
         known = {each.name for each in catalog.deployments}
         table = routing.table_of(catalog, {name: each for name, each in targets.items() if name in known})
         self._store.put(routes.KEY, routes.encode(table), content_type="application/json")

@@ -50,6 +50,17 @@ class Revision:
         """What a data plane needs to bring this revision back."""
         return Applied(self.application, self.deployment, self.spec_digest, self.rendered)
 
+    @property
+    def task(self) -> str:
+        """What the model does; records of text generation do not always say it."""
+        return str(self.spec.get("task", "text-generation"))
+
+    @property
+    def engine_names(self) -> Mapping[str, str]:
+        """The engine's own name of each name in requests that it does not know as it is."""
+        names: Mapping[str, str] = self.rendered.get("engine_names") or {}
+        return {name: own for name, own in names.items() if own != name}
+
     def encode(self) -> bytes:
         """The record as it lies in the store."""
         return json.dumps({"schema": 1, **asdict(self)}, indent=1, sort_keys=True).encode()

@@ -1,7 +1,8 @@
 """Validates a revision as a client would, at its upstream, before any tenant reaches it.
 
 Belongs here: the checks, their stable names and their evidence.
-Does not: what follows from them (rollout.record_validation), Dagster's asset checks (assets).
+Does not: what is asked (generation.py, questions.py), what follows from it (rollout.record_validation),
+Dagster's asset checks (assets).
 """
 
 from __future__ import annotations
@@ -9,17 +10,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 from slipway.catalog.deployment import Validation
+from slipway.dataplane import generation, questions
+from slipway.dataplane.questions import Finding
 from slipway.dataplane.revisions import Revision
+from slipway.runtimes import kubeai
 
 CHECKS = ("model_listed", "completion", "stream", "usage_reported", "adapters_answer", "ttft_under_bound")
+# Of tasks whose answer comes in one piece: every name is asked the task's question.
+ANSWER_CHECKS = ("model_listed", "answer", "answer_under_bound")
+COUNTED_CHECKS = ("model_listed", "answer", "usage_reported", "answer_under_bound")
 
-_MAX_TOKENS = 12
+# What an engine wants beyond the task's own fields: NVIDIA's embed a question otherwise than a passage.
+_MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {("nim", "embedding"): {"input_type": "query"}}
 # A Service leads to new pods only when kube-proxy has learned of them, a second or so after they are ready;
 # until then it refuses, or leads to an address that another pod may have by now.
 _REACHABLE_S = 8.0
@@ -28,7 +37,7 @@ _KNOCK_S = 0.25
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: a name from CHECKS, whether it passed, what was seen, and a sentence for a person."""
+    """One check: a name from `checks_of`, whether it passed, what was seen, and a sentence for a person."""
 
     name: str
     passed: bool
@@ -46,29 +55,36 @@ class _Client:
 
     @property
     def base(self) -> str:
-        return self.revision.served_names[0]
+        return self.own_name(self.revision.served_names[0])
+
+    def own_name(self, name: str) -> str:
+        """What the engine calls what tenants call so: KubeAI and Ray Serve LLM have names of their own."""
+        return self.revision.engine_names.get(name, name)
+
+    def listed(self) -> list[str]:
+        """Names in the engine's list of models."""
+        # KubeAI lists what generates text alone, unless it is asked; others do not look at it.
+        task = self.revision.task
+        feature = None if task == "text-generation" else kubeai.FEATURES.get(task)
+        found = self.api.models.list(extra_query={"feature": feature} if feature else None)
+        return [model.id for model in found]
 
     def complete(self, model: str) -> Any:
-        """A short greedy completion: the same question gives the same answer."""
-        return self.api.completions.create(
-            model=model, prompt=self.settings.prompt, max_tokens=_MAX_TOKENS, temperature=0, seed=1
-        )
+        """A short greedy completion under an engine's name."""
+        return generation.complete(self.api, model, self.settings.prompt)
 
 
-@dataclass(frozen=True)
-class _Streamed:
-    """What a stream brought: text, chunks with text, time to the first of them, usage."""
-
-    text: str
-    chunks: int
-    ttft_ms: float | None
-    usage: Any
+def checks_of(task: str) -> tuple[str, ...]:
+    """Names of a task's checks, in the order of their results."""
+    if task == "text-generation":
+        return CHECKS
+    return COUNTED_CHECKS if task in questions.COUNTED else ANSWER_CHECKS
 
 
 def validate(revision: Revision, settings: Validation) -> list[CheckResult]:
-    """Run every check of CHECKS against `revision.upstream`; none raises, each that cannot run has failed.
+    """Run every check of the revision's task against `revision.upstream`.
 
-    A request takes at most `settings.timeout_s`.
+    None raises: each that cannot run has failed. A request takes at most `settings.timeout_s`.
     """
     import openai
 
@@ -77,16 +93,43 @@ def validate(revision: Revision, settings: Validation) -> list[CheckResult]:
     ) as api:
         client = _Client(api, revision, settings)
         _wait_until_reachable(client)
-        completion = _attempt("completion", lambda: client.complete(client.base))
-        stream = _attempt("stream", lambda: _stream(client))
-        return [
-            _checked("model_listed", lambda: _model_listed(client)),
-            _checked("completion", lambda: _completed(_got(completion))),
-            _checked("stream", lambda: _streamed(_got(stream))),
-            _checked("usage_reported", lambda: _usage_reported(_got(completion), _got(stream))),
-            _checked("adapters_answer", lambda: _adapters_answer(client)),
-            _checked("ttft_under_bound", lambda: _ttft(_got(stream), settings.ttft_bound_ms)),
-        ]
+        return _generation(client) if revision.task == "text-generation" else _answering(client)
+
+
+def _generation(client: _Client) -> list[CheckResult]:
+    completion = _attempt(lambda: client.complete(client.base))
+    prompt, bound_ms = client.settings.prompt, client.settings.ttft_bound_ms
+    stream = _attempt(lambda: generation.stream(client.api, client.base, prompt))
+    return [
+        _checked("model_listed", lambda: _model_listed(client)),
+        _checked("completion", lambda: generation.completed(_got(completion))),
+        _checked("stream", lambda: generation.streamed(_got(stream))),
+        _checked("usage_reported", lambda: generation.usage_reported(_got(completion), _got(stream))),
+        _checked("adapters_answer", lambda: _adapters_answer(client)),
+        _checked("ttft_under_bound", lambda: generation.first_token(_got(stream), bound_ms)),
+    ]
+
+
+def _answering(client: _Client) -> list[CheckResult]:
+    """The task's question to the deployment and each adapter; what is measured is the deployment's."""
+    task, names = client.revision.task, client.revision.served_names
+    asked = {name: _attempt(partial(_ask, client, name)) for name in names}
+    first = asked[names[0]]
+    checks: dict[str, Callable[[], Finding]] = {
+        "model_listed": lambda: _model_listed(client),
+        "answer": lambda: _answered(task, asked),
+        "usage_reported": lambda: questions.usage(_got(first).body),
+        "answer_under_bound": lambda: _in_time(_got(first), client.settings.ttft_bound_ms),
+    }
+    return [_checked(name, checks[name]) for name in checks_of(task)]
+
+
+def _ask(client: _Client, name: str) -> questions.Answer:
+    runtime = client.revision.spec["deployment"]["runtime"]
+    more = _MORE.get((runtime, client.revision.task))
+    return questions.ask(
+        client.api, client.revision.task, client.own_name(name), client.settings.prompt, more
+    )
 
 
 def _wait_until_reachable(client: _Client) -> None:
@@ -96,7 +139,7 @@ def _wait_until_reachable(client: _Client) -> None:
     end = time.monotonic() + _REACHABLE_S
     while time.monotonic() < end:
         try:
-            if client.base in [model.id for model in client.api.models.list()]:
+            if client.base in client.listed():
                 return
         except openai.APITimeoutError:
             return
@@ -105,10 +148,7 @@ def _wait_until_reachable(client: _Client) -> None:
         time.sleep(_KNOCK_S)
 
 
-_Finding = tuple[bool, dict[str, Any], str]
-
-
-def _attempt(name: str, ask: Callable[[], Any]) -> Any:
+def _attempt(ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except Exception as error:  # noqa: BLE001  whatever a client would see is the finding
@@ -121,7 +161,7 @@ def _got(answer: Any) -> Any:
     return answer
 
 
-def _checked(name: str, check: Callable[[], _Finding]) -> CheckResult:
+def _checked(name: str, check: Callable[[], Finding]) -> CheckResult:
     try:
         passed, evidence, message = check()
     except Exception as error:  # noqa: BLE001  as above
@@ -129,91 +169,58 @@ def _checked(name: str, check: Callable[[], _Finding]) -> CheckResult:
     return CheckResult(name, passed, evidence, message)
 
 
-def _model_listed(client: _Client) -> _Finding:
-    listed = [model.id for model in client.api.models.list()]
-    missing = [name for name in client.revision.served_names if name not in listed]
-    evidence = {"listed": listed}
+def _model_listed(client: _Client) -> Finding:
+    listed = client.listed()
+    wanted = {name: client.own_name(name) for name in client.revision.served_names}
+    missing = [own for own in wanted.values() if own not in listed and not _is_known(client, own)]
+    evidence = {"listed": listed, **({"engine_names": wanted} if client.revision.engine_names else {})}
     if missing:
         return False, evidence, f"{', '.join(missing)} is not listed; {', '.join(listed)} is."
-    return True, evidence, f"{', '.join(client.revision.served_names)} listed."
+    return True, evidence, f"{', '.join(wanted.values())} listed."
 
 
-def _completed(answer: Any) -> _Finding:
-    choice = answer.choices[0]
-    evidence = {"text": choice.text, "finish_reason": choice.finish_reason, "model": answer.model}
-    if not choice.text.strip():
-        return False, evidence, "The completion is empty."
-    return True, evidence, f"Answered {choice.text.strip()!r}."
+def _is_known(client: _Client, own_name: str) -> bool:
+    """Asked for by name: Ray Serve LLM lists no adapter that lies deeper than one folder."""
+    import openai
+
+    if own_name == client.base:
+        return False
+    try:
+        return bool(client.api.models.retrieve(own_name).id == own_name)
+    except openai.OpenAIError:
+        return False
 
 
-def _stream(client: _Client) -> _Streamed:
-    began = time.perf_counter()
-    first: float | None = None
-    pieces: list[str] = []
-    usage = None
-    with client.api.chat.completions.create(
-        model=client.base,
-        messages=[{"role": "user", "content": client.settings.prompt}],
-        max_tokens=_MAX_TOKENS,
-        temperature=0,
-        stream=True,
-        stream_options={"include_usage": True},
-    ) as chunks:
-        for chunk in chunks:
-            usage = chunk.usage or usage
-            text = chunk.choices[0].delta.content if chunk.choices else None
-            if text:
-                first = first if first is not None else (time.perf_counter() - began) * 1000
-                pieces.append(text)
-    return _Streamed("".join(pieces), len(pieces), first, usage)
-
-
-def _streamed(stream: _Streamed) -> _Finding:
-    evidence = {"text": stream.text, "chunks": stream.chunks}
-    if stream.chunks < 2:
-        return False, evidence, f"{stream.chunks} chunks with text: the answer is not streamed."
-    return True, evidence, f"{stream.chunks} chunks."
-
-
-def _usage_reported(completion: Any, stream: _Streamed) -> _Finding:
-    evidence = {"completion": _usage(completion.usage), "stream": _usage(stream.usage)}
-    for kind, usage in evidence.items():
-        if usage is None:
-            return False, evidence, f"The {kind} reports no usage: nothing could be billed."
-        if not (usage["input"] > 0 and 0 < usage["output"] <= _MAX_TOKENS):
-            return False, evidence, f"The {kind} reports {usage['input']} input and {usage['output']} output."
-    return True, evidence, "Tokens are reported, streamed and not."
-
-
-def _usage(usage: Any) -> dict[str, int] | None:
-    if usage is None:
-        return None
-    details = usage.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details is not None else 0
-    return {"input": usage.prompt_tokens, "cached": cached, "output": usage.completion_tokens}
-
-
-def _adapters_answer(client: _Client) -> _Finding:
+def _adapters_answer(client: _Client) -> Finding:
     """Each adapter answers under its name, and the base's greedy answer is the same before and after."""
     adapters = client.revision.served_names[1:]
     if not adapters:
         return True, {}, "No adapters."
+    base = client.revision.served_names[0]
     before = client.complete(client.base).choices[0].text
-    answers = {name: client.complete(name).choices[0].text for name in adapters}
+    answers = {name: client.complete(client.own_name(name)).choices[0].text for name in adapters}
     after = client.complete(client.base).choices[0].text
     evidence = {"base_before": before, "base_after": after, "answers": answers}
     silent = [name for name, text in answers.items() if not text.strip()]
     if silent:
         return False, evidence, f"{', '.join(silent)} answers nothing."
     if before != after:
-        return False, evidence, f"{client.base} answers differently after an adapter was used."
-    return True, evidence, f"{', '.join(adapters)} answered; {client.base} answers as before."
+        return False, evidence, f"{base} answers differently after an adapter was used."
+    return True, evidence, f"{', '.join(adapters)} answered; {base} answers as before."
 
 
-def _ttft(stream: _Streamed, bound_ms: int) -> _Finding:
-    evidence = {"ttft_ms": None if stream.ttft_ms is None else round(stream.ttft_ms, 1), "bound_ms": bound_ms}
-    if stream.ttft_ms is None:
-        return False, evidence, "No token came."
-    if stream.ttft_ms > bound_ms:
-        return False, evidence, f"The first token took {stream.ttft_ms:.0f} ms; the bound is {bound_ms} ms."
-    return True, evidence, f"First token after {stream.ttft_ms:.0f} ms."
+def _answered(task: str, asked: Mapping[str, Any]) -> Finding:
+    found = {name: questions.judge(task, _got(answer)) for name, answer in asked.items()}
+    evidence = {name: seen for name, (_, seen, _) in found.items()}
+    bad = [f"{name}: {message}" for name, (passed, _, message) in found.items() if not passed]
+    return (
+        not bad,
+        evidence,
+        " ".join(bad or (f"{name}: {message}" for name, (_, _, message) in found.items())),
+    )
+
+
+def _in_time(answer: questions.Answer, bound_ms: int) -> Finding:
+    evidence = {"took_ms": round(answer.took_ms, 1), "bound_ms": bound_ms}
+    passed = answer.took_ms <= bound_ms
+    return passed, evidence, f"The answer took {answer.took_ms:.0f} ms; the bound is {bound_ms} ms."

@@ -54,7 +54,7 @@ def test_no_rollout_waits_until_weights_are_read_back(definitions: dg.Definition
     # What the drift sensor asks for is a part of the job, and names the checks that it wants.
     part = job.get_subset(
         asset_selection={WEIGHTS[0], keys.rollout("chat"), keys.endpoint("chat")},
-        asset_check_selection=set(endpoint_checks("chat")),
+        asset_check_selection=set(endpoint_checks("chat", "text-generation")),
     )
     assert {node.name for node in part.nodes} == {"weights__smollm2_135m", "rollout__chat", "endpoint__chat"}
 
@@ -62,8 +62,8 @@ def test_no_rollout_waits_until_weights_are_read_back(definitions: dg.Definition
 def test_a_repair_of_the_drift_sensor_names_only_the_checks_of_endpoints() -> None:
     paths = frozenset({("weights", "m"), ("rollout", "chat"), ("endpoint", "chat"), ("gateway", "routes")})
     repair = drift.Repair("chat", "digest", paths, 1, "never validated")
-    [request] = catalog_drift._result({"chat": repair}, {}).run_requests or []
-    assert set(request.asset_check_keys or ()) == set(endpoint_checks("chat"))
+    [request] = catalog_drift._result({"chat": repair}, {}, {"chat": "text-generation"}).run_requests or []
+    assert set(request.asset_check_keys or ()) == set(endpoint_checks("chat", "text-generation"))
     assert {tuple(key.path) for key in request.asset_selection or ()} == paths
 
 

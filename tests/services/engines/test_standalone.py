@@ -10,7 +10,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ import pytest
 
 from slipway.artifacts.manifest import Manifest, ManifestFile
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
+from slipway.catalog.deployment import Validation
+from slipway.catalog.fields import Task
+from slipway.dataplane import revisions, validation
+from slipway.dataplane.protocol import Applied
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.runtimes.llamacpp_app import app_args
@@ -45,27 +50,41 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(seaweed: S3Location, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running engine with what a renderer tells it."""
-    from dataclasses import replace
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where engines keep their logs, and the weights that they fetched."""
+    return tmp_path_factory.mktemp("standalone")
 
-    store, home = ObjectStore(replace(seaweed, bucket="standalone")), tmp_path_factory.mktemp("standalone")
+
+@pytest.fixture(scope="module")
+def weights(seaweed: S3Location) -> ObjectStore:
+    """The demo's model, published."""
+    store = ObjectStore(replace(seaweed, bucket="standalone"))
     store.ensure_bucket()
     publish(store, demo.demo_model_file())
-    spec = ResolvedDeployment(
-        deployment=Deployment(
-            name="chat",
-            model="smollm2",
-            runtime="vllm",
-            engine="llama",
-            args=("--ctx-size=512", "--parallel=2"),
-        ),
+    return store
+
+
+@pytest.fixture(scope="module")
+def server(weights: ObjectStore, home: Path) -> Iterator[Server]:
+    """A running engine with what a renderer tells it."""
+    with running_engine(weights, home, spec("chat", "--ctx-size=512", "--parallel=2")) as engine:
+        yield engine
+
+
+def spec(name: str, *args: str, task: Task = "text-generation") -> ResolvedDeployment:
+    return ResolvedDeployment(
+        deployment=Deployment(name=name, model="smollm2", runtime="vllm", engine="llama", args=args),
         engine=Engine(name="llama", server="llama.cpp"),
         model=ResolvedArtifact(name="smollm2", source="file:///m", commit=COMMIT),
+        task=task,
     )
+
+
+@contextmanager
+def running_engine(store: ObjectStore, home: Path, spec: ResolvedDeployment) -> Iterator[Server]:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "slipway.engines.standalone", "--host=127.0.0.1", f"--port={port}"]
-    log = home / "log"
+    log = home / f"{spec.name}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, "--drain-s=10", json.dumps(app_args(spec))],
@@ -126,6 +145,22 @@ def test_its_load_is_told_to_scalers_and_to_prometheus(server: Server) -> None:
     assert server.ask("/-/load") == (200, b'{"ongoing":0,"waiting":0}')
     status, text = server.ask("/metrics")
     assert status == 200 and b"\nslipway_engine_requests_in_flight 0\n" in text
+
+
+def test_a_model_that_embeds_passes_validation_and_generates_nothing(
+    weights: ObjectStore, home: Path
+) -> None:
+    embedder = spec("embed", "--ctx-size=512", "--pooling=mean", task="embedding")
+    with running_engine(weights, home, embedder) as engine:
+        applied = Applied("embed", "embed", embedder.spec_digest, {})
+        record = revisions.of(embedder, applied, f"{engine.url}/v1", datetime.now(UTC))
+        results = {each.name: each for each in validation.validate(record, Validation())}
+        assert [each.message for each in results.values() if not each.passed] == []
+        found = results["answer"].evidence["embed"]
+        assert found["dimensions"] == 576  # hidden_size of SmolLM2-135M
+        assert found["norm"] == pytest.approx(1, abs=1e-3)  # llama.cpp normalizes
+        asked = {"model": "embed", "prompt": "The capital of France is"}
+        assert engine.ask("/v1/completions", asked)[0] == 404
 
 
 def test_what_is_not_the_api_is_not_found(server: Server) -> None:
