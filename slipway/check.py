@@ -12,12 +12,13 @@ from slipway.catalog.catalog import Catalog
 from slipway.catalog.checks import HOSTS
 from slipway.catalog.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
+from slipway.gateway.operations import TASKS
 from slipway.runtimes import registry, tasks
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
     """Load a directory and check it with every rule; raises CatalogError with all problems."""
-    return load(directory, rules=[runtimes_can, tasks_can, models_can])
+    return load(directory, rules=[runtimes_can, tasks_can, gateway_can, models_can])
 
 
 def runtimes_can(catalog: Catalog) -> Iterator[Finding]:
@@ -46,6 +47,19 @@ def tasks_can(catalog: Catalog) -> Iterator[Finding]:
         reason = tasks.refusal(deployment.runtime, engine.server, model.task, HOSTS)
         if reason is not None:
             yield Finding("Deployment", deployment.name, ("model",), reason)
+
+
+def gateway_can(catalog: Catalog) -> Iterator[Finding]:
+    """Tenants reach a deployment through the gateway alone, which does not pass on every task's requests."""
+    models = {model.name: model for model in catalog.models}
+    for deployment in catalog.deployments:
+        model = models.get(deployment.model)
+        if model is not None and model.task not in TASKS:
+            message = (
+                f"its task is {model.task}, and the gateway passes on {', '.join(sorted(TASKS))} alone. "
+                f"It is rolled out and validated; `slipway describe {deployment.name}` tells where it answers"
+            )
+            yield Finding("Deployment", deployment.name, ("model",), message, severity="warning")
 
 
 def models_can(catalog: Catalog) -> Iterator[Finding]:

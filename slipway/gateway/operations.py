@@ -2,6 +2,7 @@
 
 Belongs here: path, the task that a model must have, the checks of the body.
 Does not: how a request is forwarded (proxy.py).
+Models of other tasks are rolled out, validated and in the route table; their paths are not passed on yet.
 """
 
 from __future__ import annotations
@@ -29,3 +30,6 @@ OPERATIONS = {
         Operation("/completions", "text-generation", bodies.check_completion),
     )
 }
+
+# What tenants can ask for; `slipway check` warns of deployments with another task.
+TASKS = frozenset(operation.task for operation in OPERATIONS.values())

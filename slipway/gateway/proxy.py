@@ -102,7 +102,7 @@ class _Request:
         )
         response = self._exchange.response
         if response.status != 200:
-            raise await upstream.refusal(response, route.model)
+            raise await upstream.refusal(response, route)
         if call.stream and response.content_type == "text/event-stream":
             editor = stream.StreamEditor(route.model, wants, several_prompts=several)
             await self._stream(response, editor, route)

@@ -127,9 +127,10 @@ class StreamEditor:
             return event + b"\n\n"
         if not isinstance(chunk, dict):
             return event + b"\n\n"
-        return self._edit_chunk(chunk)
+        return self._edit_chunk(event, chunk)
 
-    def _edit_chunk(self, chunk: dict[str, Any]) -> bytes:
+    def _edit_chunk(self, event: bytes, chunk: dict[str, Any]) -> bytes:
+        """The event for the client: the engine's own bytes, where nothing in them is to be another."""
         choices = chunk.get("choices")
         usage = chunk.get("usage")
         timings = chunk.get("timings")
@@ -140,15 +141,19 @@ class StreamEditor:
         if "error" in chunk and isinstance(chunk["error"], dict):
             self.error = chunk["error"]
         ended = self._look_at(choices) if choices else False
+        is_edited = False
         if timings and not (ended or not choices or self._wants.timings):
             del chunk["timings"]
+            is_edited = True
         if "usage" in chunk and not (self._wants.usage and (ended or not choices)):
             if not choices:
                 return b""
             del chunk["usage"]
-        if "model" in chunk:
+            is_edited = True
+        if chunk.get("model", self._model) != self._model:
             chunk["model"] = self._model
-        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+            is_edited = True
+        return (b"data: " + orjson.dumps(chunk) if is_edited else event) + b"\n\n"
 
     def _look_at(self, choices: list[dict[str, Any]]) -> bool:
         """Count text in the choices of a chunk; return whether one of them ends with it."""
@@ -163,7 +168,10 @@ class StreamEditor:
 
 
 def edit_whole(body: bytes, model: str) -> tuple[bytes, UsageCount] | None:
-    """The same for an answer in one piece; None when it is not a JSON object."""
+    """The same for an answer in one piece; None when it is not a JSON object.
+
+    The engine's own bytes, where it calls the model as the client does.
+    """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -173,8 +181,9 @@ def edit_whole(body: bytes, model: str) -> tuple[bytes, UsageCount] | None:
     usage = UsageCount()
     if isinstance(document.get("usage"), dict):
         usage.report(document["usage"], None)
-    if "model" in document:
-        document["model"] = model
+    if document.get("model", model) == model:
+        return body, usage
+    document["model"] = model
     return orjson.dumps(document), usage
 
 

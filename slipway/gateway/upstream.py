@@ -109,11 +109,11 @@ def explained(error: Exception, route: Route) -> ApiError:
     return errors.unreachable(route.model, f"{type(error).__name__}: {error}")
 
 
-async def refusal(response: aiohttp.ClientResponse, model: str) -> ApiError:
+async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
     """The client's error for an engine's answer other than 200."""
-    body = await response.content.read(64 * 1024)
+    model, body = route.model, await response.content.read(64 * 1024)
     if response.status in _CLIENT_ERRORS:
-        return _client_error(response.status, body)
+        return _client_error(response.status, body.replace(route.upstream_model.encode(), model.encode()))
     cause = f"HTTP {response.status}: {body[:500].decode(errors='replace')}"
     if response.status in {429, 503}:
         return errors.overloaded(model, cause)

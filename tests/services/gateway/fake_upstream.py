@@ -48,6 +48,9 @@ class FakeUpstream:
         behaviour = body["model"]
         if behaviour.isdigit():
             return web.Response(status=int(behaviour), text="secret detail of the engine")
+        if behaviour.startswith("refuses"):
+            message = f"max_tokens is too large for the model `{behaviour}`."
+            return web.json_response({"error": {"message": message, "param": "max_tokens"}}, status=400)
         if behaviour == "not-json":
             return web.Response(text="<html>", content_type="text/html")
         if behaviour == "drops":

@@ -64,6 +64,19 @@ def test_what_is_not_about_model_and_usage_passes_as_it_is():
     assert chunks == [odd]
 
 
+def test_an_engine_that_calls_the_model_as_the_client_does_is_passed_on_byte_by_byte():
+    """Spaces and the order of fields are the engine's: nothing is written anew."""
+    said = b'data:  {"model": "asked", "choices": [{"index":0,  "delta": {"content": "I"}}], "x" : 1.50}\n\n'
+    assert StreamEditor("asked", NOTHING).feed(said) == said
+    counted = (
+        b'data: {"model": "asked",  "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}\n\n'
+    )
+    assert StreamEditor("asked", USAGE_WANTED).feed(counted) == counted
+    whole = b'{ "model": "asked", "choices": [] }'
+    assert edit_whole(whole, "asked")[0] is whole
+    assert edit_whole(b'{ "choices": [] }', "asked")[0] == b'{ "choices": [] }'
+
+
 def test_comments_named_events_and_lines_that_are_no_json_pass_through():
     for odd in (b": ping\n\n", b"event: x\ndata: {}\n\n", b"data: not json\n\n", b"data: [1]\n\n"):
         assert StreamEditor("asked", NOTHING).feed(odd) == odd
