@@ -6,6 +6,7 @@ Belongs here: when routes are switched and the old revision retired. Does not: h
 import dagster as dg
 
 from assets import commits, failures, keys, metadata, pools, retries
+from assets.gateways import gateway_keys
 from resources.dataplane import DataPlaneResource
 from resources.gateway import GatewayResource, TenantsResource
 from slipway.catalog import Catalog, digests
@@ -19,7 +20,10 @@ def gateway_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
 def _routes(catalog: Catalog) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.ROUTES,
-        deps=[keys.endpoint(deployment.name) for deployment in catalog.deployments],
+        deps=[
+            *(keys.endpoint(deployment.name) for deployment in catalog.deployments),
+            *gateway_keys(catalog),  # it waits until every gateway has them
+        ],
         description="Model names, who may use them, and the validated revision behind each.",
         group_name="gateway",
         kinds={"gateway", "s3"},

@@ -32,6 +32,16 @@ def rollout(deployment: str) -> dg.AssetKey:
     return dg.AssetKey(["rollout", deployment])
 
 
+def data_plane(name: str) -> dg.AssetKey:
+    """What a Kubernetes data plane holds around its deployments."""
+    return dg.AssetKey(["data_plane", name])
+
+
+def gateway(endpoint: str) -> dg.AssetKey:
+    """The tenant gateway of an endpoint, with its public side."""
+    return dg.AssetKey(["gateway", endpoint])
+
+
 def endpoint(deployment: str) -> dg.AssetKey:
     """A deployment validated as a client would."""
     return dg.AssetKey(["endpoint", deployment])

@@ -6,7 +6,7 @@ Belongs here: the translation from domain values to metadata. Does not: computin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -17,6 +17,13 @@ from slipway.artifacts.collection import Collected
 from slipway.dataplane.revisions import Revision
 from slipway.gateway.routes import RouteTable
 from slipway.images.mirror import Mirrored
+
+if TYPE_CHECKING:
+    from slipway.catalog.documents import Document
+    from slipway.dataplane.around import Prepared
+    from slipway.dataplane.kubernetes.around import Serving
+    from slipway.dataplane.kubernetes.edge_status import EdgeStatus
+    from slipway.dataplane.kubernetes.plan import ObjectPlan
 
 # Digest of the part of the catalog that an asset mirrors; the drift sensor compares it.
 CATALOG_DIGEST = "catalog_digest"
@@ -133,6 +140,70 @@ def of_routes(table: RouteTable, retired: Iterable[str]) -> dict[str, Any]:
 def of_mirror(digest: str, counts: Mapping[str, Any]) -> dict[str, Any]:
     """The digest that the drift sensor compares, and what was mirrored."""
     return {CATALOG_DIGEST: digest, **counts}
+
+
+def owners(documents: Iterable[Document]) -> list[str] | None:
+    """Everybody who answers for one of these, each once."""
+    return list(dict.fromkeys(each.owner for each in documents if each.owner)) or None
+
+
+def of_plans(plans: Iterable[ObjectPlan]) -> dict[str, Any]:
+    """What was made, changed and taken away of a cluster's objects, with the fields."""
+    done = list(plans)
+    counts = {
+        "created": sum(each.action == "create" for each in done),
+        "changed": sum(each.action in ("update", "replace") for each in done),
+        "pruned": sum(each.action == "delete" for each in done),
+    }
+    rows = [
+        dg.TableRecord(
+            {
+                "action": each.action,
+                "object": str(each.ref),
+                "fields": "; ".join(str(change) for change in each.changes),
+            }
+        )
+        for each in done
+    ]
+    return {**counts, **({"objects": dg.MetadataValue.table(rows)} if rows else {})}
+
+
+def of_serving(serving: Serving) -> dict[str, Any]:
+    """What was done for a gateway, and where requests reach it."""
+    return {
+        **of_plans(serving.done),
+        "base_url": dg.MetadataValue.url(serving.base_url),
+        "addresses": ", ".join(serving.edge.addresses) or "none yet",
+        "edge": serving.edge.gateway_says,
+    }
+
+
+def of_edge(edge: EdgeStatus, key: dg.AssetKey) -> list[dg.AssetCheckResult]:
+    """Checks of the public side: warnings, as other controllers have to act; the gateway serves anyhow."""
+
+    def found(name: str, passed: bool, said: str) -> dg.AssetCheckResult:
+        severity = dg.AssetCheckSeverity.WARN
+        return dg.AssetCheckResult(
+            check_name=name, asset_key=key, passed=passed, description=said, severity=severity
+        )
+
+    named = "a secret of yours, or no TLS"
+    return [
+        found("edge_programmed", edge.is_programmed, edge.gateway_says),
+        found("certificate_ready", edge.is_certified is not False, edge.certificate_says or named),
+    ]
+
+
+def of_store_secret(prepared: Prepared, name: str, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """Whether pods find the store's credentials; what lacks them says how to bring them."""
+    missing = prepared.without_secret
+    said = (
+        f"Secret {prepared.secret} is missing in {', '.join(missing)}. Make it with the keys "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for engines, reading weights/ is enough."
+    )
+    return dg.AssetCheckResult(
+        check_name=name, asset_key=key, passed=not missing, description=said if missing else None
+    )
 
 
 def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:

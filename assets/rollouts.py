@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets import commits, failures, keys, metadata, pools, retries
 from resources.dataplane import DataPlaneResource
-from slipway.catalog import Catalog, Deployment
+from slipway.catalog import Catalog, Deployment, data_planes
 from slipway.catalog.resolved import declared_digest
 
 
@@ -22,12 +22,20 @@ def _images(catalog: Catalog, deployment: Deployment) -> list[dg.AssetKey]:
     return [keys.image(deployment.engine)] if catalog.engine(deployment.engine).images else []
 
 
+def _data_plane(catalog: Catalog, deployment: Deployment) -> list[dg.AssetKey]:
+    """Its namespace with what is around it, where it is on Kubernetes."""
+    name = deployment.data_plane
+    on_it = deployment in data_planes.deployments(catalog, name)
+    return [keys.data_plane(name)] if on_it else []
+
+
 def _rollout(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.rollout(deployment.name),
         deps=[
             *(keys.weights(name) for name in commits.hosted(catalog, deployment)),
             *_images(catalog, deployment),
+            *_data_plane(catalog, deployment),
         ],
         description=deployment.description or None,
         code_version=declared_digest(catalog, deployment),

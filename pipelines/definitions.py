@@ -11,9 +11,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.data_planes import data_plane_assets
 from assets.endpoints import endpoint_assets
 from assets.garbage import garbage_assets
 from assets.gateway import gateway_assets
+from assets.gateways import endpoint_gateway_assets
 from assets.images import image_assets
 from assets.metering import metering_assets, price_assets
 from assets.rollouts import rollout_assets
@@ -55,8 +57,10 @@ def _catalog_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
         *weights_assets(catalog),
         *image_assets(catalog),
         *garbage_assets(catalog),
+        *data_plane_assets(catalog),
         *rollout_assets(catalog),
         *endpoint_assets(catalog),
+        *endpoint_gateway_assets(catalog),
         *gateway_assets(catalog),
         *price_assets(catalog),
     ]

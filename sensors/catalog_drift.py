@@ -5,7 +5,7 @@ Does not: deciding (drift.py), observing a data plane (resources.dataplane).
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,18 +13,22 @@ from pathlib import Path
 import dagster as dg
 
 from assets import commits, keys
+from assets.data_planes import check_keys as data_plane_checks
 from assets.endpoints import check_keys as endpoint_checks
+from assets.gateways import check_keys as gateway_checks
 from assets.metadata import CATALOG_DIGEST
 from resources.artifacts import WeightsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource
 from resources.gateway import GatewayResource
+from resources.standing import StandingResource
 from sensors import drift
 from sensors.code_location import reload_in_background
 from slipway.catalog import Catalog, Deployment, digests
 from slipway.catalog.problems import CatalogError
 from slipway.catalog.resolved import UnresolvedRevisionError
 from slipway.check import check_catalog
+from slipway.dataplane.around import Part
 from slipway.environment import MissingSettingError
 from slipway.routing import desired_policy, routed_revisions
 
@@ -56,6 +60,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         data_plane: DataPlaneResource,
         gateway: GatewayResource,
         weights_store: WeightsResource,
+        standing: StandingResource,
     ) -> dg.SensorResult:
         try:
             catalog = check_catalog(directory).catalog
@@ -66,7 +71,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
         try:
-            reading = _Reading(context.instance, catalog, data_plane, gateway, weights_store)
+            reading = _Reading(context.instance, catalog, data_plane, gateway, weights_store, standing)
         except MissingSettingError as error:
             return _skip(str(error))
         decisions = drift.capped(dict(reading.decisions(before, now)), MOST_REPAIRS)
@@ -91,6 +96,7 @@ class _Reading:
         data_plane: DataPlaneResource,
         gateway: GatewayResource,
         weights_store: WeightsResource,
+        standing: StandingResource,
     ) -> None:
         self._instance = instance
         self._catalog = catalog
@@ -98,6 +104,7 @@ class _Reading:
         self._weights_store = weights_store
         self._routed = routed_revisions(gateway.table())
         self._serving = data_plane.serving()
+        self._drifts = standing.drifts(catalog)
         self._busy = _busy_subjects(instance)
 
     def decisions(
@@ -112,6 +119,11 @@ class _Reading:
             busy = name in self._busy
             wanted = digest_of(self._catalog)
             yield name, drift.decide_recorded(subject, wanted, recorded, busy, before.get(name), most, now)
+        for drifted in self._drifts:
+            name, subject = str(drifted.part), (drifted.part.kind, drifted.part.name)
+            wanted, busy = self._standing_digest(drifted.part), name in self._busy
+            found = drift.decide_standing(subject, wanted, drifted.reason, busy, before.get(name), most, now)
+            yield name, found
         for deployment in self._catalog.deployments:
             desired = self._desired(deployment)
             observed = self._observed(deployment, desired)
@@ -121,6 +133,12 @@ class _Reading:
             {*self._routed, *self._serving} - {each.name for each in self._catalog.deployments}
         ):
             yield name, drift.decide_removed(name, name in self._busy, before.get(name), most, now)
+
+    def _standing_digest(self, part: Part) -> str:
+        if part.kind == "data_plane":
+            return digests.of_data_plane(self._catalog, part.name)
+        endpoint = next(each for each in self._catalog.endpoints if each.name == part.name)
+        return digests.of_gateway(self._catalog, endpoint)
 
     def _desired(self, deployment: Deployment) -> drift.Desired:
         try:
@@ -182,10 +200,19 @@ def _result(
             for kind, name in selection
             if kind == "endpoint"
             for key in endpoint_checks(name, tasks[name])
-        ],
+        ]
+        + list(_standing_checks(selection)),
         tags={SUBJECTS_TAG: json.dumps([each.subject for each in repairs]), REASON_TAG: reason},
     )
     return dg.SensorResult(run_requests=[request], cursor=cursor)
+
+
+def _standing_checks(selection: Iterable[tuple[str, str]]) -> Iterator[dg.AssetCheckKey]:
+    for kind, name in selection:
+        if kind == "data_plane":
+            yield from data_plane_checks(name)
+        elif kind == "gateway" and (kind, name) != tuple(keys.ROUTES.path):
+            yield from gateway_checks(name)
 
 
 def _skip(reason: str) -> dg.SensorResult:

@@ -130,6 +130,25 @@ def decide_recorded(
     return _bounded(name, desired_digest, frozenset({subject}), reason, attempts, max_attempts, now)
 
 
+def decide_standing(
+    subject: tuple[str, str],
+    desired_digest: str,
+    difference: str,
+    busy: bool,
+    attempts: Attempts | None,
+    max_attempts: int,
+    now: datetime,
+) -> Decision:
+    """What stands around deployments, such as a gateway; `difference` says what differs, "" for nothing."""
+    if not difference:
+        return None
+    name = "/".join(subject)
+    if busy:
+        return Wait(name, "a run is at it")
+    reason = f"{name} differs: {difference}"
+    return _bounded(name, desired_digest, frozenset({subject}), reason, attempts, max_attempts, now)
+
+
 def _wanted(desired: Desired, observed: Observed) -> tuple[frozenset[tuple[str, str]], str] | None:
     name = desired.deployment
     routes = ("gateway", "routes")

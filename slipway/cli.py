@@ -72,6 +72,8 @@ def plan(catalog: Path | None) -> None:
         click.echo(f"{change.action} {change.kind} {change.name}")
         for field in change.fields:
             click.echo(f"    {field.field}: {json.dumps(field.before)} -> {json.dumps(field.after)}")
+        for line in change.detail:
+            click.echo(f"    {line}")
     click.echo(f"{len(changes)} to change" if changes else "nothing to change")
     sys.exit(2 if changes else 0)
 

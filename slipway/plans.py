@@ -6,18 +6,20 @@ Does not: comparing (slipway.catalog.plan), changing anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway import routing
-from slipway.catalog import Catalog, Deployment, ResolvedDeployment
+from slipway.catalog import Catalog, Deployment, ResolvedDeployment, data_planes
 from slipway.catalog.plan import Change, plan
 from slipway.catalog.resolved import resolve
+from slipway.dataplane.planes import RAY
 from slipway.dataplane.revisions import Revision, RevisionStore
 from slipway.environment import Environment
 from slipway.gateway import routes
 from slipway.gateway.routes import Route, RouteTable
+from slipway.images.record import ImageRecords
 from slipway.metering import prices, queries
 from slipway.metering.prices import PriceRow
 from slipway.metering.published import PublishedCopy
@@ -26,19 +28,39 @@ from slipway.tenants import TenantsDatabase
 
 
 def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]:
-    """Every difference, object by object. Raises ObjectStoreError and TenantsDatabaseError."""
+    """Every difference, object by object; Kubernetes clusters are asked by server-side dry runs.
+
+    Raises ObjectStoreError, TenantsDatabaseError, and DataPlaneUnreachableError.
+    """
     store = ObjectStore(environment.s3)
     body = store.get(routes.KEY)
     table = routes.parse(body) if body is not None else routes.build([])
     live = _live_revisions(table, RevisionStore(store))
-    wanted = {each.name: _wanted(catalog, each, live.get(each.name)) for each in catalog.deployments}
+    images = _mirrored(catalog, ImageRecords(store))
+    resolved = {
+        each.name: _resolved(catalog, each, live.get(each.name), images) for each in catalog.deployments
+    }
+    wanted = {each.name: _wanted(catalog, resolved[each.name]) for each in catalog.deployments}
     deployed = {name: _deployed(table, revision) for name, revision in live.items()}
     orgs: dict[str, Any] = {org.name: {} for org in catalog.organizations}
     return [
         *plan("Deployment", wanted, deployed),
         *plan("Organization", orgs, {name: {} for name in _known_orgs(environment)}),
         *plan("Price", *_price_tables(catalog, environment)),
+        *_on_clusters(catalog, environment, store, resolved),
     ]
+
+
+def _on_clusters(
+    catalog: Catalog, environment: Environment, store: ObjectStore, wanted: Mapping[str, ResolvedDeployment]
+) -> Iterable[Change]:
+    """Nothing is asked where all is on plain Ray."""
+    if not data_planes.kubernetes(catalog):
+        return ()
+    from slipway import cluster_plans
+    from slipway.dataplane.connected import connected
+
+    return cluster_plans.changes(connected(environment, revisions=RevisionStore(store)), catalog, wanted)
 
 
 def _live_revisions(table: RouteTable, revisions: RevisionStore) -> dict[str, Revision]:
@@ -47,13 +69,33 @@ def _live_revisions(table: RouteTable, revisions: RevisionStore) -> dict[str, Re
     return {name: revision for name, revision in found.items() if revision is not None}
 
 
-def _wanted(catalog: Catalog, deployment: Deployment, live: Revision | None) -> dict[str, Any]:
+def _mirrored(catalog: Catalog, records: ImageRecords) -> dict[tuple[str, str], str]:
+    """The image of each engine and accelerator of deployments on Kubernetes, as it was mirrored last."""
+    found: dict[tuple[str, str], str] = {}
+    for key in {(d.engine, d.accelerator) for d in catalog.deployments if d.runtime != RAY}:
+        image = catalog.engine(key[0]).images.get(key[1])
+        if image is None:
+            continue
+        known = (
+            records.get(*key, image.digest) if image.digest else records.latest(*key, image.image, image.tag)
+        )
+        if known is not None:
+            found[key] = known.reference
+    return found
+
+
+def _resolved(
+    catalog: Catalog, deployment: Deployment, live: Revision | None, images: Mapping[tuple[str, str], str]
+) -> ResolvedDeployment:
     # A moving ref counts as where it was last seen: only a new pull can tell that it moved.
     commits = {each["name"]: each["commit"] for each in _artifacts(live)} if live else {}
     unseen = dict.fromkeys((deployment.model, *(a.adapter for a in deployment.adapters)), "unknown")
-    resolved = resolve(catalog, deployment, {**unseen, **commits})
+    return resolve(catalog, deployment, {**unseen, **commits}, images if deployment.runtime != RAY else None)
+
+
+def _wanted(catalog: Catalog, resolved: ResolvedDeployment) -> dict[str, Any]:
     target = routing.Target("any", "http://any/v1")
-    return _comparable(resolved, routing.routes_of(catalog, deployment, target))
+    return _comparable(resolved, routing.routes_of(catalog, resolved.deployment, target))
 
 
 def _deployed(table: RouteTable, revision: Revision) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment, Limit, Quantities
 from slipway.catalog.documents import Adapter, Document, Model
+from slipway.catalog.endpoint_checks import gateways
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
 from slipway.catalog.problems import FieldPath, Finding
 
@@ -300,6 +301,7 @@ RULES: tuple[Rule, ...] = (
     limits,
     prices,
     paths,
+    gateways,
 )
 
 

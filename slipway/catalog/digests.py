@@ -5,7 +5,10 @@ Belongs here: one function per mirrored part. Does not: a revision's digest (res
 
 from __future__ import annotations
 
+from slipway.catalog import data_planes
 from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Endpoint
 from slipway.catalog.resolved import digest_of
 
 
@@ -25,7 +28,44 @@ def of_structure(catalog: Catalog) -> str:
     adapters = sorted(adapter.name for adapter in catalog.adapters)
     pulls = sorted((each.name, each.engine) for each in catalog.deployments)
     mirrored = sorted(engine.name for engine in catalog.engines if engine.images)
-    return digest_of([hosted, adapters, sorted(reads, key=str), pulls, mirrored])
+    planes = [
+        (name, sorted(each.name for each in data_planes.deployments(catalog, name)))
+        for name in data_planes.kubernetes(catalog)
+    ]
+    gateways = [(each.name, data_planes.of_endpoint(catalog, each)) for each in catalog.endpoints]
+    return digest_of(
+        [hosted, adapters, sorted(reads, key=str), pulls, mirrored, planes, sorted(gateways, key=str)]
+    )
+
+
+def of_data_plane(catalog: Catalog, name: str) -> str:
+    """Digest of what a Kubernetes data plane holds around its deployments: isolation, quotas, shared cards.
+
+    Its gateways count by name: those of endpoints that are no more are taken away.
+    """
+    around = [
+        (each.runtime, each.isolation.model_dump(mode="json"), _sharing(each))
+        for each in data_planes.deployments(catalog, name)
+    ]
+    gateways = sorted(each.name for each in data_planes.endpoints(catalog, name))
+    return digest_of([sorted(around, key=str), gateways])
+
+
+def of_gateway(catalog: Catalog, endpoint: Endpoint) -> str:
+    """Digest of what an endpoint's gateway and edge are made from: itself, and the public paths behind it."""
+    said = endpoint.model_dump(mode="json", exclude={"description", "owner"})
+    served = endpoint.deployments
+    paths = sorted(
+        (each.name, each.path)
+        for each in catalog.deployments
+        if each.path is not None and (served == "all" or each.name in served)
+    )
+    return digest_of([said, data_planes.of_endpoint(catalog, endpoint), paths])
+
+
+def _sharing(deployment: Deployment) -> tuple[str, str | None] | None:
+    gpu = deployment.resources.gpu
+    return None if gpu is None else (gpu.sharing, gpu.mig_profile)
 
 
 def of_organizations(catalog: Catalog) -> str:

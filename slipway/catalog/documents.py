@@ -147,6 +147,11 @@ class Endpoint(Document):
     tls: Tls | None = Field(None, description="The host's certificate.")
     address_pool: AddressPool | None = Field(None, description="Public addresses that it listens on.")
     gateway_replicas: int = Field(1, ge=1, description="Replicas of the tenant gateway.")
+    data_plane: Name | None = Field(
+        None,
+        description="Kubernetes data plane that the gateway runs on. Default: the only one of the "
+        "deployments; where all are on plain Ray, nothing is made of the endpoint.",
+    )
     deployments: Literal["all"] | tuple[Name, ...] = Field("all", description="Which deployments it serves.")
 
 

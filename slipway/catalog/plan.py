@@ -23,12 +23,16 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Change:
-    """One object that an apply would create, update or delete."""
+    """One thing that an apply would create, update or delete, or that would be refused.
 
-    action: Literal["create", "update", "delete"]
+    `detail` says it in lines, where it is made of several objects of a cluster.
+    """
+
+    action: Literal["create", "update", "delete", "refused"]
     kind: str
     name: str
     fields: tuple[FieldChange, ...] = ()
+    detail: tuple[str, ...] = ()
 
 
 def plan(kind: str, desired: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[Change]:

@@ -68,6 +68,14 @@ class Planes:
 
         return tuple(each for each in self._all if isinstance(each, Kubernetes))
 
+    def cluster(self, name: str) -> Kubernetes:
+        """One Kubernetes cluster; raises DataPlaneError when the environment does not connect it."""
+        from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+
+        found = self.plane(Key("kubernetes", name))
+        assert isinstance(found, Kubernetes)
+        return found
+
     def of(self, applied: Applied) -> DataPlane:
         """The plane that an application is, or is to be, on. Records of Ray name no data plane."""
         name = applied.rendered.get("data_plane")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
-from slipway.runtimes import gateway, identity
+from slipway.runtimes import gateway
 from slipway.runtimes.rendered import Object
 from slipway.runtimes.surroundings import Surroundings
 
@@ -29,9 +29,14 @@ def objects(
     ]
 
 
-def _metadata(endpoint: Endpoint, namespace: str, name: str | None = None) -> Object:
-    labels = {identity.MANAGED_BY: identity.SLIPWAY, gateway.ENDPOINT: endpoint.name}
-    return {"name": name or endpoint.name, "namespace": namespace, "labels": labels}
+def _metadata(
+    endpoint: Endpoint, surroundings: Surroundings, namespace: str | None = None, name: str | None = None
+) -> Object:
+    return {
+        "name": name or endpoint.name,
+        "namespace": namespace or surroundings.gateway.namespace,
+        "labels": gateway.labels(endpoint, surroundings),
+    }
 
 
 def _addresses(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
@@ -39,7 +44,7 @@ def _addresses(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
     pool = endpoint.address_pool
     if pool is None:
         return []
-    metadata = _metadata(endpoint, surroundings.metallb_namespace)
+    metadata = _metadata(endpoint, surroundings, surroundings.metallb_namespace)
     made: list[Object] = [
         {
             "apiVersion": "metallb.io/v1beta1",
@@ -70,7 +75,7 @@ def _certificate(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]
         "issuerRef": {"name": endpoint.tls.issuer, "kind": "ClusterIssuer"},
         "privateKey": {"rotationPolicy": "Always"},
     }
-    metadata = _metadata(endpoint, surroundings.gateway.namespace)
+    metadata = _metadata(endpoint, surroundings)
     return [{"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata, "spec": spec}]
 
 
@@ -83,7 +88,7 @@ def _gateway(endpoint: Endpoint, surroundings: Surroundings) -> Object:
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
-        "metadata": _metadata(endpoint, surroundings.gateway.namespace),
+        "metadata": _metadata(endpoint, surroundings),
         "spec": spec,
     }
 
@@ -112,9 +117,7 @@ def _routes(
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "HTTPRoute",
-            "metadata": _metadata(
-                endpoint, surroundings.gateway.namespace, f"{endpoint.name}-{n}" if n else endpoint.name
-            ),
+            "metadata": _metadata(endpoint, surroundings, name=f"{endpoint.name}-{n}" if n else None),
             "spec": {
                 "parentRefs": [{"name": endpoint.name}],
                 "hostnames": [endpoint.host],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from slipway.catalog.documents import Endpoint
+from slipway.catalog.resolved import digest_of
 from slipway.runtimes import flows, identity, pods
 from slipway.runtimes.rendered import Object, Workload, plain
 from slipway.runtimes.surroundings import RenderError, Surroundings
@@ -46,9 +47,18 @@ def pod_labels(endpoint: Endpoint, surroundings: Surroundings) -> dict[str, str]
     return {**surroundings.gateway.labels, ENDPOINT: endpoint.name}
 
 
+def labels(endpoint: Endpoint, surroundings: Surroundings) -> dict[str, str]:
+    """Ownership labels of all objects of an endpoint; pruning goes by them."""
+    return {
+        identity.MANAGED_BY: identity.SLIPWAY,
+        identity.HOME: surroundings.namespace,
+        ENDPOINT: endpoint.name,
+    }
+
+
 def _metadata(endpoint: Endpoint, surroundings: Surroundings) -> Object:
-    labels = {identity.MANAGED_BY: identity.SLIPWAY, **pod_labels(endpoint, surroundings)}
-    return {"name": name(endpoint), "namespace": surroundings.gateway.namespace, "labels": labels}
+    made = {**labels(endpoint, surroundings), **pod_labels(endpoint, surroundings)}
+    return {"name": name(endpoint), "namespace": surroundings.gateway.namespace, "labels": made}
 
 
 def _account(endpoint: Endpoint, surroundings: Surroundings) -> Object:
@@ -95,6 +105,9 @@ def _serving(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
     from kubernetes import client
 
     metadata, selected = _metadata(endpoint, surroundings), pod_labels(endpoint, surroundings)
+    pod = _pod(endpoint, surroundings, selected)
+    # As on engines' pods: waiting ends when the pods that are ready are of this very spec.
+    noted = {"labels": selected, "annotations": {identity.SPEC_DIGEST: digest_of(pod)}}
     service = client.V1Service(
         api_version="v1",
         kind="Service",
@@ -119,7 +132,7 @@ def _serving(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
             "selector": {"matchLabels": selected},
             # A new replica before an old one goes: requests always find one.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "template": {"metadata": {"labels": selected}, "spec": _pod(endpoint, surroundings, selected)},
+            "template": {"metadata": noted, "spec": pod},
         },
     )
     return [plain(each) for each in (deployment, service, budget)]

@@ -86,6 +86,9 @@ class Surroundings:
     kubeai_cache_profile: str | None = None  # for engines that do not read S3 themselves
     gpu_class_label: str = "slipway.dev/gpu-class"
     intel_resource: str = "gpu.intel.com/i915"  # gpu.intel.com/xe with the newer driver
+    gpu_operator_namespace: str | None = (
+        None  # Slipway writes the GPU operator's ClusterPolicy for cards that are shared; None: others do
+    )
     gpu_shares: int = 4  # pods per card where cards are shared in time or by MPS
     compile_cache_claim: str | None = None  # Dynamo: a claim that keeps compiled kernels
     weights_claim: str | None = None  # Dynamo: a claim that holds `weights/` as the store does

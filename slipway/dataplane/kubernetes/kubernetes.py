@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from slipway.catalog.deployment import Deployment
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.kubernetes import applied as records
 from slipway.dataplane.kubernetes import live, parking, ray_service, snapshot
 from slipway.dataplane.kubernetes import plan as planning
 from slipway.dataplane.kubernetes.apply import GONE_DEADLINE_S, Applier
+from slipway.dataplane.kubernetes.around import Around
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.dashboards import Dashboard, through_api_server
 from slipway.dataplane.kubernetes.errors import ForbiddenError
@@ -26,7 +26,6 @@ from slipway.dataplane.kubernetes.reading import People
 from slipway.dataplane.kubernetes.waiting import Actions, wait
 from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
 from slipway.runtimes import identity
-from slipway.runtimes import namespaces as isolation
 from slipway.runtimes.registry import RENDERERS
 from slipway.runtimes.surroundings import Surroundings
 
@@ -101,10 +100,6 @@ class Kubernetes:
         objects = records.objects(wanted)
         found = records.without_public(wanted, self._snapshot(objects).objects)
         self._bring(objects, found)
-
-    def prepare(self, deployments: Iterable[Deployment]) -> None:
-        """Make the namespaces of all these deployments, with what each holds for all of them."""
-        self._bring_by_name(isolation.objects(deployments, self._surroundings))
 
     def publish(self, wanted: Applied) -> None:
         """Let stable names lead to this revision; harmless when they do."""
@@ -187,6 +182,10 @@ class Kubernetes:
         """OpenAI base URL of the revision's own Service."""
         address = records.address(wanted)
         return self._by_address(address.base_url, address.namespace, address.service)
+
+    def around(self) -> Around:
+        """What stands around the deployments here: namespaces, gateways."""
+        return Around(self._api, self._applier, self._surroundings)
 
     def people(self) -> People:
         """What a person asks of the revisions here."""

@@ -29,7 +29,7 @@ from slipway.environment import Environment
 from slipway.gateway import routes
 from slipway.objectstore import ObjectStore
 from slipway.runtimes import gateway as gateway_objects
-from slipway.runtimes import identity, namespaces, pods
+from slipway.runtimes import identity, pods
 from slipway.runtimes.surroundings import Pods, StoreAddress, Surroundings
 from slipway.runtimes.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
@@ -41,6 +41,7 @@ from ..harness.objects import Object, Objects, eventually
 from . import deploying
 
 PER_SECOND = 20
+ENDPOINT = "public"
 NONSENSE = "colourless green ideas"
 
 # A fake engine that says that it is ready and answers 200, in the image of one.
@@ -83,7 +84,9 @@ class World:
     store: ObjectStore
     engine: Mapping[str, Any]
     source: str
+    system: str
     variables: dict[str, str] = field(repr=False)
+    endpoint: dict[str, Any] = field(default_factory=dict)
 
     def write(self, **fields: Any) -> None:
         """The catalog with one deployment `chat`; `fields` are edits of it. `engine_fields` of its engine."""
@@ -92,6 +95,7 @@ class World:
             ("Model", "smollm2", {"source": self.source}),
             ("Engine", "llama", engine),
             ("Deployment", "chat", {**_DEPLOYMENT, **fields}),
+            ("Endpoint", ENDPOINT, {"host": "llm.example", **self.endpoint}),
             ("Organization", "acme", {}),
             ("PriceBook", "standard", {"currency": "EUR", "prices": [PRICE]}),
         ]
@@ -165,9 +169,13 @@ def bare(
     pod_store: ObjectStore,
     demo_weights: Manifest,
     tmp_path_factory: pytest.TempPathFactory,
+    crds: Callable[..., None],
 ) -> Iterator[World]:
-    """Namespaces as Slipway makes them and the gateway in a pod; nothing is deployed yet."""
-    namespace, system = make_namespace(), make_namespace()
+    """The data plane and the gateway as their assets bring them; nothing is deployed yet."""
+    crds("gateway.networking.k8s.io_gateways", "gateway.networking.k8s.io_httproutes")
+    # They are there already, with their secrets, and given to Slipway.
+    given = {identity.MANAGED_BY: identity.SLIPWAY}
+    namespace, system = make_namespace(given), make_namespace(given)
     home, location = tmp_path_factory.mktemp("rollouts"), pod_store.location
     around = Surroundings(
         store=StoreAddress(location.endpoint_url, location.bucket, location.region),
@@ -196,12 +204,11 @@ def bare(
     catalog = home / "catalog"
     catalog.mkdir()
     source = f"hf://test/smollm2@{demo_weights.commit}"
-    world = World(catalog, namespace, objects, pod_store, engine, source, variables)
+    world = World(catalog, namespace, objects, pod_store, engine, source, system, variables)
     world.write()
-    objects.apply(namespaces.objects([], around, also=[namespace, system]))
     for each in (namespace, system):
         objects.apply([store_secret(around.store, each, location.access_key, location.secret_key)])
-    _start_gateway(cluster, objects, around, variables)
+    _start_gateway(cluster, world, around)
     yield world
     for key in (routes.KEY, *(each.key for each in list(pod_store.list("usage/")))):
         pod_store.delete(key)
@@ -209,31 +216,33 @@ def bare(
     shutil.rmtree(catalog)
 
 
-def _start_gateway(
-    cluster: Running, objects: Objects, around: Surroundings, variables: dict[str, str]
-) -> None:
-    """One replica, whose database is in its own volume: this process reaches it as the node's disk."""
-    from slipway.catalog.documents import Endpoint
+def _start_gateway(cluster: Running, world: World, around: Surroundings) -> None:
+    """One replica, whose database is in its own volume: this process reaches it as the node's disk.
 
-    endpoint = Endpoint(name="public", host="llm.example")
-    namespace = around.gateway.namespace
+    The run that brings it waits until it serves, which it does when it finds its database.
+    """
+    objects, variables, namespace = world.objects, world.variables, world.system
     keys = {"token": variables["SLIPWAY_GATEWAY_TOKEN"], "tenants-db": "sqlite:////cache/tenants.db"}
     metadata = {"name": around.gateway_secret, "namespace": namespace}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}
-    objects.apply([secret, *gateway_objects.objects(endpoint, around)])
+    objects.apply([secret])
     labels = ",".join(f"{name}={value}" for name, value in _LABELS.items())
 
     def running() -> Object | None:
         found = objects.list("v1", "Pod", namespace, labels)
         return next((each for each in found if each["status"].get("phase") == "Running"), None)
 
-    pod = eventually(running, "the gateway's pod runs")
-    volume = (
-        cluster.layout.kubelet / "pods" / pod["metadata"]["uid"] / "volumes/kubernetes.io~empty-dir/cache"
-    )
-    _make_database(volume / "tenants.db", variables)
-    name = gateway_objects.name(endpoint)
-    service = objects.get("v1", "Service", name, namespace)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(deploying.bring_around, world.catalog, dict(variables))
+        eventually(lambda: running() or run.done(), "the gateway's pod runs")
+        pod = running()
+        assert pod is not None, deploying.failures(run.result())
+        volume = (
+            cluster.layout.kubelet / "pods" / pod["metadata"]["uid"] / "volumes/kubernetes.io~empty-dir/cache"
+        )
+        _make_database(volume / "tenants.db", variables)
+        assert run.result().success, deploying.failures(run.result())
+    service = objects.get("v1", "Service", f"gateway-{ENDPOINT}", namespace)
     assert service is not None
     variables["SLIPWAY_GATEWAY_URLS"] = f"http://{service['spec']['clusterIP']}:{gateway_objects.PORT}"
 

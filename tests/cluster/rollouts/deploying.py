@@ -12,23 +12,34 @@ from pathlib import Path
 import dagster as dg
 
 from assets import keys
+from assets.gateways import gateway_keys
 from pipelines.definitions import build_definitions
 from resources.all import resources
+from slipway.catalog import data_planes
 from slipway.check import check_catalog
 
 
 def deploy(catalog: Path, variables: Mapping[str, str]) -> dg.ExecuteInProcessResult:
-    """Every rollout and endpoint, then the routes; a failed run is returned, not raised."""
-    deployments = check_catalog(catalog).catalog.deployments
+    """Data planes, every rollout and endpoint, then the routes; a failed run is returned, not raised."""
+    loaded = check_catalog(catalog).catalog
+    deployments = loaded.deployments
     return materialize(
         catalog,
         variables,
         [
+            *(keys.data_plane(name) for name in data_planes.kubernetes(loaded)),
             *(keys.rollout(each.name) for each in deployments),
             *(keys.endpoint(each.name) for each in deployments),
             keys.ROUTES,
         ],
     )
+
+
+def bring_around(catalog: Path, variables: Mapping[str, str]) -> dg.ExecuteInProcessResult:
+    """Data planes and gateways alone."""
+    loaded = check_catalog(catalog).catalog
+    planes = [keys.data_plane(name) for name in data_planes.kubernetes(loaded)]
+    return materialize(catalog, variables, [*planes, *gateway_keys(loaded)])
 
 
 def materialize(

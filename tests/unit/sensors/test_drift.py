@@ -16,6 +16,7 @@ from sensors.drift import (
     decide,
     decide_recorded,
     decide_removed,
+    decide_standing,
     merge,
     quiet,
 )
@@ -142,3 +143,19 @@ def test_repairs_beyond_a_tick_s_bound_wait_without_costing_an_attempt() -> None
     decisions = capped({"fine": None, **repairs}, 2)
     assert [type(decisions[name]).__name__ for name in repairs] == ["Repair", "Repair", "Wait"]
     assert after(decisions, {}, NOW).keys() == {"d0", "d1"}
+
+
+def test_what_stands_around_is_repaired_by_itself_a_few_times_then_a_person_is_told() -> None:
+    subject = ("gateway", "public")
+
+    def decided(difference: str, tried: int = 0, busy: bool = False) -> object:
+        attempts = Attempts("d", tried, NOW - timedelta(hours=1)) if tried else None
+        return decide_standing(subject, "d", difference, busy, attempts, 3, NOW)
+
+    assert decided("") is None
+    repair = decided("update Service gateway-public")
+    assert isinstance(repair, Repair)
+    assert (repair.selection, repair.attempt) == ({subject}, 1)
+    assert repair.reason == "gateway/public differs: update Service gateway-public"
+    assert isinstance(decided("x", busy=True), Wait)
+    assert isinstance(decided("x", tried=3), Alert)

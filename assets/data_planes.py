@@ -1,0 +1,59 @@
+"""Data plane assets: one per Kubernetes cluster, with what it holds around deployments.
+
+Belongs here: what Dagster must know of it, and the check of what an operator has to bring.
+Does not: namespaces, quotas, policies and shared cards themselves (slipway.runtimes, slipway.dataplane).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets import failures, keys, metadata, pools, retries
+from resources.standing import StandingResource
+from slipway.catalog import Catalog, data_planes, digests
+
+STORE_SECRET = "store_secret"  # noqa: S105 (a check's name)
+
+
+def data_plane_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+    """One asset per Kubernetes data plane that the catalog uses; none on plain Ray."""
+    return [_data_plane(catalog, name) for name in data_planes.kubernetes(catalog)]
+
+
+def check_keys(name: str) -> list[dg.AssetCheckKey]:
+    """Keys of the checks of one."""
+    return [dg.AssetCheckKey(keys.data_plane(name), STORE_SECRET)]
+
+
+def _data_plane(catalog: Catalog, name: str) -> dg.AssetsDefinition:
+    key = keys.data_plane(name)
+
+    @dg.asset(
+        key=key,
+        description=f"Namespaces, quotas, limits and network policies of the cluster {name}.",
+        code_version=digests.of_data_plane(catalog, name),
+        group_name="data_planes",
+        kinds={"kubernetes"},
+        owners=metadata.owners(data_planes.deployments(catalog, name)),
+        tags={"slipway/data-plane": name},
+        pool=pools.data_plane(name),
+        retry_policy=retries.NETWORK,
+        check_specs=[
+            dg.AssetCheckSpec(
+                STORE_SECRET, asset=key, description="Every namespace has the store's credentials for pods."
+            )
+        ],
+    )
+    def data_plane(
+        context: dg.AssetExecutionContext, standing: StandingResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        with failures.explained():
+            prepared = standing.prepare(catalog, name, progress=context.log.info)
+        yield dg.MaterializeResult(
+            metadata=metadata.of_mirror(
+                digests.of_data_plane(catalog, name), metadata.of_plans(prepared.done)
+            ),
+            check_results=[metadata.of_store_secret(prepared, STORE_SECRET, key)],
+        )
+
+    return data_plane

@@ -1,0 +1,50 @@
+"""What stands around deployments on Kubernetes, as a resource: namespaces with their bounds, and gateways.
+
+Belongs here: building the domain's clients. Does not: what is brought, and how (slipway.dataplane.around).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from resources.environment import EnvironmentResource
+from slipway.catalog import Catalog, Endpoint
+
+if TYPE_CHECKING:
+    from slipway.dataplane.around import Drift, Prepared
+    from slipway.dataplane.kubernetes.around import Serving
+    from slipway.dataplane.planes import Planes
+
+Log = Callable[[str], None]
+
+
+class StandingResource(dg.ConfigurableResource[None]):
+    """The Kubernetes clusters, around their deployments."""
+
+    environment: EnvironmentResource
+
+    def prepare(self, catalog: Catalog, name: str, progress: Log) -> Prepared:
+        """Bring what a data plane holds around its deployments. Raises DataPlaneError."""
+        from slipway.dataplane import around
+
+        return around.prepare(self._planes(), catalog, name, progress)
+
+    def serve(self, catalog: Catalog, endpoint: Endpoint, progress: Log) -> Serving:
+        """Bring an endpoint's gateway, and wait until it serves. Raises DataPlaneError or RenderError."""
+        from slipway.dataplane import around
+
+        return around.serve(self._planes(), catalog, endpoint, progress, lambda seen: progress(str(seen)))
+
+    def drifts(self, catalog: Catalog) -> list[Drift]:
+        """Of each data plane and gateway, what differs from the catalog; no call where there is none."""
+        from slipway.dataplane import around
+
+        return list(around.drifts(self._planes(), catalog)) if around.parts(catalog) else []
+
+    def _planes(self) -> Planes:
+        from slipway.dataplane.connected import connected
+
+        return connected(self.environment.read())
