@@ -99,7 +99,7 @@ def _denied(call: Call, denied: re.Match[str]) -> str:
 
 def _not_found(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _Read:
     missing = _NAMESPACE.search(said)
-    if missing is not None:
+    if missing is not None and call.what != f"Namespace {missing['name']}":
         return ConfigRefusedError(
             f"{call.what}: namespace {missing['name']} does not exist. Create it (slipway renders it for the "
             "namespaces of the catalog: apply those first), or correct isolation.namespace."

@@ -119,3 +119,11 @@ def test_a_webhook_that_is_away_is_named_with_what_to_do_and_an_api_server_is_wa
     said = 'HTTP 500 Internal error occurred: failed calling webhook "policy.example.com": connection refused'
     assert "Bring back what serves the admission webhook policy.example.com" in once_back(said)
     assert once_back("Connection refused").startswith("Once it answers")
+
+
+def test_a_namespace_that_is_asked_for_itself_is_just_not_there() -> None:
+    said = 'namespaces "tenant-a" not found'
+    body = {"reason": "NotFound", "message": said, "details": {"name": "tenant-a", "kind": "namespaces"}}
+    assert isinstance(refused(Call("GET", "Namespace tenant-a"), 404, body), errors.NotFoundError)
+    within = refused(Call("PATCH", "Service chat in namespace tenant-a", "tenant-a"), 404, body)
+    assert "namespace tenant-a does not exist" in str(within)

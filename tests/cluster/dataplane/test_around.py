@@ -1,0 +1,163 @@
+"""What stands around deployments: namespaces with their bounds and gateways, on a real API server.
+
+Belongs here: making, repairing and taking away, under Slipway's own Role. Does not: a gateway that serves
+(../rollouts), what controllers do with the public side (../edge).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient
+
+from slipway.catalog import Deployment, Endpoint
+from slipway.dataplane.errors import ConfigRefusedError
+from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.errors import ForbiddenError
+from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+from slipway.runtimes import identity, rbac
+
+from ..harness import namespaces
+from ..harness.objects import Objects
+from .conftest import IMAGE, surroundings
+
+HOST = "api.example.com"
+GIVEN = {"labels": {identity.MANAGED_BY: identity.SLIPWAY}}
+
+
+def deployment(name: str = "chat", **fields: Any) -> Deployment:
+    """A deployment as the catalog has it; nothing of it is rolled out here."""
+    written = {"name": name, "model": "m", "runtime": "vllm", "engine": "e", "path": "/llm", **fields}
+    return Deployment.model_validate(written)
+
+
+def bounded(cpu: int) -> Deployment:
+    """One whose namespace has a quota."""
+    return deployment(isolation={"quota": {"cpu": cpu}})
+
+
+@pytest.fixture
+def plane(
+    crds: Callable[..., None], as_role: Callable[..., ApiClient], namespace: str, objects: Objects
+) -> Kubernetes:
+    """A cluster whose client has Slipway's own rights, in a namespace that was given to it."""
+    crds("gateway.networking.k8s.io_gateways", "gateway.networking.k8s.io_httproutes")
+    objects.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, **GIVEN}}])
+    return make(as_role(rbac.role(namespace, "slipway-s3")["rules"], rbac.cluster_role()["rules"]), namespace)
+
+
+def make(api: ApiClient, namespace: str, home: str | None = None) -> Kubernetes:
+    """Everything of Slipway's in one namespace, but perhaps its home."""
+    around = surroundings(home or namespace, slipway_image=IMAGE, metallb_namespace=namespace)
+    return Kubernetes(
+        KubernetesApi(api, patience_s=10),
+        replace(around, gateway=replace(around.gateway, namespace=namespace)),
+    )
+
+
+def brought(plane: Kubernetes, deployments: list[Deployment], endpoints: list[Endpoint]) -> list[str]:
+    """What bringing them does, object by object."""
+    around, done = plane.around(), []
+    wanted = [around.data_plane(deployments, endpoints)]
+    wanted += [around.gateway(each, deployments) for each in endpoints]
+    for each in wanted:
+        done += around.bring(each, lambda _: None)
+    return [f"{each.action} {each.ref.kind} {each.ref.name}" for each in done]
+
+
+def test_a_cluster_is_prepared_and_what_its_catalog_drops_goes(
+    plane: Kubernetes, objects: Objects, namespace: str
+) -> None:
+    public = Endpoint(name="public", host=HOST)
+    made = brought(plane, [bounded(4)], [public])
+    assert {
+        "create NetworkPolicy slipway-deny",
+        "create LimitRange slipway",
+        "create ResourceQuota slipway",
+        "create Deployment gateway-public",
+        "create PodDisruptionBudget gateway-public",
+        "create Gateway public",
+        "create HTTPRoute public",
+    } <= set(made)
+    assert brought(plane, [bounded(4)], [public]) == []
+    assert brought(plane, [bounded(8)], [public]) == ["update ResourceQuota slipway"]
+    labels = f"{identity.MANAGED_BY}={identity.SLIPWAY}"
+    assert objects.list("apps/v1", "Deployment", namespace, labels)
+    gone = brought(plane, [deployment(path=None)], [Endpoint(name="other", host=HOST)])
+    assert {
+        "delete ResourceQuota slipway",
+        "delete Deployment gateway-public",
+        "delete Gateway public",
+    } <= set(gone)
+    left = objects.list("apps/v1", "Deployment", namespace, labels)
+    assert [each["metadata"]["name"] for each in left] == ["gateway-other"]
+
+
+def test_the_gateways_of_another_slipway_in_the_same_namespace_stay(
+    plane: Kubernetes, api: ApiClient, objects: Objects, namespace: str
+) -> None:
+    brought(plane, [deployment()], [Endpoint(name="public", host=HOST)])
+    neighbour = make(api, namespace, home=f"{namespace}-other").around()
+    wanted = neighbour.data_plane([], [Endpoint(name="theirs", host=HOST)])
+    plans = neighbour.plans(replace(wanted, objects=()))
+    assert [each for each in plans if each.action == "delete"] == []
+    assert objects.get("apps/v1", "Deployment", "gateway-public", namespace) is not None
+
+
+@pytest.fixture
+def fresh(objects: Objects, namespace: str) -> Iterator[str]:
+    """A name of a namespace that is not there; gone afterwards."""
+    yield f"{namespace}-x"
+    namespaces.delete(objects, f"{namespace}-x")
+
+
+def test_a_namespace_is_made_and_its_plan_names_what_goes_into_it(
+    api: ApiClient, namespace: str, fresh: str, objects: Objects
+) -> None:
+    around = make(api, namespace).around()
+    wanted = around.data_plane([deployment(isolation={"namespace": fresh, "quota": {"cpu": 2}})], [])
+    planned = [f"{each.action} {each.ref}" for each in around.plans(wanted, confirmed=True)]
+    assert planned[:2] == [
+        f"create Namespace {fresh}",
+        f"create NetworkPolicy slipway-deny in namespace {fresh}",
+    ]
+    assert objects.get("v1", "Namespace", fresh) is None
+    around.bring(wanted, lambda _: None)
+    made = objects.get("v1", "Namespace", fresh)
+    assert made is not None
+    assert made["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert around.missing_store_secrets(wanted) == (fresh,)
+
+
+def test_somebody_elses_namespace_is_never_taken(plane: Kubernetes, api: ApiClient, objects: Objects) -> None:
+    around = make(api, "kube-public").around()
+    wanted = around.data_plane([deployment()], [])
+    with pytest.raises(ConfigRefusedError, match=r"Namespace kube-public exists and is not Slipway's.*label"):
+        around.bring(wanted, lambda _: None)
+    assert objects.list("networking.k8s.io/v1", "NetworkPolicy", "kube-public") == []
+
+
+@pytest.mark.parametrize(("verb", "resource"), [("patch", "resourcequotas"), ("list", "httproutes")])
+def test_one_verb_less_is_named(
+    verb: str, resource: str, plane: Kubernetes, as_role: Callable[..., ApiClient], namespace: str
+) -> None:
+    rules = [_without(each, resource) for each in rbac.role(namespace, "slipway-s3")["rules"]]
+    rules += [
+        {
+            "apiGroups": each["apiGroups"],
+            "resources": [resource],
+            "verbs": [v for v in each["verbs"] if v != verb],
+        }
+        for each in rbac.role(namespace, "slipway-s3")["rules"]
+        if resource in each["resources"]
+    ]
+    poor = make(
+        as_role([each for each in rules if each["resources"]], rbac.cluster_role()["rules"]), namespace
+    )
+    with pytest.raises(ForbiddenError, match=rf'may not {verb} {resource}.*verbs: \["{verb}"\]'):
+        brought(poor, [bounded(4)], [Endpoint(name="public", host=HOST)])
+
+
+def _without(rule: Mapping[str, Any], resource: str) -> dict[str, Any]:
+    return {**rule, "resources": [each for each in rule["resources"] if each != resource]}
