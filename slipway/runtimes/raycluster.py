@@ -8,6 +8,7 @@ of the largest replica among those that share it, and numbers of pods are the au
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,11 @@ METRICS_PORT = 8080
 
 _HEAD = {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}
 _IDLE_S = 300
-_PORTS = {"gcs-server": 6379, "dashboard": 8265, "client": 10001, "metrics": METRICS_PORT, "http": pods.PORT}
+# Without a port of the name `serve` at the head, the operator makes no Service, and no cluster ever active.
+_PORTS = {"gcs-server": 6379, "dashboard": 8265, "client": 10001, "metrics": METRICS_PORT, "serve": pods.PORT}
+# What Ray itself takes of a worker: its agents, a proxy and the raylet had 0.8 GB with Ray 2.60. Without room
+# for them, Ray's memory monitor ends the replicas.
+_RAY_BYTES = 2**30
 
 
 def pod_labels(surroundings: Surroundings) -> dict[str, str]:
@@ -132,14 +137,15 @@ def _template(containers: list[Object], surroundings: Surroundings, spec: Object
 
 
 def _size(members: list[ResolvedDeployment], surroundings: Surroundings) -> Object:
-    """Room for the largest replica of each kind of resource; Ray packs smaller ones together."""
+    """Room for Ray and the largest replica of each kind of resource; Ray packs smaller ones together."""
     cpu = max(cores(each) for each in members)
     memory = [each.deployment.resources.requests.memory for each in members]
     known = [each for each in memory if each is not None]
     requests: dict[str, str] = {"cpu": f"{round(cpu * 1000)}m"}
     limits: dict[str, str] = {}
     if known:
-        requests["memory"] = limits["memory"] = max(known, key=size_in_bytes)
+        mebibytes = math.ceil((max(map(size_in_bytes, known)) + _RAY_BYTES) / 2**20)
+        requests["memory"] = limits["memory"] = f"{mebibytes}Mi"
     for each in members:
         for name, count in gpu.amounts(each.deployment, surroundings).items():
             limits[name] = requests[name] = str(max(int(count), int(limits.get(name, "0"))))

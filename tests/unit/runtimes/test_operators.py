@@ -356,6 +356,25 @@ class TestKubeRay:
         }
         assert carried == {service["metadata"]["annotations"][kuberay.CLUSTER_DIGEST]}
 
+    def test_the_head_has_the_port_by_whose_name_the_operator_makes_the_service(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        cluster = render(runtime="kuberay", **GPU)["RayService"]["spec"]["rayClusterConfig"]
+        ports = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["ports"]
+        assert {"name": "serve", "containerPort": 8000} in ports
+
+    def test_a_worker_has_room_for_ray_beside_the_largest_replica(
+        self, resolved: Resolve, cluster: Surroundings
+    ) -> None:
+        together = [
+            resolved(runtime="kuberay", name=name, resources={"requests": {"memory": memory}})
+            for name, memory in {"small": "512Mi", "large": "2Gi"}.items()
+        ]
+        config, _ = raycluster.cluster(together, cluster)
+        (group,) = config["workerGroupSpecs"]
+        sizes = group["template"]["spec"]["containers"][0]["resources"]
+        assert sizes["limits"]["memory"] == sizes["requests"]["memory"] == f"{2048 + 1024}Mi"
+
     def test_each_vendor_has_a_worker_group_with_its_image(
         self, resolved: Resolve, cluster: Surroundings
     ) -> None:
