@@ -66,8 +66,9 @@ _State = Literal["lost", "waiting", "unconfirmed", "serving", "failed"]
 def _judge(application: Document, deployments: Document, unhealthy_s: float) -> tuple[_State, str]:
     status = application.get("status", "")
     said = _said(application)
-    if status == "DEPLOY_FAILED" or _FINAL in said:
-        return "failed", f"{status}: {cause(said)}"
+    failed = failure(application)
+    if failed:
+        return "failed", failed
     if status == "UNHEALTHY" and unhealthy_s >= UNHEALTHY_GRACE_S:
         return "failed", f"UNHEALTHY for {unhealthy_s:.0f} s: {cause(said)}"
     if status != "RUNNING":
@@ -78,6 +79,12 @@ def _judge(application: Document, deployments: Document, unhealthy_s: float) -> 
     if unready:
         return "waiting", f"RUNNING, but {', '.join(unready)}"
     return "unconfirmed", ""
+
+
+def failure(application: Document) -> str:
+    """What Serve, or the engine, has given up on, as `DEPLOY_FAILED: cause`; empty while there is hope."""
+    status, said = application.get("status", ""), _said(application)
+    return f"{status}: {cause(said)}" if status == "DEPLOY_FAILED" or _FINAL in said else ""
 
 
 def _confirm(

@@ -23,7 +23,7 @@ _NODE_TYPE = "ray.io/node-type"
 
 
 def through_api_server(api: KubernetesApi) -> Dashboard:
-    """The document of Serve in the active cluster; None while its head does not answer.
+    """The document of Serve in the newest cluster; None while its head does not answer.
 
     Asking raises ForbiddenError without the right to: waiting would not bring it.
     """
@@ -44,10 +44,12 @@ def through_api_server(api: KubernetesApi) -> Dashboard:
 
 
 def head_pod(wanted: Wanted, seen: Seen) -> str | None:
-    """Name of the ready head of the cluster that the service says is active."""
+    """Name of the ready head of the cluster that gets the config: the pending one, else the active one."""
     service = seen.named(wanted.workload.kind, wanted.workload.name) or {}
-    active = ((service.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
-    heads = (each for each in seen.of("Pod") if active and _is_head(each, str(active)))
+    status = service.get("status") or {}
+    told = (status.get(each) or {} for each in ("pendingServiceStatus", "activeServiceStatus"))
+    cluster = next((each["rayClusterName"] for each in told if each.get("rayClusterName")), None)
+    heads = (each for each in seen.of("Pod") if cluster and _is_head(each, str(cluster)))
     return next((str(each["metadata"]["name"]) for each in heads if judging.is_ready(each)), None)
 
 

@@ -1,12 +1,14 @@
 """A double of KubeRay's operator and of Ray's dashboard: clusters of pods, Serve's word, and the operator's.
 
 Belongs here: the status as it was seen with the real operator (1.7 rc) and Ray 2.60. Does not: serving.
-Traps: Ready means that there is an endpoint; after a change the new generation with the old RUNNING for 2 s;
-a config that Ray refuses leaves an event and no condition; RUNNING with an empty map of deployments; a broken
-second cluster hangs while the first serves; upgradeStrategy None never applies a change of the cluster.
+Traps: Ready means that there is an endpoint; after a change the new generation with the old RUNNING, or the
+old DEPLOY_FAILED, for 2 s; a config that Ray refuses leaves an event and no condition; RUNNING with an empty
+map of deployments; a cluster whose pods or applications are broken stays pending; upgradeStrategy None never
+applies a change of the cluster.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -46,12 +48,15 @@ class KubeRayDouble(OperatorDouble):
         digest = found["metadata"]["annotations"][CLUSTER_DIGEST]
         if digest != self._cluster_digest and not (self._active and self.mode == "never-upgrades"):
             yield from self._new_cluster(found, digest)
+            if digest != self._cluster_digest:
+                return
         self._tell(found)  # the new generation, and Serve's old word
         yield "stale"
         self._deploy(found)
         yield "deployed"
-        self.mode = ""
-        self._deploy(found)
+        if self.mode == "no-deployments":
+            self.mode = ""
+            self._deploy(found)
 
     def _new_cluster(self, found: Object, digest: str) -> Iterator[str]:
         pending = f"{found['metadata']['name']}-{digest[:5]}"
@@ -62,25 +67,29 @@ class KubeRayDouble(OperatorDouble):
         self._tell(found, pending)
         yield "pending"
         if self.until(lambda: all(map(is_ready, self.pods(f"ray.io/cluster={pending}")))):
+            if self.mode == "broken-import":  # it is never made the active one
+                self._deploy(found, pending)
+                return
             old, self._active, self._cluster_digest = self._active, pending, digest
             self._deploy(found)
             if old:
                 self.remove_pods(self.pods(f"ray.io/cluster={old}"))
 
-    def _deploy(self, found: Object) -> None:
+    def _deploy(self, found: Object, pending: str = "") -> None:
         """Serve takes the config in, and says of each application what the mode wants."""
         config = yaml.safe_load(found["spec"]["serveConfigV2"])
         status = BROKEN if self.mode == "broken-import" else RUNNING
         message = "ModuleNotFoundError: No module named 'nowhere'" if status == BROKEN else ""
         deployments = {} if self.mode == "no-deployments" else {"engine": {"status": "HEALTHY"}}
+        said = {"status": status, "message": message, "deployments": {}}
         told = {"status": status, "message": message, "serveDeploymentStatuses": deployments}
-        self._statuses = {each["name"]: told for each in config["applications"]}
-        self._tell(found)
+        if not pending:
+            self._statuses = {each["name"]: told for each in config["applications"]}
+        self._tell(found, pending)
         # Last: with this before the status, the old HEALTHY would stand beside the new config.
         self.document = {
             "applications": {
-                each["name"]: {"status": status, "deployed_app_config": each, "deployments": {}}
-                for each in config["applications"]
+                each["name"]: {"deployed_app_config": each, **said} for each in config["applications"]
             }
         }
 
@@ -105,14 +114,16 @@ class KubeRayDouble(OperatorDouble):
         about = {"apiVersion": self.api_version, "kind": self.kind, "uid": named["uid"]}
         self.make(
             {
-                "apiVersion": "v1",
+                "apiVersion": "events.k8s.io/v1",
                 "kind": "Event",
                 "metadata": {"name": f"{named['name']}.refused"},
-                "involvedObject": {**about, "name": named["name"], "namespace": self.namespace},
+                "regarding": {**about, "name": named["name"], "namespace": self.namespace},
                 "type": "Warning",
                 "reason": "FailedToUpdateServeApplications",
-                "message": message,
-                "lastTimestamp": "2026-01-01T00:00:00Z",
-                "source": {"component": "rayservice-controller"},
+                "action": "Update",
+                "note": message,
+                "eventTime": datetime.now(UTC).isoformat(timespec="microseconds"),
+                "reportingController": "rayservice-controller",
+                "reportingInstance": "double",
             }
         )

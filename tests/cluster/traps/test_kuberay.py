@@ -107,6 +107,28 @@ def test_a_broken_import_ends_the_wait_with_python_s_own_error_while_ready_stays
     assert ray.is_ready
 
 
+def test_a_second_cluster_that_cannot_import_ends_the_wait_while_the_first_serves(ray: Ray) -> None:
+    ray.operator.mode = "broken-import"
+    with pytest.raises(NotServingError, match=r"on the new cluster .*: .*No module named 'nowhere'"):
+        Rollout(ray.plane, ray.revision(2, **BIGGER)).end()
+    assert ray.is_ready
+
+
+def test_the_failure_of_the_config_before_is_not_taken_for_this_one_s(ray: Ray) -> None:
+    ray.operator.mode = "broken-import"
+    with pytest.raises(NotServingError):
+        Rollout(ray.plane, ray.revision(2)).end()
+    ray.operator.until_idle()
+    ray.operator.mode = ""
+    ray.operator.stop_at("stale")  # the new generation, and Serve's old word
+    rollout = Rollout(ray.plane, ray.revision(3))
+    ray.operator.until_there()
+    time.sleep(0.8)
+    assert rollout.goes_on, rollout.error or rollout.reports
+    ray.operator.go_on()
+    rollout.end()
+
+
 def test_a_config_that_ray_refuses_ends_the_wait_with_the_event_while_ready_stays_true(
     ray: Ray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,20 +4,23 @@ Belongs here: when a RayService serves an application of its config. Pure.
 Does not: Serve's messages (slipway.dataplane.serve_status), asking the dashboard (dashboards.py).
 
 The traps: Ready only means numServeEndpoints > 0. After a change the status shows the new observedGeneration
-with the old RUNNING for about 2 s, so Serve itself must hold our configuration. A config that Ray refuses
-leaves observedGeneration behind, with an event and no condition. An application's deployments may be an empty
-map. A broken second cluster hangs while the first serves. `upgradeStrategy: None` never applies a change of
-the cluster, so the pods' digest is read, too.
+with the old RUNNING, or the old DEPLOY_FAILED, for about 2 s, so Serve itself must hold our configuration. A
+config that Ray refuses leaves observedGeneration behind, with an event and no condition. An application's
+deployments may be an empty map. A broken cluster stays pending for ever, the first one as well as a second
+beside one that serves, and only its own Serve says why. `upgradeStrategy: None` never applies a change of the
+cluster, so the pods' digest is read, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import yaml
 
 from slipway.dataplane import serve_config, serve_status
+from slipway.dataplane.kubernetes.explain import event_time
 from slipway.dataplane.kubernetes.objects import Object, annotations_of, is_observed, is_true, labels_of
 from slipway.dataplane.kubernetes.serving import pods as judging
 from slipway.dataplane.kubernetes.serving.verdict import Judge, Seen, Verdict, Wanted
@@ -27,6 +30,12 @@ from slipway.runtimes.kuberay import CLUSTER_DIGEST
 CLUSTER_LABEL = "ray.io/cluster"
 # KubeRay tells of a refused config by an event alone; one that stays unseen this long was refused.
 REFUSED_AFTER_S = 10.0
+
+_REFUSALS = frozenset(
+    {"FailedToUpdateServeApplications", "InvalidRayServiceSpec", "InvalidRayServiceMetadata"}
+)
+# Instants of events are whole seconds of another machine's clock.
+_CLOCK_SKEW_S = 5.0
 
 _SERVING = frozenset({"HEALTHY", "UPSCALING", "DOWNSCALING"})
 
@@ -62,11 +71,11 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     status = found.get("status") or {}
     active = status.get("activeServiceStatus") or {}
     ready, replicas = _counts(seen.dashboard, wanted.application)
-    unseen = _unseen(found, status, seen)
-    if unseen is not None:
-        return Verdict(unseen.state, unseen.message, ready, replicas)
     told = (active.get("applicationStatuses") or {}).get(wanted.application)
-    failed = _failure(told)
+    failed = _failure(told, seen.dashboard, ours)
+    unseen = _unseen(found, status, seen, failed)
+    if unseen is not None:
+        return Verdict(unseen.state, unseen.message, ready, replicas, unseen.pod)
     if failed:
         return Verdict("failed", failed, ready, replicas)
     unfinished = (
@@ -80,21 +89,28 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     return Verdict("serving", proven, ready, replicas)
 
 
-def _unseen(service: Object, status: Mapping[str, Any], seen: Seen) -> Verdict | None:
-    """Before the operator has taken the spec in, nothing else in the status is of it."""
+def _unseen(service: Object, status: Mapping[str, Any], seen: Seen, failed: str) -> Verdict | None:
+    """Before the operator has taken the spec in, and has a cluster for it, nothing else is of it."""
     if not is_observed(service):
-        said = _last_warning(seen.of("Event"))
+        said = _refusal(seen)
         if said and seen.unchanged_s >= REFUSED_AFTER_S:
             return Verdict("failed", f"KubeRay refuses the config: {said}")
         return Verdict("waiting", "the operator has not seen the new spec" + (f": {said}" if said else ""))
     pending = (status.get("pendingServiceStatus") or {}).get("rayClusterName")
     if is_true(service, "UpgradeInProgress") or pending:
-        trouble = judging.trouble(_of_cluster(seen.of("Pod"), str(pending or "")), seen.now)
-        if trouble is not None and trouble.is_final:
-            return Verdict("failed", f"the new cluster {pending}: {trouble.message}", pod=trouble.pod)
-        said = f"; {trouble.message}" if trouble else ""
-        return Verdict("waiting", f"a new cluster {pending or ''} starts beside the old one{said}")
+        old = (status.get("activeServiceStatus") or {}).get("rayClusterName")
+        return _pending(str(pending or ""), " beside the old one" if old else "", seen, failed)
     return None
+
+
+def _pending(cluster: str, beside: str, seen: Seen, failed: str) -> Verdict:
+    trouble = judging.trouble(_of_cluster(seen.of("Pod"), cluster), seen.now)
+    if trouble is not None and trouble.is_final:
+        return Verdict("failed", f"the new cluster {cluster}: {trouble.message}", pod=trouble.pod)
+    if failed and seen.dashboard:
+        return Verdict("failed", f"on the new cluster {cluster}: {failed}")
+    said = f"; {trouble.message}" if trouble else ""
+    return Verdict("waiting", f"a new cluster {cluster} starts{beside}{said}")
 
 
 def _waiting(service: Object, unfinished: str, seen: Seen, ready: int, replicas: int) -> Verdict:
@@ -105,13 +121,19 @@ def _waiting(service: Object, unfinished: str, seen: Seen, ready: int, replicas:
     return Verdict("waiting", f"{unfinished}; {trouble.message}" if trouble else unfinished, ready, replicas)
 
 
-def _failure(told: Mapping[str, Any] | None) -> str:
-    """What Serve gives up on; UNHEALTHY may pass."""
-    if told is None or told.get("status") != "DEPLOY_FAILED":
+def _failure(
+    told: Mapping[str, Any] | None, dashboard: Mapping[str, Any] | None, ours: Mapping[str, Any]
+) -> str:
+    """What Serve gives up on; UNHEALTHY may pass.
+
+    The operator's status is believed only by who cannot ask Serve: it may be of the config before.
+    """
+    if dashboard is not None:
+        is_ours = serve_config.is_applied(ours, dashboard)
+        return serve_status.failure(dashboard["applications"][ours["name"]]) if is_ours else ""
+    if told is None:
         return ""
-    said = [str(told.get("message") or "")]
-    said += [str(each.get("message") or "") for each in (told.get("serveDeploymentStatuses") or {}).values()]
-    return f"DEPLOY_FAILED: {serve_status.cause(chr(10).join(said))}"
+    return serve_status.failure({**told, "deployments": told.get("serveDeploymentStatuses")})
 
 
 def _of_status(active: Mapping[str, Any], live: Mapping[str, Any], told: Mapping[str, Any] | None) -> str:
@@ -131,7 +153,7 @@ def _of_status(active: Mapping[str, Any], live: Mapping[str, Any], told: Mapping
 
 def _of_serve(dashboard: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> str:
     """The dashboard's own word: it has the config that we sent, and says RUNNING of it."""
-    if dashboard is None:
+    if not dashboard:
         return "Ray's dashboard does not answer"
     if not serve_config.is_applied(ours, dashboard):
         return "Serve still has the old config"
@@ -165,9 +187,14 @@ def _counts(dashboard: Mapping[str, Any] | None, application: str) -> tuple[int,
     return serve_status.replica_counts(found.get("deployments") or {})
 
 
-def _last_warning(events: Sequence[Object]) -> str:
-    newest = max(events, key=lambda each: str(each.get("lastTimestamp") or ""), default=None)
-    return str(newest.get("message") or "") if newest else ""
+def _refusal(seen: Seen) -> str:
+    """What the operator says against this spec; what it said before the last change was of another."""
+    since = seen.now - timedelta(seconds=seen.unchanged_s + _CLOCK_SKEW_S)
+    told = [each for each in seen.of("Event") if each.get("reason") in _REFUSALS and event_time(each)]
+    newest = max(told, key=event_time, default=None)
+    if newest is None or judging.instant(event_time(newest)) < since:
+        return ""
+    return str(newest.get("message") or "")
 
 
 JUDGE = Judge(targets, verdict)

@@ -31,7 +31,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Seen:
-    """The cluster as it was observed, by kind. `dashboard` is Ray's document, None while it does not answer.
+    """The cluster as it was observed, by kind. `dashboard` is Ray's document: None unless it was asked, empty
+    while it does not answer.
 
     `unchanged_s` says for how long nothing has changed.
     """

@@ -1,5 +1,6 @@
 """The traps of KubeRay: its Ready says almost nothing, so four things are read instead."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from slipway.dataplane.kubernetes.serving import kuberay
 from slipway.runtimes.kuberay import CLUSTER_DIGEST
 
-from .observed import NAME, NEW, OLD, Trap, custom, pod, ready, seen, wanted
+from .observed import NAME, NEW, NOW, OLD, Trap, custom, pod, ready, seen, wanted
 from .observed import conditions as told
 
 OURS = {"name": NAME, "route_prefix": f"/{NAME}", "args": {"spec_digest": NEW}}
@@ -45,14 +46,17 @@ def ray_pod(number: int, digest: str = NEW, cluster: str = "c1", **fields: Any) 
     return pod(number, digest, in_env=True, labels={"ray.io/cluster": cluster}, **fields)
 
 
-def dashboard(config: Any, status: str = "RUNNING") -> dict[str, Any]:
+def dashboard(config: Any, status: str = "RUNNING", message: str = "") -> dict[str, Any]:
     """Serve's own document."""
-    return {"applications": {config["name"]: {"deployed_app_config": config, "status": status}}}
+    told = {"deployed_app_config": config, "status": status, "message": message}
+    return {"applications": {config["name"]: told}}
 
 
 HOLDS = dashboard(OURS)
 PODS = (ray_pod(0), ray_pod(1))
 OLD_CONFIG = dashboard({**OURS, "args": {"spec_digest": OLD}})
+BROKEN = dashboard(OURS, "DEPLOY_FAILED", "ModuleNotFoundError: No module named 'nowhere'")
+FAILED = {"status": "DEPLOY_FAILED", "message": "ModuleNotFoundError: No module named 'nowhere'"}
 ray_ready = ready("RayService")
 
 RAY_TRAPS = {
@@ -61,12 +65,25 @@ RAY_TRAPS = {
     ),
     "Ready through a broken import": Trap(
         RAY,
+        seen(ray_service(OURS, **ray_status({NAME: FAILED})), *PODS, dashboard=BROKEN),
+        ray_ready,
+        "failed",
+    ),
+    "the new generation with the old DEPLOY_FAILED, for 2 s": Trap(
+        RAY,
+        seen(ray_service(OURS, **ray_status({NAME: FAILED})), *PODS, dashboard=dashboard(OURS, "DEPLOYING")),
+        ray_ready,
+    ),
+    "the old DEPLOY_FAILED while the dashboard does not answer": Trap(
+        RAY, seen(ray_service(OURS, **ray_status({NAME: FAILED})), *PODS, dashboard={}), ray_ready
+    ),
+    "a second cluster whose application fails stays pending while the first serves": Trap(
+        RAY,
         seen(
-            ray_service(
-                OURS, **ray_status({NAME: {"status": "DEPLOY_FAILED", "message": "ModuleNotFoundError: x"}})
-            ),
+            ray_service(OURS, **ray_status({NAME: HEALTHY}, upgrade=True, pending="c2")),
             *PODS,
-            dashboard=HOLDS,
+            ray_pod(2, cluster="c2"),
+            dashboard=BROKEN,
         ),
         ray_ready,
         "failed",
@@ -111,7 +128,7 @@ RAY_TRAPS = {
         ray_ready,
     ),
     "the dashboard does not answer": Trap(
-        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS), ray_ready
+        RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard={}), ray_ready
     ),
     "somebody put another config": Trap(
         RAY,
@@ -161,14 +178,48 @@ def test_what_truly_serves_is_done(name: str) -> None:
     assert found.state == "serving", found.message
 
 
-def test_a_refused_ray_config_fails_with_the_event_that_tells_of_it() -> None:
-    event = {
+def refusal(age_s: float, reason: str = "FailedToUpdateServeApplications") -> dict[str, Any]:
+    """What KubeRay says of a config, `age_s` ago."""
+    at = (NOW - timedelta(seconds=age_s)).isoformat()
+    return {
         "kind": "Event",
         "metadata": {"name": "e"},
+        "reason": reason,
         "message": "num_replicas must be >= 0",
-        "lastTimestamp": "2026",
+        "eventTime": at,
     }
-    behind = ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1))
-    found = kuberay.verdict(RAY, seen(behind, *PODS, event, dashboard=HOLDS, unchanged_s=11))
+
+
+BEHIND = ray_service(OURS, **ray_status({NAME: HEALTHY}, observed=1))
+
+
+def test_a_refused_ray_config_fails_with_the_event_that_tells_of_it() -> None:
+    found = kuberay.verdict(RAY, seen(BEHIND, *PODS, refusal(2), dashboard=HOLDS, unchanged_s=11))
     assert found.state == "failed"
     assert "num_replicas must be >= 0" in found.message
+
+
+@pytest.mark.parametrize("event", [refusal(60), refusal(2, "FailedToCreateRayCluster")])
+def test_another_config_s_refusal_and_another_trouble_are_not_taken_for_a_refusal_of_this_one(
+    event: dict[str, Any],
+) -> None:
+    found = kuberay.verdict(RAY, seen(BEHIND, *PODS, event, dashboard=HOLDS, unchanged_s=11))
+    assert (found.state, found.message) == ("waiting", "the operator has not seen the new spec")
+
+
+def test_who_only_reads_the_cluster_believes_the_operator_about_a_failure() -> None:
+    found = kuberay.verdict(RAY, seen(ray_service(OURS, **ray_status({NAME: FAILED})), *PODS))
+    assert (found.state, found.message) == (
+        "failed",
+        "DEPLOY_FAILED: ModuleNotFoundError: No module named 'nowhere'",
+    )
+
+
+def test_the_first_cluster_is_not_said_to_stand_beside_another() -> None:
+    status = {
+        "observedGeneration": 2,
+        "conditions": told(Ready=False, UpgradeInProgress=False),
+        "pendingServiceStatus": {"rayClusterName": "c1"},
+    }
+    found = kuberay.verdict(RAY, seen(ray_service(OURS, **status), ray_pod(0, ready=False), dashboard={}))
+    assert (found.state, found.message) == ("waiting", "a new cluster c1 starts")
