@@ -1,8 +1,9 @@
 """Doubles of KServe's two controllers: a Deployment each, and a Ready that tells little of it.
 
 Belongs here: InferenceService and LLMInferenceService. Does not: storage initializer, autoscalers.
-Traps: Ready stays True while rolling, with an image that cannot be pulled, and at zero replicas; an
-InferenceService's observedGeneration is its Deployment's.
+Traps: Ready is the Deployment's Available, so it is True while rolling, with an image that cannot be pulled,
+at zero replicas, and before any pod is ready where all may be unavailable; an InferenceService's
+observedGeneration is its Deployment's.
 """
 
 from collections.abc import Iterator
@@ -26,13 +27,14 @@ class InferenceServiceDouble(OperatorDouble):
             self.tell(found, conditions=[condition("Ready", False)])
         yield "unseen"
         self.deploy(name, self.pod_of(found), 0 if self.mode == "zero" else self.replicas(found))
+        self.until(lambda: status_of(self.deployment(name), "Available"))
         self._say(found, name)
         yield "rolls"
         if self.until(lambda: self.is_rolled_out(name)):
             self._say(found, name)
 
     def _say(self, found: Object, name: str) -> None:
-        is_ready = status_of(found, "Ready") == "True" or self.mode == "zero" or self.is_rolled_out(name)
+        is_ready = status_of(self.deployment(name), "Available") == "True"
         child = self.deployment(name)["status"].get("observedGeneration", 0)
         seen = self.generation(found, child)
         self.tell(found, observedGeneration=seen, conditions=[condition("Ready", is_ready)])

@@ -53,6 +53,12 @@ def counts_ready(found: Object) -> bool:
     return bool(counts.get("ready", 0) >= found["spec"].get("replicas", 1))
 
 
+def counts_groups(found: Object) -> bool:
+    """LeaderWorkerSet's numbers."""
+    status = found.get("status", {})
+    return bool(status.get("readyReplicas") == status.get("replicas") == found["spec"]["replicas"])
+
+
 @dataclass(frozen=True)
 class Trap:
     """`naive` holds at `stage` although the second revision does not serve; its pods fare as `fate` says."""
@@ -95,8 +101,8 @@ TRAPS = {
     "LeaderWorkerSet: Available of the generation before": Trap(
         LeaderWorkerSetDouble, "unseen", is_available, "vllm", fields=TWO_NODES
     ),
-    "LeaderWorkerSet: Available with groups of both specs": Trap(
-        LeaderWorkerSetDouble, "half", is_available, "vllm", fields=TWO_NODES
+    "LeaderWorkerSet: all groups ready, of both specs": Trap(
+        LeaderWorkerSetDouble, "half", counts_groups, "vllm", fields=TWO_NODES
     ),
     "Dynamo: Ready of the generation before": Trap(DynamoDouble, "unseen", is_ready, "dynamo"),
     "Dynamo: Ready while workers are replaced": Trap(DynamoDouble, "rolls", is_ready, "dynamo", STARTING),
