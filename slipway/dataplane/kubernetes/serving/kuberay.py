@@ -82,6 +82,7 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
         _of_status(active, live, told)
         or _of_serve(seen.dashboard, ours)
         or _of_pods(found, str(active.get("rayClusterName") or ""), seen.of("Pod"))
+        or ("" if is_true(found, "Ready") else "its Service has no endpoint yet")
     )
     if unfinished:
         return _waiting(found, unfinished, seen, ready, replicas)

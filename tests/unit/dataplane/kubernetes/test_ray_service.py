@@ -223,3 +223,9 @@ def test_the_first_cluster_is_not_said_to_stand_beside_another() -> None:
     }
     found = kuberay.verdict(RAY, seen(ray_service(OURS, **status), ray_pod(0, ready=False), dashboard={}))
     assert (found.state, found.message) == ("waiting", "a new cluster c1 starts")
+
+
+def test_a_cluster_whose_proxies_are_not_behind_the_service_yet_is_waited_for() -> None:
+    status = ray_status({NAME: HEALTHY}) | {"conditions": told(Ready=False, UpgradeInProgress=False)}
+    found = kuberay.verdict(RAY, seen(ray_service(OURS, **status), *PODS, dashboard=HOLDS))
+    assert (found.state, found.message) == ("waiting", "its Service has no endpoint yet")
