@@ -10,7 +10,7 @@ from typing import Any
 
 from slipway.catalog.documents import Endpoint
 from slipway.catalog.resolved import digest_of
-from slipway.runtimes import flows, identity, pods
+from slipway.runtimes import flows, identity, pods, telemetry
 from slipway.runtimes.rendered import Object, Workload, plain
 from slipway.runtimes.surroundings import RenderError, Surroundings
 from slipway.runtimes.weights_access import node_cache_access
@@ -39,6 +39,12 @@ def objects(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
         _account(endpoint, surroundings),
         _policy(endpoint, surroundings),
         *_serving(endpoint, surroundings),
+        *telemetry.gateway_monitor(
+            _metadata(endpoint, surroundings),
+            pod_labels(endpoint, surroundings),
+            surroundings.gateway_secret,
+            surroundings,
+        ),
     ]
 
 
@@ -154,16 +160,17 @@ def _pod(endpoint: Endpoint, surroundings: Surroundings, selected: dict[str, str
         # Requests end, then what they used is shipped.
         "terminationGracePeriodSeconds": _DRAIN_S + 30,
         "topologySpreadConstraints": [spread],
-        "containers": [_container(surroundings)],
+        "containers": [_container(endpoint, surroundings)],
         "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
         **({"imagePullSecrets": pull} if pull else {}),
     }
 
 
-def _container(surroundings: Surroundings) -> Object:
+def _container(endpoint: Endpoint, surroundings: Surroundings) -> Object:
     if surroundings.slipway_image is None:
         raise RenderError(
-            "the gateway runs Slipway's own image, and its digest is not known. Give the image."
+            f"endpoints[{endpoint.name}]: its gateway runs Slipway's own image, and the cluster's settings "
+            "name none. Give slipway_image, by digest, in the file that SLIPWAY_KUBE_SETTINGS names."
         )
 
     def probe(path: str, failures: int) -> Object:

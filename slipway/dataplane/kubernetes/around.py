@@ -28,8 +28,8 @@ from slipway.runtimes.surroundings import Surroundings
 
 # A gateway starts within seconds; a first pull of its image may take minutes.
 GATEWAY_DEADLINE_S = 300.0
-# Controllers of gateways and certificates answer within seconds, or there are none.
-_EDGE_PATIENCE_S = 10.0
+# A controller of gateways accepts within seconds, or there is none; then its proxies have to start.
+_ACCEPTED_S, _PROGRAMMED_S = 3.0, 30.0
 _FIRST_LIST_S = 30.0
 
 _INSIDE = (
@@ -117,7 +117,7 @@ class Around:
         judged = gateways.wanted(endpoint.name, ref, rendered)
         wait(self._api, judged, GATEWAY_DEADLINE_S, report, actions, judge=gateways.JUDGE)
         changed = any(each.ref.kind in _EDGE for each in done)
-        status = self._edge_status(endpoint, ref.namespace, _EDGE_PATIENCE_S if changed else 0.0)
+        status = self._edge_status(endpoint, ref.namespace, is_new=changed)
         return Serving(done, f"http://{ref.name}.{ref.namespace}.svc:{gateway.PORT}/v1", status)
 
     @property
@@ -142,19 +142,20 @@ class Around:
             for namespace, (api_version, kind) in kinds
         ]
 
-    def _edge_status(self, endpoint: Endpoint, namespace: str, patience_s: float) -> EdgeStatus:
+    def _edge_status(self, endpoint: Endpoint, namespace: str, *, is_new: bool) -> EdgeStatus:
         targets = [
             Target(api_version, kind, namespace, labels=f"{gateway.ENDPOINT}={endpoint.name}")
             for api_version, kind in _INSIDE
             if kind in _EDGE and self._api.serves(api_version, kind)
         ]
-        end = time.monotonic() + patience_s
+        began = time.monotonic()
         with Watch(self._api, targets) as watch:
             watch.wait_until_listed(_FIRST_LIST_S)
             while True:
                 version = watch.version
                 status = status_of(each for target in targets for each in watch.objects(target))
-                left_s = end - time.monotonic()
+                patience_s = (_PROGRAMMED_S if status.is_seen else _ACCEPTED_S) if is_new else 0.0
+                left_s = began + patience_s - time.monotonic()
                 if status.is_complete or left_s <= 0:
                     return status
                 watch.wait_for_change(version, left_s)

@@ -15,13 +15,17 @@ from slipway.dataplane.kubernetes.objects import Object, condition, is_true
 
 @dataclass(frozen=True)
 class EdgeStatus:
-    """Whether the load balancer has taken the Gateway, its addresses, and the certificate (None: named)."""
+    """Whether the load balancer has taken the Gateway, its addresses, and the certificate (None: named).
+
+    `is_seen`: some controller looks after it.
+    """
 
     is_programmed: bool
     gateway_says: str
     addresses: tuple[str, ...]
     is_certified: bool | None
     certificate_says: str
+    is_seen: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -40,6 +44,7 @@ def status_of(objects: Iterable[Object]) -> EdgeStatus:
         addresses=tuple(str(each["value"]) for each in given if each.get("value")),
         is_certified=None if certificate is None else is_true(certificate, "Ready"),
         certificate_says="" if certificate is None else _said(certificate, "Ready"),
+        is_seen=is_true(gateway, "Accepted"),
     )
 
 

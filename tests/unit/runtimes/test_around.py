@@ -151,6 +151,26 @@ class TestGateway:
         }
         assert of_kind(made, "Deployment")["spec"]["replicas"] == 3
 
+    def test_prometheus_reads_the_gateways_metrics_with_the_operators_token(
+        self, surroundings: Surroundings, problems_of: Problems
+    ) -> None:
+        read = replace(surroundings, prometheus=Pods("monitoring", {"app": "prometheus"}))
+        monitor = of_kind(gateway.objects(public(), read), "PodMonitor")
+        assert problems_of(monitor) == []
+        (metrics,) = monitor["spec"]["podMetricsEndpoints"]
+        assert (metrics["path"], metrics["port"]) == ("/-/metrics", "http")
+        assert metrics["authorization"]["credentials"] == {"name": read.gateway_secret, "key": "token"}
+        pods = of_kind(gateway.objects(public(), read), "Deployment")["spec"]["template"]
+        assert monitor["spec"]["selector"]["matchLabels"] == pods["metadata"]["labels"]
+
+    def test_the_pods_carry_the_digest_of_their_spec(self, surroundings: Surroundings) -> None:
+        def noted(around: Surroundings) -> str:
+            pod = of_kind(gateway.objects(public(), around), "Deployment")["spec"]["template"]["metadata"]
+            return str(pod["annotations"]["slipway.dev/spec-digest"])
+
+        other = replace(surroundings, slipway_image=f"registry.example/slipway@sha256:{'b' * 64}")
+        assert noted(surroundings) == noted(surroundings) != noted(other)
+
     def test_the_gateway_understands_the_environment_that_it_is_given(
         self, surroundings: Surroundings
     ) -> None:
