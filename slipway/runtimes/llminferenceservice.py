@@ -51,7 +51,8 @@ def _spec(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
     spec: dict[str, Any] = {
         "model": _model(resolved, surroundings),
         "annotations": identity.pod_annotations(resolved),
-        "labels": identity.pod_labels(resolved),
+        # KServe puts these into its Deployment's selector, which cannot change: not the revision's.
+        "labels": identity.selector(resolved),
         "rolloutStrategy": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1},
         **_replicas(resolved, surroundings),
         "template": _pod(resolved, surroundings),

@@ -26,7 +26,8 @@ class InferenceServiceDouble(OperatorDouble):
         if status_of(found, "Ready") is None:
             self.tell(found, conditions=[condition("Ready", False)])
         yield "unseen"
-        self.deploy(name, self.pod_of(found), 0 if self.mode == "zero" else self.replicas(found))
+        replicas = 0 if self.mode == "zero" else self.replicas(found)
+        self.deploy(name, self.pod_of(found), replicas, selected=self.selected(found))
         self.until(lambda: status_of(self.deployment(name), "Available"))
         self._say(found, name)
         yield "rolls"
@@ -42,6 +43,10 @@ class InferenceServiceDouble(OperatorDouble):
     def generation(self, found: Object, child: int) -> int:
         """The child's, which says nothing of the service."""
         return child
+
+    def selected(self, found: Object) -> Object:
+        """Labels of the service in the Deployment's selector: none."""
+        return {}
 
     def replicas(self, found: Object) -> int:
         """As many as the service asks for at least."""
@@ -62,6 +67,10 @@ class LLMInferenceServiceDouble(InferenceServiceDouble):
     def generation(self, found: Object, child: int) -> int:
         """Its own, within 0.15 s."""
         return int(found["metadata"]["generation"])
+
+    def selected(self, found: Object) -> Object:
+        """All of the spec's, which therefore can never change."""
+        return dict(found["spec"].get("labels") or {})
 
     def replicas(self, found: Object) -> int:
         """A number."""

@@ -149,9 +149,11 @@ class OperatorDouble:
         for each in pods:
             self.objects.delete("v1", "Pod", each["metadata"]["name"], self.namespace)
 
-    def deploy(self, name: str, template: Object, replicas: int, surge: int = 0) -> None:
-        """A Deployment, which the real controller then carries out."""
-        selector = {"app": name}
+    def deploy(
+        self, name: str, template: Object, replicas: int, surge: int = 0, selected: Object | None = None
+    ) -> None:
+        """A Deployment, which the real controller then carries out; `selected`: more labels to select by."""
+        selector = {"app": name, **(selected or {})}
         labels = {**template["metadata"].get("labels", {}), **selector}
         template = {**template, "metadata": {**template["metadata"], "labels": labels}}
         rolling = {"maxSurge": surge, "maxUnavailable": 0 if surge else 1}

@@ -286,6 +286,14 @@ class TestKubeRay:
     def serve_config(service: Object) -> Any:
         return yaml.safe_load(service["spec"]["serveConfigV2"])
 
+    def test_labels_of_a_service_whose_deployment_selects_by_them_do_not_change_in_place(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        fields = {"runtime": "kserve", "adapters": ["tone"], "rollout": {"strategy": "in-place"}}
+        before, after = (render(**fields, env={"A": text})["LLMInferenceService"] for text in "xy")
+        assert before["spec"]["annotations"] != after["spec"]["annotations"]
+        assert before["spec"]["labels"] == after["spec"]["labels"]
+
     @pytest.mark.parametrize("variant", [name for name in VARIANTS if name.startswith("kuberay")])
     def test_ray_accepts_the_config(self, render: Callable[..., dict[str, Object]], variant: str) -> None:
         from ray.serve.schema import ServeDeploySchema
