@@ -161,7 +161,10 @@ def _invalid(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _
             "made again.",
             immutable,
         )
-    return None
+    return ConfigRefusedError(
+        f"{call.what}: the API server does not take it: {said}. Correct the field of the deployment that "
+        "this comes from; a name that is too long, by a shorter one."
+    )
 
 
 def is_passing(code: int, said: str) -> bool:
