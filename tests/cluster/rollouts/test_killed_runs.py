@@ -1,6 +1,6 @@
 """Promise: a run killed at any moment leaves what the next run completes.
 
-SLIPWAY_KILLS says how often: 3; each takes some 30 s.
+SLIPWAY_KILLS says how often: 2; each takes some 30 s.
 """
 
 import os
@@ -18,7 +18,7 @@ from slipway.stack.demo.traffic import Client
 from ..harness.objects import eventually
 from .conftest import World
 
-KILLS = int(os.environ.get("SLIPWAY_KILLS", "3"))
+KILLS = int(os.environ.get("SLIPWAY_KILLS", "2"))
 REPOSITORY = Path(__file__).parents[3]
 
 
