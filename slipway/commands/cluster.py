@@ -41,7 +41,7 @@ def get_deployments(name: str | None, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
-        names = ", ".join(row["names"]) or row["deployment"]
+        names = _names(row) or row["deployment"]
         click.echo(
             f"{row['application']}  {row['runtime']}  {row['state']} ({row['recorded']})  "
             f"{row['ready']}/{row['wanted']}  {row['base_url']}  {names}"
@@ -237,7 +237,14 @@ def _row(live: LiveApplication, record: Revision | None) -> dict[str, Any]:
         "wanted": live.replicas_wanted,
         "base_url": live.upstream,
         "names": list(record.served_names) if record else [],
+        "engine_names": dict(record.engine_names) if record else {},
     }
+
+
+def _names(row: dict[str, Any]) -> str:
+    """What tenants ask the gateway for and, where it is another, what to ask for at the base URL itself."""
+    own = row["engine_names"]
+    return ", ".join(f"{name} (there {own[name]})" if name in own else name for name in row["names"])
 
 
 def _say_revision(live: LiveApplication, record: Revision | None) -> None:
@@ -249,11 +256,11 @@ def _say_revision(live: LiveApplication, record: Revision | None) -> None:
         "runtime": row["runtime"],
         "state": f"{live.state}, {live.replicas_ready}/{live.replicas_wanted} replicas, {live.message}",
         "base URL": live.upstream,
-        "names": ", ".join(row["names"]),
+        "names": _names(row),
     }
     if record is not None:
         model = record.spec["model"]
-        lines["model"] = f"{model['name']} {model['source']} at {model['commit']}"
+        lines["model"] = f"{model['name']} {model['source']} at {model['commit']}, {record.task}"
         lines["applied"] = record.applied_at
     for title, line in lines.items():
         click.echo(f"  {title:<11}{line}")
