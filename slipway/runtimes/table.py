@@ -11,12 +11,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from slipway.catalog.checks import HOSTS
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
+from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedArtifact, ResolvedDeployment
-from slipway.runtimes import ray, registry
+from slipway.runtimes import ray, registry, tasks
 from slipway.runtimes.samples import ELSEWHERE, SAMPLES, Fields, Sample
 from slipway.runtimes.surroundings import ObjectName, Pods, StoreAddress, Surroundings
 
@@ -142,7 +144,19 @@ def markdown() -> str:
             found = verdicts[runtime, sample.title]
             if found.kind == "refused":
                 lines.append(f"- `{sample.title}`: {found.said.rstrip('.')}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "### Tasks", "", *_tasks()])
+
+
+def _tasks() -> list[str]:
+    """What each engine does on each runtime that hosts it."""
+    every: tuple[Task, ...] = get_args(Task)
+    lines = [f"| runtime | engine | {' | '.join(every)} |", "|---|---|" + "---|" * len(every)]
+    for runtime in RUNTIMES:
+        for server in sorted(HOSTS[runtime]):
+            able = tasks.tasks(runtime, server)
+            cells = " | ".join("yes" if each in able else "no" for each in every)
+            lines.append(f"| `{runtime}` | {server} | {cells} |")
+    return lines
 
 
 def rewritten(page: str) -> str:
