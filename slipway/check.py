@@ -12,13 +12,14 @@ from slipway.catalog.catalog import Catalog
 from slipway.catalog.checks import HOSTS
 from slipway.catalog.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
+from slipway.fitting import models_fit
 from slipway.gateway.operations import TASKS
 from slipway.runtimes import registry, tasks
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
     """Load a directory and check it with every rule; raises CatalogError with all problems."""
-    return load(directory, rules=[runtimes_can, tasks_can, gateway_can, models_can])
+    return load(directory, rules=[runtimes_can, tasks_can, gateway_can, models_can, models_fit])
 
 
 def runtimes_can(catalog: Catalog) -> Iterator[Finding]:

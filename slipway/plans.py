@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway import routing
-from slipway.catalog import Catalog, Deployment, ResolvedDeployment, data_planes
+from slipway import fitting, known_weights, routing
+from slipway.catalog import Catalog, Deployment, Model, ResolvedDeployment, data_planes
 from slipway.catalog.plan import Change, plan
 from slipway.catalog.resolved import resolve
 from slipway.dataplane.planes import RAY
@@ -20,6 +20,7 @@ from slipway.environment import Environment
 from slipway.gateway import routes
 from slipway.gateway.routes import Route, RouteTable
 from slipway.images.record import ImageRecords
+from slipway.known_weights import KnownWeights
 from slipway.metering import prices, queries
 from slipway.metering.prices import PriceRow
 from slipway.metering.published import PublishedCopy
@@ -47,8 +48,22 @@ def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]
         *plan("Deployment", wanted, deployed),
         *plan("Organization", orgs, {name: {} for name in _known_orgs(environment)}),
         *plan("Price", *_price_tables(catalog, environment)),
+        *_unfitting(catalog, environment, store, resolved),
         *_on_clusters(catalog, environment, store, resolved),
     ]
+
+
+def _unfitting(
+    catalog: Catalog, environment: Environment, store: ObjectStore, wanted: Mapping[str, ResolvedDeployment]
+) -> Iterable[Change]:
+    """Deployments whose published weights cannot fit; what is read is kept for `slipway check`."""
+    commits = {each.model.name: each.model.commit for each in wanted.values()}
+
+    def known(model: Model) -> KnownWeights | None:
+        return known_weights.in_store(store, model.name, commits[model.name])
+
+    for name, message in fitting.refusals(catalog, fitting.keeping(environment.home, known)):
+        yield Change("refused", "Deployment", name, detail=(f"resources.gpu.memory: {message}.",))
 
 
 def _on_clusters(

@@ -148,6 +148,7 @@ class TestGateway:
             "Deployment",
             "Service",
             "PodDisruptionBudget",
+            "PodMonitor",
         }
         assert of_kind(made, "Deployment")["spec"]["replicas"] == 3
 

@@ -99,3 +99,38 @@ def test_without_the_numbers_nothing_is_claimed(config: dict[str, Any]) -> None:
     )
     assert fit.judge(deployment, WEIGHTS, config, 4096) is None
     assert judged(memory=None) is None
+
+
+def judged_of(config: dict[str, Any], *args: str) -> fit.Fit | None:
+    deployment = Deployment.model_validate(
+        {
+            "name": "c",
+            "model": "m",
+            "runtime": "vllm",
+            "engine": "e",
+            "args": args,
+            "resources": {"gpu": {"memory": "80Gi"}},
+        }
+    )
+    return fit.judge(deployment, 0, {**LLAMA_8B, **config}, 8192)
+
+
+@pytest.mark.parametrize(
+    ("config", "layer_tokens"),
+    [
+        ({"sliding_window": 1024, "layer_types": ["full_attention", "sliding_attention"] * 16}, 8192 + 1024),
+        ({"sliding_window": 1024}, 2 * 1024),  # which layers have it is not told: perhaps all
+        ({"sliding_window": 1024, "use_sliding_window": False}, 2 * 8192),
+        ({"layer_types": ["full_attention", "linear_attention"] * 16}, 8192),
+    ],
+)
+def test_layers_with_a_window_or_without_a_cache_hold_less(config: dict[str, Any], layer_tokens: int) -> None:
+    found = judged_of(config)
+    assert found is not None
+    assert found.needed_bytes == 16 * layer_tokens * PER_TOKEN // 32
+
+
+@pytest.mark.parametrize("arg", ["--quantization=fp8", "--cpu-offload-gb=20", "--max-model-len=auto"])
+def test_arguments_that_make_room_by_themselves_leave_nothing_to_claim(arg: str) -> None:
+    assert judged_of({}, arg) is None
+    assert judged_of({"hybrid_override_pattern": "M*M*"}) is None
