@@ -28,8 +28,12 @@ _IMMUTABLE: Mapping[str, tuple[str, ...]] = {
 _BY_HAND = "kubectl"
 # Who writes `replicas` for an autoscaler; when the deployment has none any more, the number is ours again.
 _SCALERS = frozenset({"kube-controller-manager", "keda-operator"})
-# KubeRay writes worker replicas into the spec that it was given (runtimes.md).
-_SHARED = {"RayService": ".spec.rayClusterConfig.workerGroupSpecs"}
+# Operators that write an object back with their finalizer own what they fill in: KubeRay its worker groups,
+# NIM's an autoscaler of zero replicas that is off, and a storage without size.
+_SHARED: Mapping[str, tuple[str, ...]] = {
+    "RayService": (".spec.rayClusterConfig.workerGroupSpecs",),
+    "NIMService": (".spec.scale", ".spec.storage"),
+}
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,7 @@ def may_take(kind: str, owner: Owner, *, is_autoscaled: bool) -> bool:
         return True
     if _is_replicas(owner.field) and owner.manager in _SCALERS:
         return True
-    shared = _SHARED.get(kind)
-    return shared is not None and owner.field.startswith(shared)
+    return owner.field.startswith(_SHARED.get(kind, ()))
 
 
 def _is_replicas(field: str) -> bool:

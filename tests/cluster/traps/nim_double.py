@@ -1,7 +1,8 @@
 """A double of the NIM operator: a Deployment of the service's name, and a state without a generation.
 
 Belongs here: what was seen of the real one. Does not: NIMCache's jobs.
-Traps: `state` lags a change; a bad image is NotReady for ever; metrics without their kind are Failed.
+Traps: `state` lags a change; a bad image is NotReady for ever; metrics without their kind are Failed; fields
+that nobody gave are filled in with zeros, which then are the operator's.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ class NimDouble(OperatorDouble):
     def reconcile(self, found: Object) -> Iterator[str]:
         """The state of before; then NotReady until the Deployment is rolled out."""
         spec, name = found["spec"], found["metadata"]["name"]
+        if "scale" not in spec:
+            self._fill_in(found)
+            return
         yield "lags"
         if self.mode == "no-monitor":
             said = "no matches for kind ServiceMonitor"
@@ -29,3 +33,10 @@ class NimDouble(OperatorDouble):
         yield "rolls"
         if self.until(lambda: self.is_rolled_out(name)):
             self.tell(found, state="Ready", conditions=[condition("Ready", True)])
+
+    def _fill_in(self, found: Object) -> None:
+        """Written back whole, as the real one does to add its finalizer."""
+        path = self.objects.path(self.api_version, self.kind, self.namespace, found["metadata"]["name"])
+        filled = {**found["spec"], "scale": {"hpa": {"maxReplicas": 0, "minReplicas": 1}}}
+        whole = {"apiVersion": self.api_version, "kind": self.kind, **found, "spec": filled}
+        self.objects.call("PUT", path, whole, fieldManager="manager")

@@ -190,3 +190,16 @@ def test_a_nim_service_that_stays_failed_ends_the_wait_with_the_operator_s_reaso
         operator.mode = "no-monitor"
         with pytest.raises(NotServingError, match="no matches for kind ServiceMonitor"):
             Rollout(plane, plane.render(revision("nim", 1))).end()
+
+
+def test_zeros_that_an_operator_filled_in_do_not_stand_in_the_way_of_an_autoscaler(
+    api: ApiClient, own_api: KubernetesApi, crds: Callable[..., None], namespace: str
+) -> None:
+    crds("apps.nvidia.com_nimservices")
+    plane = Kubernetes(own_api, surroundings(namespace))
+    scaled = {"autoscaling": {"min_replicas": 1, "max_replicas": 3, "target": {"cpu_percent": 60}}}
+    with KubeletDouble(api, namespace), NimDouble(api, namespace) as operator:
+        Rollout(plane, plane.render(revision("nim", 1))).end()
+        assert operator.now("chat")["spec"]["scale"]["hpa"]["maxReplicas"] == 0
+        Rollout(plane, plane.render(revision("nim", 2, **scaled))).end()
+        assert operator.now("chat")["spec"]["scale"]["hpa"]["maxReplicas"] == 3

@@ -203,6 +203,8 @@ class TestPlan:
             ("Deployment", Owner("argocd-controller", ".spec.template"), False, False),
             ("RayService", Owner("manager", ".spec.rayClusterConfig.workerGroupSpecs"), False, True),
             ("RayService", Owner("manager", ".spec.serveConfigV2"), False, False),
+            ("NIMService", Owner("manager", ".spec.scale.hpa.maxReplicas"), False, True),
+            ("NIMService", Owner("manager", ".spec.image.tag"), False, False),
         ],
     )
     def test_edits_by_hand_are_taken_back_and_autoscalers_left_alone(
