@@ -14,6 +14,7 @@ REQUESTS = dg.AssetKey(["usage", "requests"])
 LATENCY = dg.AssetKey(["metering", "latency_hourly"])
 USAGE = dg.AssetKey(["metering", "usage_hourly"])
 COST = dg.AssetKey(["metering", "cost_hourly"])
+REPLICAS = dg.AssetKey(["metering", "replicas_hourly"])
 WEIGHTS_GC = dg.AssetKey(["maintenance", "weights_gc"])
 
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets import keys
 from resources.artifacts import Pulled, Verified
-from resources.warehouse import Check, HourSummary
+from resources.warehouse import Check, HourSummary, SampledHour
 from slipway.artifacts.collection import Collected
 from slipway.dataplane.revisions import Revision
 from slipway.gateway.routes import RouteTable
@@ -228,6 +228,30 @@ def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:
         costs = {f"cost_{currency.lower()}": str(amount) for currency, amount in hour.cost.items()}
         return {**shared, "unpriced": hour.unpriced, **costs}
     return shared
+
+
+def of_sampled(hour: SampledHour) -> dict[str, Any]:
+    """How much of an hour was sampled, and what ran."""
+    return {
+        "instants": hour.instants,
+        "sampled_s": hour.sampled_s,
+        "replica_seconds": hour.replica_seconds,
+        "unreadable": len(hour.unreadable),
+    }
+
+
+def of_unreadable(hours: Iterable[SampledHour], name: str, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """Whether all samples could be read; those that could not are named, and the rest counts."""
+    found = [each for hour in hours for each in hour.unreadable]
+    said = f"not samples, and not counted: {', '.join(found[:5])}. Remove them, or restore them."
+    severity = dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=key,
+        passed=not found,
+        severity=severity,
+        description=said if found else None,
+    )
 
 
 def check(result: Check, key: dg.AssetKey) -> dg.AssetCheckResult:

@@ -18,11 +18,13 @@ from assets.gateway import gateway_assets
 from assets.gateways import endpoint_gateway_assets
 from assets.images import image_assets
 from assets.metering import metering_assets, price_assets
+from assets.replicas import replica_assets
 from assets.rollouts import rollout_assets
 from assets.weights import weights_assets, weights_checks
 from pipelines import jobs, schedules
 from resources.all import resources
 from sensors.catalog_drift import catalog_drift
+from sensors.replica_samples import replica_samples
 from slipway.catalog import Catalog
 from slipway.catalog.problems import CatalogError
 from slipway.check import check_catalog
@@ -40,14 +42,14 @@ def build_definitions(
     maintenance = jobs.maintenance(catalog) if catalog else None
     repair = deploy or jobs.rollup  # a sensor must name a job, although it requests none
     return dg.Definitions(
-        assets=[*metering_assets(), *(_catalog_assets(catalog) if catalog else [])],
+        assets=[*metering_assets(), *replica_assets(), *(_catalog_assets(catalog) if catalog else [])],
         asset_checks=weights_checks(catalog) if catalog else [],
         jobs=[jobs.rollup, *(job for job in (deploy, maintenance) if job)],
         schedules=[
             schedules.hourly_rollup(lookback_hours),
             *([schedules.daily_maintenance(maintenance)] if maintenance else []),
         ],
-        sensors=[catalog_drift(directory, catalog, repair.name)],
+        sensors=[catalog_drift(directory, catalog, repair.name), replica_samples()],
         resources={**resources(), **(overrides or {})},
     )
 

@@ -14,14 +14,14 @@ from assets.partitions import HOURLY
 from assets.weights import check_keys
 from slipway.catalog import Catalog, Settings
 
-METERING = dg.AssetSelection.assets(keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST)
+METERING = dg.AssetSelection.assets(keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS)
 GARBAGE = dg.AssetSelection.assets(keys.WEIGHTS_GC)
 
 rollup = dg.define_asset_job(
     "rollup",
     selection=METERING,
     partitions_def=HOURLY,
-    description="Roll up hours of usage into latency, usage and cost.",
+    description="Roll up hours of usage into latency, usage and cost, and of samples into what ran.",
     executor_def=dg.in_process_executor,
 )
 

@@ -174,8 +174,7 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
             record = revisions.get(deployment, spec_digest)
             return record.spec if record is not None else None
 
-        rows = samples.samples(self._plane().status(), spec_of, now)
-        return samples.write(self.store.connect(), rows, now)
+        return samples.write(self.store.connect(), samples.sampled(self._plane().status(), spec_of, now))
 
     def _plane(self, node_cache_bytes: int | None = None) -> DataPlane:
         from slipway.dataplane.connected import connected

@@ -14,14 +14,15 @@ import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Catalog
-from slipway.metering import price_table, prices, publish, rollup
+from slipway.metering import price_table, prices, publish, replicas, rollup
 from slipway.metering.checks import CheckResult as Check
 from slipway.metering.checks import evaluate
 from slipway.metering.published import PublishedCopy
+from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
 from slipway.metering.warehouse import Warehouse
 
-__all__ = ["CHECKS", "Check", "HourSummary", "RollupReport", "WarehouseResource"]
+__all__ = ["CHECKS", "Check", "HourSummary", "RollupReport", "SampledHour", "WarehouseResource"]
 
 # Each check of slipway.metering.checks, and the asset that it says most about.
 CHECKS = {
@@ -62,6 +63,18 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         published = publish.publish(warehouse, store, hours)
         progress(f"published {published.copy_bytes} bytes and {len(published.parquet_keys)} Parquet objects")
         return RollupReport(tuple(summaries), evaluate(PublishedCopy(warehouse.directory), hours))
+
+    def roll_up_replicas(
+        self, hours: Sequence[datetime], progress: Callable[[str], None]
+    ) -> list[SampledHour]:
+        """Replace the rows of what ran in these hours, and publish them."""
+        warehouse, store = self._warehouse(), self.store.connect()
+        sampled = replicas.roll_up(store, warehouse, hours)
+        progress(f"{sum(each.instants for each in sampled)} samples in {len(sampled)} hours")
+        publish.publish_copy(warehouse)
+        days = sorted({hour.astimezone(UTC).date() for hour in hours})
+        publish.publish_parquet(warehouse, store, days, [replicas.TABLE])
+        return sampled
 
     def sync_prices(self, catalog: Catalog) -> Mapping[str, int]:
         """Bring the price table to the catalog, and publish it. Raises ClosedPriceError."""

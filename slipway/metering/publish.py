@@ -61,7 +61,9 @@ def publish_copy(warehouse: Warehouse) -> int:
     return size_bytes
 
 
-def publish_parquet(warehouse: Warehouse, store: ObjectStore, days: Sequence[date]) -> list[str]:
+def publish_parquet(
+    warehouse: Warehouse, store: ObjectStore, days: Sequence[date], tables: Sequence[str] = _DAILY_TABLES
+) -> list[str]:
     """Write `metering/<table>/day=YYYY-MM-DD.parquet` for each day and `metering/price.parquet`; their keys.
 
     Money is DECIMAL(38, 12) and counts are BIGINT in the tables, so that nothing becomes a double here:
@@ -80,7 +82,7 @@ def publish_parquet(warehouse: Warehouse, store: ObjectStore, days: Sequence[dat
             for day in days:
                 start = datetime.combine(day, time(), UTC)
                 within = f"hour >= '{start}' AND hour < '{start + timedelta(days=1)}'"
-                for table in _DAILY_TABLES:
+                for table in tables:
                     put(
                         f"{PREFIX}{table}/day={day}.parquet",
                         f"FROM {table} WHERE {within} ORDER BY ALL",

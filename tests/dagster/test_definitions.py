@@ -46,7 +46,7 @@ def test_definitions_load_without_network_environment_or_writing_a_file() -> Non
     assert seen["connected"] == []
     assert [path for path in seen["wrote"] if path != os.devnull] == []
     assert seen["heavy"] == []
-    assert seen["assets"] == 14
+    assert seen["assets"] == 15
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_assets_of_the_catalog_carry_the_digest_of_the_spec_that_makes_them(grap
 
 
 def test_hourly_metering_backfills_as_one_run(graph: AssetGraph) -> None:
-    for key in (keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST):
+    for key in (keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS):
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
 
 
@@ -94,6 +94,6 @@ def test_a_broken_catalog_leaves_metering_loaded(tmp_path: Path, caplog: pytest.
     (tmp_path / "broken.yaml").write_text("kind: Deployment\nname: x\n")
     definitions = build_definitions(tmp_path)
     found = definitions.resolve_asset_graph().materializable_asset_keys
-    assert found == {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST}
-    assert [sensor.name for sensor in definitions.sensors or []] == ["catalog_drift"]
+    assert found == {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
+    assert [sensor.name for sensor in definitions.sensors or []] == ["catalog_drift", "replica_samples"]
     assert "broken.yaml:1  deployments[x].model: is missing" in caplog.text

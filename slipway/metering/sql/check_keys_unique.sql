@@ -10,6 +10,9 @@ SELECT 'usage_hourly', [hour::VARCHAR, org, "user", api_key, deployment, model, 
 FROM usage_hourly SEMI JOIN asked USING (hour)
 GROUP BY hour, org, "user", api_key, deployment, model, price_version HAVING n > 1
 UNION ALL
+SELECT 'replicas_hourly', [hour::VARCHAR, deployment, gpu_class]::VARCHAR, count(*) AS n
+FROM replicas_hourly SEMI JOIN asked USING (hour) GROUP BY hour, deployment, gpu_class HAVING n > 1
+UNION ALL
 SELECT 'rollup_run', hour::VARCHAR, count(*) AS n
 FROM rollup_run SEMI JOIN asked USING (hour) GROUP BY hour HAVING n > 1
 UNION ALL

@@ -53,3 +53,10 @@ CREATE TABLE IF NOT EXISTS rollup_run (
 CREATE TABLE IF NOT EXISTS quarantine (
     hour TIMESTAMPTZ, object VARCHAR, line_number BIGINT, reason VARCHAR, excerpt VARCHAR, run_id VARCHAR
 );
+
+-- One row per hour, deployment and GPU class (NULL: none was asked for) with ready replicas in the hour.
+-- sampled_s: seconds of the hour that the samples stand for; below 3600 it was not looked at all the time.
+CREATE TABLE IF NOT EXISTS replicas_hourly (
+    hour TIMESTAMPTZ, deployment VARCHAR, gpu_class VARCHAR,
+    replica_seconds BIGINT, gpu_seconds DECIMAL(18, 3), peak_replicas BIGINT, sampled_s INTEGER
+);

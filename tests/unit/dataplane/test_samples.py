@@ -7,6 +7,7 @@ import pytest
 
 from slipway.dataplane import samples
 from slipway.dataplane.protocol import LiveApplication
+from slipway.samples import Instant
 
 NOON = datetime(2026, 1, 31, 12, 5, 9, tzinfo=UTC)
 
@@ -28,13 +29,22 @@ def live(ready: int) -> LiveApplication:
 def test_cards_are_counted_over_replicas_and_nodes(
     deployment: dict[str, Any], gpus: float, gpu_class: str | None
 ) -> None:
-    (row,) = samples.samples([live(3)], lambda *_: {"deployment": deployment}, NOON)
+    (row,) = samples.sampled([live(3)], lambda *_: {"deployment": deployment}, NOON).samples
     assert (row.replicas, row.gpus, row.gpu_class) == (3, gpus, gpu_class)
 
 
 def test_what_is_at_zero_costs_nothing() -> None:
-    assert samples.samples([live(0)], lambda *_: None, NOON) == ()
+    assert samples.sampled([live(0)], lambda *_: None, NOON).samples == ()
 
 
-def test_an_hour_is_one_listing() -> None:
-    assert samples.key(NOON) == "samples/replicas/2026/01/31/12/0509.json"
+def test_a_minute_is_one_instant_and_an_hour_one_listing() -> None:
+    early, late = (samples.sampled([], lambda *_: None, NOON.replace(second=second)) for second in (0, 59))
+    assert early.key == late.key == "samples/replicas/2026/01/31/12/0500.json"
+
+
+def test_what_is_written_is_read_again_and_nothing_else() -> None:
+    made = samples.sampled([live(3)], lambda *_: {"deployment": {"resources": {"gpu": {"count": 2}}}}, NOON)
+    assert Instant.decode(made.encode()) == made
+    for other in (b"", b"[]", b"{}", b'{"at": "2026-01-31T12:05:00", "interval_s": 60, "samples": []}'):
+        with pytest.raises(ValueError, match=r".+"):
+            Instant.decode(other)

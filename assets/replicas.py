@@ -1,0 +1,47 @@
+"""Replica assets: what ran, by hour and deployment; with usage it says what a request costs to serve.
+
+Belongs here: partitions, the single-run backfill, per-hour metadata, the check of how much was sampled.
+Does not: sampling (sensors.replica_samples), the table and its SQL (slipway.metering).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets import failures, keys, metadata, pools, retries
+from assets.partitions import HOURLY, hour_of, key_of
+from resources.warehouse import WarehouseResource
+
+READABLE = "samples_readable"
+
+
+def replica_assets() -> list[dg.AssetsDefinition]:
+    """Replica-seconds and GPU-seconds by hour."""
+    return [_replicas()]
+
+
+def _replicas() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.REPLICAS,
+        description="Replica-seconds and GPU-seconds per deployment and GPU class, from samples.",
+        group_name="metering",
+        kinds={"duckdb"},
+        partitions_def=HOURLY,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=pools.WAREHOUSE,
+        retry_policy=retries.NETWORK,
+        check_specs=[dg.AssetCheckSpec(READABLE, asset=keys.REPLICAS)],
+    )
+    def replicas_hourly(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        hours = [hour_of(key) for key in context.partition_keys]
+        with failures.explained():
+            sampled = warehouse.roll_up_replicas(hours, progress=context.log.info)
+        for each in sampled:
+            context.add_asset_metadata(
+                metadata.of_sampled(each), asset_key=keys.REPLICAS, partition_key=key_of(each.hour)
+            )
+        yield dg.MaterializeResult(check_results=[metadata.of_unreadable(sampled, READABLE, keys.REPLICAS)])
+
+    return replicas_hourly
