@@ -101,8 +101,8 @@ def _not_found(call: Call, said: str, status: Mapping[str, Any], reason: str) ->
     missing = _NAMESPACE.search(said)
     if missing is not None and call.what != f"Namespace {missing['name']}":
         return ConfigRefusedError(
-            f"{call.what}: namespace {missing['name']} does not exist. Create it (slipway renders it for the "
-            "namespaces of the catalog: apply those first), or correct isolation.namespace."
+            f"{call.what}: namespace {missing['name']} does not exist. Create it (the asset data_plane/<name> "
+            "does, for the catalog's namespaces), or correct isolation.namespace."
         )
     if reason != "NotFound" or not (status.get("details") or {}).get("name"):
         return MissingKindError(
