@@ -175,7 +175,8 @@ def _external_metrics(resolved: ResolvedDeployment, surroundings: Surroundings) 
                     "serverAddress": surroundings.prometheus_url,
                     "query": each["metadata"]["query"],
                 },
-                "target": {"type": "AverageValue", "averageValue": each["metadata"]["threshold"]},
+                # KServe's webhook wants a value; it becomes KEDA's threshold, which is per replica.
+                "target": {"type": "Value", "value": each["metadata"]["threshold"]},
             },
         }
         for each in wanted

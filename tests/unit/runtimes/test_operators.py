@@ -286,6 +286,14 @@ class TestKubeRay:
     def serve_config(service: Object) -> Any:
         return yaml.safe_load(service["spec"]["serveConfigV2"])
 
+    def test_requests_scale_by_a_value_which_kserve_s_webhook_asks_for(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        by_requests = {"min_replicas": 1, "max_replicas": 4, "target": {"ongoing_requests": 4}}
+        predictor = render(runtime="kserve", autoscaling=by_requests)["InferenceService"]["spec"]["predictor"]
+        (metric,) = predictor["autoScaling"]["metrics"]
+        assert metric["external"]["target"] == {"type": "Value", "value": "4"}
+
     def test_labels_of_a_service_whose_deployment_selects_by_them_do_not_change_in_place(
         self, render: Callable[..., dict[str, Object]]
     ) -> None:
