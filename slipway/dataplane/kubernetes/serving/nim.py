@@ -45,7 +45,8 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
         return Verdict("failed", f"NIM operator: {said.get('reason', 'Failed')}: {said.get('message', '')}")
     deployment = seen.named("Deployment", wanted.workload.name)
     if deployment is None:
-        return Verdict("waiting", "the operator has not made its Deployment")
+        why = str((condition(found, "Ready") or {}).get("message") or "")  # such as a cache that is filled
+        return Verdict("waiting", "the operator has not made its Deployment" + (f": {why}" if why else ""))
     return deployments.judge(deployment, seen.of("Pod"), wanted.spec_digest, seen)
 
 
