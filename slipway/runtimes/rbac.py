@@ -93,6 +93,26 @@ def cluster_role() -> Object:
     }
 
 
+def shared_cards(namespace: str) -> list[Object]:
+    """On demand, for `gpu_operator_namespace`: the GPU operator's policy, and its plugin's configuration."""
+    return [
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": kind,
+            "metadata": {
+                "name": f"{identity.SLIPWAY}-shared-cards",
+                **where,
+                "labels": {identity.MANAGED_BY: identity.SLIPWAY},
+            },
+            "rules": _rules(resources, (*_READING, "create", "patch")),
+        }
+        for kind, where, resources in (
+            ("Role", {"namespace": namespace}, {"": ("configmaps",)}),
+            ("ClusterRole", {}, {"nvidia.com": ("clusterpolicies",)}),
+        )
+    ]
+
+
 def _rules(resources: dict[str, tuple[str, ...]], verbs: tuple[str, ...]) -> list[Object]:
     return [
         {"apiGroups": [group], "resources": list(names), "verbs": list(verbs)}

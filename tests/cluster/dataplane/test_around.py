@@ -81,6 +81,8 @@ def test_a_cluster_is_prepared_and_what_its_catalog_drops_goes(
         "create HTTPRoute public",
     } <= set(made)
     assert brought(plane, [bounded(4)], [public]) == []
+    around = plane.around()
+    assert around.missing_store_secrets(around.data_plane([bounded(4)], [public])) == (namespace,)
     assert brought(plane, [bounded(8)], [public]) == ["update ResourceQuota slipway"]
     labels = f"{identity.MANAGED_BY}={identity.SLIPWAY}"
     assert objects.list("apps/v1", "Deployment", namespace, labels)

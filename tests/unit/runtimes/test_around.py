@@ -260,6 +260,7 @@ class TestRights:
     def test_the_api_server_accepts_the_roles(self, problems_of: Problems) -> None:
         assert problems_of(rbac.role("slipway", "slipway-s3")) == []
         assert problems_of(rbac.cluster_role()) == []
+        assert [problem for each in rbac.shared_cards("gpu") for problem in problems_of(each)] == []
 
     def test_no_right_is_for_everything(self) -> None:
         for rule in (*rbac.role("a", "s")["rules"], *rbac.cluster_role()["rules"]):
