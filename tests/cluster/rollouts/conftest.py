@@ -35,7 +35,7 @@ from slipway.runtimes.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
 
-from ..harness import debian, images
+from ..harness import debian, images, namespaces
 from ..harness.cluster import Running
 from ..harness.objects import Object, Objects, eventually
 from . import deploying
@@ -214,6 +214,8 @@ def bare(
         pod_store.delete(key)
     world.revisions.forget("chat")
     shutil.rmtree(catalog)
+    for each in (namespace, system):
+        namespaces.delete(objects, each)  # now: the next one needs the room
 
 
 def _start_gateway(cluster: Running, world: World, around: Surroundings) -> None:
