@@ -12,6 +12,7 @@ import pytest
 from kubernetes.client import ApiClient
 
 from slipway.catalog import Deployment, Endpoint
+from slipway.catalog.documents import AddressPool, Tls
 from slipway.dataplane.errors import ConfigRefusedError
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.errors import ForbiddenError
@@ -94,6 +95,22 @@ def test_a_cluster_is_prepared_and_what_its_catalog_drops_goes(
     } <= set(gone)
     left = objects.list("apps/v1", "Deployment", namespace, labels)
     assert [each["metadata"]["name"] for each in left] == ["gateway-other"]
+
+
+def test_a_public_side_stays_as_it_is_and_what_the_endpoint_drops_goes(
+    plane: Kubernetes, crds: Callable[..., None]
+) -> None:
+    crds("cert-manager.io_certificates", "metallb.io_ipaddresspools", "metallb.io_l2advertisements")
+    pool = AddressPool(addresses=("203.0.113.10-203.0.113.12",))
+    full = Endpoint(name="public", host=HOST, tls=Tls(issuer="public-ca"), address_pool=pool)
+    made = brought(plane, [deployment()], [full])
+    public = {"Certificate public", "IPAddressPool public", "L2Advertisement public"}
+    assert {f"create {each}" for each in public} <= set(made)
+    assert brought(plane, [deployment()], [full]) == []
+    plain = Endpoint(name="public", host=HOST, tls=Tls(secret="mine"))
+    done = brought(plane, [deployment()], [plain])
+    assert {each for each in done if each.startswith("delete")} == {f"delete {each}" for each in public}
+    assert "update Gateway public" in done
 
 
 def test_the_gateways_of_another_slipway_in_the_same_namespace_stay(
