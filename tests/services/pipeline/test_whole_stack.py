@@ -43,7 +43,10 @@ def test_the_ui_lists_every_asset_with_its_materialization_and_checks(stack: Run
 
 
 def _all_deployed(states: dict[str, Any]) -> bool:
-    by_the_clock = {"/".join(path) for path in HOURLY} | {"maintenance/weights_gc", "metering/replicas_hourly"}
+    by_the_clock = {"/".join(path) for path in HOURLY} | {
+        "maintenance/weights_gc",
+        "metering/replicas_hourly",
+    }
     return all(state["materialized"] for name, state in states.items() if name not in by_the_clock)
 
 
