@@ -13,6 +13,7 @@ import pytest
 from slipway.dataplane.revisions import RevisionStore
 from slipway.objectstore import ObjectStore
 
+from ..harness import namespaces
 from ..harness.cluster import Running
 from ..harness.objects import Objects, client
 from .cases import CASES, Case
@@ -59,6 +60,7 @@ def happen(site: Site, case: Case) -> Outcome:
     with asking(upstream) as asked, case.disrupt(site) as changes:
         message = site.message(site.plane(**changes), case.deadline_s)
         serving = frozenset(site.serving())
+    namespaces.delete(site.objects, site.namespace)  # now: the other tests need the room
     return Outcome(message, first.spec_digest, serving, asked)
 
 
