@@ -85,11 +85,17 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     }
     auto = deployment.autoscaling
     if auto is not None:
+        given = auto.model_fields_set
+        no_delay = (
+            "cannot be given in an LLMInferenceService, which adapters and nodes_per_replica need. Remove it"
+        )
         refused |= {
             "autoscaling.idle_after_s": (
-                not newer and "idle_after_s" in auto.model_fields_set,
+                not newer and "idle_after_s" in given,
                 "is no field of an InferenceService. Remove it",
             ),
+            "autoscaling.upscale_delay_s": (newer and "upscale_delay_s" in given, no_delay),
+            "autoscaling.downscale_delay_s": (newer and "downscale_delay_s" in given, no_delay),
         }
         if auto.idle == "sleep" and server != "vllm":
             refused["autoscaling.idle"] = (True, "is sleep, which only vLLM has. Use keep or zero")

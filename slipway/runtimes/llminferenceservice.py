@@ -84,11 +84,11 @@ def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Objec
     auto = resolved.deployment.autoscaling
     if auto is None:
         return {"replicas": resolved.deployment.replicas}
+    # Without `advanced`: the CRD's rule against a name of the HPA fails where there is none, and the operator
+    # leaves an empty one out when it writes the object back, which then is refused for ever.
     keda: Object = {
         "pollingInterval": scaling.POLLING_S,
         "cooldownPeriod": math.ceil(auto.idle_after_s),
-        # The CRD's rule against a name reads the name without asking whether there is one.
-        "advanced": {"horizontalPodAutoscalerConfig": {"name": "", "behavior": scaling.behavior(auto)}},
         "triggers": scaling.triggers(resolved, auto, surroundings, address(resolved, surroundings)),
     }
     if auto.idle == "zero":

@@ -265,6 +265,20 @@ class TestKServe:
         assert (scaling["minReplicas"], scaling["keda"]["idleReplicaCount"]) == (1, 0)
         assert scaling["keda"]["cooldownPeriod"] == 70
 
+    def test_what_kserve_s_controller_could_not_write_back_is_not_in_a_service(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        spec = render(**VARIANTS["kserve adapters"])["LLMInferenceService"]["spec"]
+        assert "advanced" not in spec["scaling"]["keda"]
+
+    @pytest.mark.parametrize("field", ["upscale_delay_s", "downscale_delay_s"])
+    def test_delays_are_refused_where_a_service_cannot_carry_them(self, field: str) -> None:
+        scaling = {"min_replicas": 1, "max_replicas": 2, "target": {"ongoing_requests": 4}, field: 5}
+        written = {"name": "chat", "model": "m", "engine": "e", "runtime": "kserve", "autoscaling": scaling}
+        assert kserve.refusals(Deployment.model_validate(written)) == []
+        (refused,) = kserve.refusals(Deployment.model_validate({**written, "adapters": ["tone"]}))
+        assert refused[0] == f"autoscaling.{field}"
+
     def test_arguments_survive_the_shell_that_kserve_puts_them_through(
         self, render: Callable[..., dict[str, Object]]
     ) -> None:
