@@ -6,6 +6,8 @@ The tests compare these with every kind that is rendered.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from slipway.runtimes import identity
 from slipway.runtimes.rendered import Object
 
@@ -113,7 +115,7 @@ def shared_cards(namespace: str) -> list[Object]:
     ]
 
 
-def _rules(resources: dict[str, tuple[str, ...]], verbs: tuple[str, ...]) -> list[Object]:
+def _rules(resources: Mapping[str, tuple[str, ...]], verbs: tuple[str, ...]) -> list[Object]:
     return [
         {"apiGroups": [group], "resources": list(names), "verbs": list(verbs)}
         for group, names in resources.items()
