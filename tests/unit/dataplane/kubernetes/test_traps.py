@@ -260,6 +260,17 @@ def test_a_workload_that_is_not_there_is_missing(kind: str) -> None:
     assert JUDGES[kind].verdict(asked, seen()).state == "missing"
 
 
+def test_a_nim_service_without_a_deployment_is_waited_for_with_the_operator_s_reason() -> None:
+    behind = custom(
+        "NIMService", conditions=told(Ready=("False", "NIMCacheNotReady", "NIMCache c not ready"))
+    )
+    found = JUDGES["NIMService"].verdict(NIM, seen(behind))
+    assert (found.state, found.message) == (
+        "waiting",
+        "the operator has not made its Deployment: NIMCache c not ready",
+    )
+
+
 def test_a_nim_service_is_failed_once_it_stays_so() -> None:
     broken = custom(
         "NIMService", state="Failed", conditions=told(Failed=("True", "NoMonitor", "no ServiceMonitor CRD"))
