@@ -30,8 +30,9 @@ COUNTED_CHECKS = ("model_listed", "answer", "usage_reported", "answer_under_boun
 # What an engine wants beyond the task's own fields: NVIDIA's embed a question otherwise than a passage.
 _MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {("nim", "embedding"): {"input_type": "query"}}
 # A Service leads to new pods only when kube-proxy has learned of them, a second or so after they are ready;
-# until then it refuses, or leads to an address that another pod may have by now.
-_REACHABLE_S = 8.0
+# until then it refuses, or leads to an address that another pod may have by now. After an absence of the API
+# server kube-proxy asks again only every 30 s, give or take; so what cannot be reached at all has longer.
+_REACHABLE_S, _CONNECTED_S = 8.0, 60.0
 _KNOCK_S = 0.25
 
 
@@ -133,18 +134,25 @@ def _ask(client: _Client, name: str) -> questions.Answer:
 
 
 def _wait_until_reachable(client: _Client) -> None:
-    """Knock until the model is listed, or is not for 8 s: then the checks say what is wrong."""
+    """Knock until the model is listed; an answer without it may come for 8 s, none for 60 s.
+
+    After that the checks say what is wrong.
+    """
     import openai
 
-    end = time.monotonic() + _REACHABLE_S
-    while time.monotonic() < end:
+    began = time.monotonic()
+    patience_s = _REACHABLE_S
+    while time.monotonic() - began < patience_s:
         try:
             if client.base in client.listed():
                 return
+            patience_s = _REACHABLE_S
         except openai.APITimeoutError:
             return
+        except openai.APIConnectionError:
+            patience_s = _CONNECTED_S
         except openai.OpenAIError:
-            pass  # as much as refused: the next knock may reach it
+            patience_s = _REACHABLE_S
         time.sleep(_KNOCK_S)
 
 
