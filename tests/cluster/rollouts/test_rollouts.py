@@ -12,9 +12,12 @@ from kubernetes.client import ApiClient, AppsV1Api
 
 from assets import keys
 from assets.partitions import key_of
+from slipway.catalog.plan import Change
+from slipway.check import check_catalog
 from slipway.environment import Environment
 from slipway.metering import queries
 from slipway.metering.published import PublishedCopy
+from slipway.plans import deployed_changes
 from slipway.runtimes import identity
 from slipway.stack.demo.traffic import Client, Seen
 
@@ -106,6 +109,12 @@ def test_what_is_not_good_never_reaches_a_tenant(
     assert len(seen) > 50
 
 
+def planned(world: World) -> list[Change]:
+    """What `slipway plan` says of a cluster's objects."""
+    changes = deployed_changes(check_catalog(world.catalog).catalog, Environment.load(world.variables))
+    return [each for each in changes if each.kind in ("Application", "DataPlane", "Gateway")]
+
+
 def test_edits_by_hand_are_shown_and_put_right_by_the_next_run(
     deployed: World, client: Client, api: ApiClient
 ) -> None:
@@ -125,10 +134,12 @@ def test_edits_by_hand_are_shown_and_put_right_by_the_next_run(
     assert "spec.replicas: 2 -> 1 (changed by kubectl-edit)" in shown
     assert f"image: {foreign} -> " in shown
     assert f"metadata.labels.{identity.NAME}: mine -> llama-cpp (changed by kubectl-edit)" in shown
+    assert [(each.action, "\n".join(each.detail)) for each in planned(deployed)] == [("update", shown)]
 
     result = deployed.deploy()
     assert result.success, deploying.failures(result)
     assert deployed.plane.diff(wanted).action == "none"
+    assert planned(deployed) == []
     assert deployed.serving() == {deployed.routed()} == {wanted.spec_digest}
     assert client.complete("chat", "The capital of France is", max_tokens=4).status == 200
 
