@@ -1,13 +1,12 @@
 """Promises of the wait on real pods: what it waits for, what it tells meanwhile, and when it notices.
 
-Most ways to fail are in ../disruptions.
+Most ways to fail are in ../disruptions; a control plane that is away is in ../rollouts.
 """
 
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -82,20 +81,6 @@ def test_what_no_node_can_take_says_what_it_asks_for_and_how_many_nodes_lack_it(
     error = fails(plane, running(plane.render(resolve()), web, resources=asked), log, deadline_s=5)
     assert "Insufficient nvidia.com/gpu" in error.cause
     assert any("asks for nvidia.com/gpu=4: 0/" in line for line in error.log)
-
-
-def test_an_api_server_that_is_away_is_waited_for(
-    plane: Kubernetes, web: str, log: Log, without: Callable[..., AbstractContextManager[None]]
-) -> None:
-    probe = {"httpGet": {"path": "/", "port": 8080}, "initialDelaySeconds": 6, "periodSeconds": 1}
-    wanted = running(plane.render(resolve()), web, readinessProbe=probe)
-    plane.apply(wanted)
-    with without("kube-apiserver"):
-        waiting = threading.Thread(target=plane.wait, args=(wanted, SOON_S, log))
-        waiting.start()
-        time.sleep(3)
-    waiting.join(SOON_S)
-    assert log.lines[-1].state == "serving"
 
 
 def test_readiness_is_noticed_within_a_second(
