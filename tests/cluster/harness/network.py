@@ -4,6 +4,7 @@ Belongs here: making the bridge, taking everything away again. Does not: Service
 """
 
 import json
+import contextlib
 import re
 import subprocess
 from collections.abc import Mapping
@@ -68,10 +69,15 @@ def remove_bridge() -> None:
 
 
 def remove_namespaces() -> None:
-    """Remove the network namespaces of pods that have no one to do it."""
+    """Remove the network namespaces of pods that have no one to do it.
+
+    `ip netns add`, when somebody uses it meanwhile, mounts the folder over itself and hides what was mounted
+    before. Such a name stays: taking it would take that person's namespaces, and nothing runs in it.
+    """
     for path in Path("/run/netns").glob("cni-*"):
         subprocess.run(["umount", "-l", str(path)], capture_output=True)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def remove_mounts(layout: Layout) -> None:
