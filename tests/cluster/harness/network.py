@@ -3,8 +3,8 @@
 Belongs here: making the bridge, taking everything away again. Does not: Services (they are kube-proxy's).
 """
 
-import json
 import contextlib
+import json
 import re
 import subprocess
 from collections.abc import Mapping
