@@ -16,6 +16,7 @@ from resources.artifacts import WeightsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
 from resources.gateway import GatewayResource
+from resources.standing import StandingResource
 from sensors.catalog_drift import catalog_drift
 from slipway.artifacts import claims
 from slipway.artifacts.collection import collect
@@ -171,7 +172,11 @@ def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again
     )
     environment = given["environment"]
     of_store = {"environment": environment, "store": StoreResource(environment=environment)}
-    others = {"data_plane": FakeDataPlane(**of_store), "gateway": GatewayResource(**of_store)}
+    others = {
+        "data_plane": FakeDataPlane(**of_store),
+        "gateway": GatewayResource(**of_store),
+        "standing": StandingResource(environment=environment),
+    }
     sensor = catalog_drift(tmp_path, check_catalog(tmp_path).catalog, "deploy")
 
     def asked_for() -> set[tuple[str, ...]]:
