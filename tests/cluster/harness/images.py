@@ -56,7 +56,14 @@ class Stored:
 
 
 def host_paths() -> list[Path]:
-    """What `venv/` images are bound to; a path below another of them is left out."""
+    """What `venv/` images are bound to; a path below another of them is left out.
+
+    Raises ClusterError for a checkout below /tmp, which is a pod's own.
+    """
+    if Path("/tmp") in CHECKOUT.parents:  # noqa: S108
+        raise ClusterError(
+            f"this checkout is {CHECKOUT}, and pods have a /tmp of their own. Move it elsewhere."
+        )
     paths = {Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), *(CHECKOUT / each for each in _CODE)}
     existing = sorted(each for each in paths if each.is_dir())
     return [each for each in existing if not any(other in each.parents for other in existing)]
