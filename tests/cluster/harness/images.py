@@ -60,7 +60,7 @@ def host_paths() -> list[Path]:
 
     Raises ClusterError for a checkout below /tmp, which is a pod's own.
     """
-    if Path("/tmp") in CHECKOUT.parents:  # noqa: S108
+    if Path("/tmp") in CHECKOUT.parents:
         raise ClusterError(
             f"this checkout is {CHECKOUT}, and pods have a /tmp of their own. Move it elsewhere."
         )
