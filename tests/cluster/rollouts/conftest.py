@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +20,6 @@ import dagster as dg
 import pytest
 import yaml
 
-from slipway.artifacts.manifest import Manifest
 from slipway.catalog.resolved import ResolvedDeployment, resolve
 from slipway.check import check_catalog
 from slipway.dataplane.connected import connected
@@ -35,7 +35,7 @@ from slipway.runtimes.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
 
-from ..harness import debian, images, namespaces
+from ..harness import debian, images, namespaces, weights
 from ..harness.cluster import Running
 from ..harness.objects import Object, Objects, eventually
 from . import deploying
@@ -160,14 +160,23 @@ PRICE = {
 
 
 @pytest.fixture(scope="module")
+def own_store(pod_store: ObjectStore) -> ObjectStore:
+    """A bucket of this module's own, with the model: what other worlds' gateways still ship is not in it."""
+    bucket = f"world-{uuid.uuid4().hex[:8]}"
+    store = ObjectStore(replace(pod_store.location, bucket=bucket))
+    store.ensure_bucket()
+    weights.publish_demo_model(store)
+    return store
+
+
+@pytest.fixture(scope="module")
 def bare(
     cluster: Running,
     objects: Objects,
     make_namespace: Callable[..., str],
     engine_image: str,
     gateway_image: str,
-    pod_store: ObjectStore,
-    demo_weights: Manifest,
+    own_store: ObjectStore,
     tmp_path_factory: pytest.TempPathFactory,
     crds: Callable[..., None],
 ) -> Iterator[World]:
@@ -176,7 +185,7 @@ def bare(
     # They are there already, with their secrets, and given to Slipway.
     given = {identity.MANAGED_BY: identity.SLIPWAY}
     namespace, system = make_namespace(given), make_namespace(given)
-    home, location = tmp_path_factory.mktemp("rollouts"), pod_store.location
+    home, location = tmp_path_factory.mktemp("rollouts"), own_store.location
     around = Surroundings(
         store=StoreAddress(location.endpoint_url, location.bucket, location.region),
         namespace=namespace,
@@ -203,16 +212,13 @@ def bare(
     engine = {"server": "llama.cpp", "images": {"cpu": {"image": image, "digest": digest}}}
     catalog = home / "catalog"
     catalog.mkdir()
-    source = f"hf://test/smollm2@{demo_weights.commit}"
-    world = World(catalog, namespace, objects, pod_store, engine, source, system, variables)
+    source = f"hf://test/smollm2@{weights.COMMIT}"
+    world = World(catalog, namespace, objects, own_store, engine, source, system, variables)
     world.write()
     for each in (namespace, system):
         objects.apply([store_secret(around.store, each, location.access_key, location.secret_key)])
     _start_gateway(cluster, world, around)
     yield world
-    for key in (routes.KEY, *(each.key for each in list(pod_store.list("usage/")))):
-        pod_store.delete(key)
-    world.revisions.forget("chat")
     shutil.rmtree(catalog)
     for each in (namespace, system):
         namespaces.delete(objects, each)  # now: the next one needs the room

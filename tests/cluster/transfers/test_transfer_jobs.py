@@ -32,6 +32,11 @@ def shared(tmp_path: Path) -> Path:
         ("Settings", "default", {"transfer_executor": "kubernetes"}),
         ("Model", "smollm2", {"source": f"file://{source}"}),
     ]
+    # A module of its own: that of pipelines.definitions may be in this process, for another catalog.
+    (tmp_path / "location.py").write_text(
+        "from pathlib import Path\n\nfrom pipelines.definitions import build_definitions\n\n"
+        f"defs = build_definitions(Path({str(tmp_path / 'catalog')!r}))\n"
+    )
     text = yaml.safe_dump_all({"kind": k, "name": n, "spec": s} for k, n, s in documents)
     (tmp_path / "catalog" / "catalog.yaml").write_text(text)
     return tmp_path
@@ -108,10 +113,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], pod_
 
 @pytest.fixture
 def result(
-    environment: None, instance: dg.DagsterInstance, variables: dict[str, str]
+    environment: None, instance: dg.DagsterInstance, shared: Path, variables: dict[str, str]
 ) -> Iterator[dg.JobExecutionResult]:
     """Of one run of the job `deploy` over the model's weights alone."""
-    repository = ReconstructableRepository.for_module("pipelines.definitions", "defs", str(REPOSITORY))
+    repository = ReconstructableRepository.for_file(str(shared / "location.py"), "defs", str(REPOSITORY))
     job = repository.get_reconstructable_job("deploy")
     config = {"execution": {"config": {"env_vars": [f"{name}={each}" for name, each in variables.items()]}}}
     selection = [keys.weights("smollm2")]
