@@ -121,13 +121,8 @@ def decide_recorded(
     now: datetime,
 ) -> Decision:
     """A single asset that mirrors a part of the catalog, such as the prices, and its recorded digest."""
-    if desired_digest == recorded_digest:
-        return None
-    name = "/".join(subject)
-    if busy:
-        return Wait(name, "a run is at it")
-    reason = f"{name} differs from the catalog"
-    return _bounded(name, desired_digest, frozenset({subject}), reason, attempts, max_attempts, now)
+    difference = "" if desired_digest == recorded_digest else "not what the catalog says"
+    return decide_standing(subject, desired_digest, difference, busy, attempts, max_attempts, now)
 
 
 def decide_standing(
