@@ -7,7 +7,7 @@ Does not: the queries' meaning (queries.py, checks.py), making the copy (publish
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from slipway.metering.warehouse import Warehouse, WarehouseError, bound, sql
 
 if TYPE_CHECKING:
+    import duckdb
     from duckdb import DuckDBPyConnection
 
 _READER_MEMORY_BYTES = 512 * 2**20
 _READER_THREADS = 2
+_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,38 @@ class PublishedCopy:
     @contextmanager
     def reading(self) -> Iterator[DuckDBPyConnection]:
         """A read-only connection to the copy as it is now; publishing a newer one does not disturb it."""
+        connection = self._attached()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _attached(self) -> DuckDBPyConnection:
+        # DuckDB opens a file twice while it attaches it, once for its headers and once for its blocks:
+        # of a copy that is replaced between the two it would show a mixture.
+        for _ in range(_ATTEMPTS):
+            before = self._identity()
+            attached = self._attach()
+            replaced = self._identity() != before
+            if isinstance(attached, Exception):
+                if not replaced:
+                    raise WarehouseError(
+                        f"{self.path}: cannot be read: {attached}. Roll up an hour; "
+                        "that publishes a new copy."
+                    ) from attached
+            elif replaced:
+                attached.close()
+            else:
+                return attached
+        raise WarehouseError(f"{self.path}: was replaced {_ATTEMPTS} times while it was opened. Try again.")
+
+    def _identity(self) -> tuple[int, int] | None:
+        with suppress(OSError):
+            found = self.path.stat()
+            return (found.st_ino, found.st_mtime_ns)
+        return None
+
+    def _attach(self) -> DuckDBPyConnection | duckdb.Error:
         import duckdb
 
         # Attached to a database in memory: DuckDB keeps one instance per path and process, so that
@@ -51,15 +85,11 @@ class PublishedCopy:
         try:
             bound(connection, _READER_MEMORY_BYTES, _READER_THREADS)
             path = str(self.path).replace("'", "''")
-            try:
-                connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published")
-            except duckdb.Error as error:
-                raise WarehouseError(
-                    f"{self.path}: cannot be read: {error}. Roll up an hour; that publishes a new copy."
-                ) from error
-            yield connection
-        finally:
+            connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published")
+        except duckdb.Error as error:
             connection.close()
+            return error
+        return connection
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -158,6 +159,32 @@ def test_readers_see_one_whole_rollup_while_the_copy_is_replaced(
         reader.join()
     assert troubles == []
     assert len(seen) > 3 and max(seen) == 8  # no reader is stuck with an old copy while others read
+
+
+@pytest.mark.parametrize("replacements", [1, 3])
+def test_a_copy_that_is_replaced_while_it_is_opened_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replacements: int
+) -> None:
+    def publication(version: int) -> Path:
+        path = tmp_path / f"{version}.duckdb"
+        with duckdb.connect(path) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT {version} AS version")
+        return path
+
+    copy = PublishedCopy(tmp_path)
+    publication(0).replace(copy.path)
+    following = [publication(version) for version in range(1, replacements + 1)]
+    attach = PublishedCopy._attach
+
+    def replaced_meanwhile(self: PublishedCopy) -> Any:
+        attached = attach(self)
+        if following:
+            following.pop(0).replace(copy.path)
+        return attached
+
+    monkeypatch.setattr(PublishedCopy, "_attach", replaced_meanwhile)
+    with copy.reading() as connection:
+        assert connection.execute("SELECT version FROM t").fetchall() == [(replacements,)]
 
 
 def test_nothing_published_yet_is_said_with_the_remedy(warehouse: Warehouse) -> None:
