@@ -169,9 +169,10 @@ def _encoded(query: Mapping[str, str]) -> str:
 def _break(response: Any) -> None:
     """End a read that waits in another thread; closing a socket alone does not wake it."""
     found = getattr(getattr(response, "connection", None), "sock", None)
-    if found is not None:
+    if isinstance(found, socket.socket):
         with contextlib.suppress(OSError):
-            found.shutdown(socket.SHUT_RDWR)
+            # Not the method of an SSLSocket: it drops TLS first, and the other thread reads what is encrypted.
+            socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
 def _lines(response: Any) -> Iterator[bytes]:

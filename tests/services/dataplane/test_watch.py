@@ -1,11 +1,13 @@
 """The watch against a fake API server, which forgets versions and breaks connections as real ones do."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +18,8 @@ from slipway.dataplane.errors import DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.errors import ForbiddenError
 from slipway.dataplane.kubernetes.watch import Target, Watch
+
+from ..images.registry_server import make_certificate
 
 PODS = Target("v1", "Pod", "n")
 DISCOVERY = {
@@ -120,13 +124,18 @@ def fake_server() -> Iterator[FakeApiServer]:
 
 
 @pytest.fixture
-def api(fake_server: FakeApiServer) -> Iterator[KubernetesApi]:
-    """A client of it."""
+def api(fake_server: FakeApiServer, tmp_path: Path) -> Iterator[KubernetesApi]:
+    """A client of it, over TLS."""
+    make_certificate(tmp_path)
     handler = type("Handler", (_Handler,), {"state": fake_server})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    configuration = Configuration(host=f"http://127.0.0.1:{server.server_port}")
+    configuration = Configuration(host=f"https://127.0.0.1:{server.server_port}")
+    configuration.ssl_ca_cert = str(tmp_path / "ca.pem")
     yield KubernetesApi(ApiClient(configuration), patience_s=2)
     server.shutdown()
 
@@ -207,6 +216,24 @@ def test_leaving_ends_its_threads(api: KubernetesApi) -> None:
     while any(each.name == "watch-Pod" for each in threading.enumerate()):
         assert time.monotonic() < deadline, (before, threading.enumerate())
         time.sleep(0.05)
+
+
+def test_leaving_in_the_middle_of_what_comes_reads_nothing_that_is_encrypted(
+    api: KubernetesApi, fake_server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    changes = [
+        {"type": "MODIFIED", "object": pod("a", version) | {"status": "x" * 20_000}} for version in range(500)
+    ]
+    for _ in range(20):
+        fake_server.streams = [changes]
+        with Watch(api, [PODS]) as watch:
+            watch.wait_until_listed(5)
+            assert watch.wait_for_change(watch.version, 5)
+    while any(each.name == "watch-Pod" for each in threading.enumerate()):
+        time.sleep(0.05)
+    assert failed == []
 
 
 class TestPatience:
