@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import hub_to_store, image_mirror
+from bench import hub_to_store, image_mirror, servers
 from bench.figures import Figure, report
 
 MIB = 2**20
@@ -25,11 +25,15 @@ def main() -> int:
 def figures(root: Path) -> Iterator[Figure]:
     """Each figure as soon as it is measured."""
     for content in (hub_to_store.SHARDS, hub_to_store.SMALL_FILES):
-        found = hub_to_store.compare(content, root / "transfer")
+        found = hub_to_store.compare(content, root / "transfer", servers.minio)
         yield Figure(f"hub_to_s3_{content.name}_throughput_ratio", found.throughput_ratio, 1.5, "x", "least")
         yield Figure(f"hub_to_s3_{content.name}_cpu_ratio", found.cpu_ratio, 0.55, "x")
         resident = found.ours.resident_bytes / MIB
         yield Figure(f"hub_to_s3_{content.name}_resident", resident, 400, "MiB")
+    # SeaweedFS takes most of two cores for whoever sends it something: docs/weights.md, "How fast".
+    found = hub_to_store.compare(hub_to_store.SHARDS, root / "seaweed", servers.seaweed)
+    yield Figure("hub_to_seaweedfs_shards_throughput_ratio", found.throughput_ratio, 1.0, "x", "least")
+    yield Figure("hub_to_seaweedfs_shards_cpu_ratio", found.cpu_ratio, 0.55, "x")
     reading = hub_to_store.compare_reading(hub_to_store.SHARDS, root / "reading")
     yield Figure("verify_throughput_ratio", reading.throughput_ratio, 0.8, "x", "least")
     images = image_mirror.compare(root / "images")

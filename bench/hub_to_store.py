@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from slipway.objectstore import ObjectStore
 
 MIB = 2**20
 ROUNDS = 3
+# Starts an empty store whose files are in that folder.
+Store = Callable[[Path], AbstractContextManager[ObjectStore]]
 _QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
@@ -82,8 +85,8 @@ def write(content: Content, directory: Path) -> None:
             stream.write(os.urandom(size % MIB))
 
 
-def compare(content: Content, root: Path) -> Compared:
-    """Move the content with each side in turns, each time into an empty store."""
+def compare(content: Content, root: Path, store: Store) -> Compared:
+    """Move the content with each side in turns, each time into an empty store of that kind."""
     write(content, root / content.name)
     os.sync()
     with servers.hub(root / content.name, root / "hub.log") as (url, commit):
@@ -91,9 +94,9 @@ def compare(content: Content, root: Path) -> Compared:
         tuned = {**_QUIET, "HF_HUB_DISABLE_XET": "1"}
         costs = sides.in_turns(
             {
-                "ours": lambda: _run("pull", job, root),
-                "theirs": lambda: _run("snapshot", job, root, _QUIET),
-                "theirs-tuned": lambda: _run("snapshot", {**job, "workers": 8}, root, tuned),
+                "ours": lambda: _run("pull", job, root, store),
+                "theirs": lambda: _run("snapshot", job, root, store, _QUIET),
+                "theirs-tuned": lambda: _run("snapshot", {**job, "workers": 8}, root, store, tuned),
             },
             ROUNDS,
         )
@@ -101,13 +104,13 @@ def compare(content: Content, root: Path) -> Compared:
     return Compared(costs["ours"], theirs)
 
 
-def least(content: Content, root: Path) -> sides.Cost:
+def least(content: Content, root: Path, store: Store) -> sides.Cost:
     """What the store alone takes for as many bytes: random parts from memory, eight at a time, and no hub.
 
     No way of moving the content is faster than this on the same machine, whatever it costs itself.
     """
-    with servers.store(root / "store") as store:
-        job = {"bytes": content.size_bytes, "store": vars(store.location)}
+    with store(root / "store") as empty:
+        job = {"bytes": content.size_bytes, "store": vars(empty.location)}
         return sides.run(_command("from-memory", job))
 
 
@@ -115,7 +118,7 @@ def compare_reading(content: Content, root: Path) -> Compared:
     """Read published weights back: `weights.verify` against boto3's stream into `sha256sum`."""
     write(content, root / content.name)
     with (
-        servers.store(root / f"store-{content.name}") as store,
+        servers.seaweed(root / f"store-{content.name}") as store,
         servers.hub(root / content.name, root / "hub.log") as (url, commit),
     ):
         job = {"url": url, "commit": commit, "store": vars(store.location)}
@@ -131,12 +134,16 @@ def compare_reading(content: Content, root: Path) -> Compared:
 
 
 def _run(
-    action: str, job: Mapping[str, Any], root: Path, environment: Mapping[str, str] | None = None
+    action: str,
+    job: Mapping[str, Any],
+    root: Path,
+    store: Store,
+    environment: Mapping[str, str] | None = None,
 ) -> sides.Cost:
     """One side, into a store that was never used before."""
     scratch = root / "scratch"
-    with servers.folder(scratch), servers.store(root / "store") as store:
-        command = _command(action, {**job, "store": vars(store.location), "scratch": str(scratch)})
+    with servers.folder(scratch), store(root / "store") as empty:
+        command = _command(action, {**job, "store": vars(empty.location), "scratch": str(scratch)})
         return sides.run(command, environment)
 
 
@@ -244,7 +251,9 @@ def main() -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 1:  # by hand: python -m bench.hub_to_store
         with tempfile.TemporaryDirectory(prefix="slipway-bench-") as directory:
-            found = compare(SHARDS, Path(directory))
-            print(found, f"the store alone: {least(SHARDS, Path(directory)).wall_s:.1f} s", sep="\n")
+            for each in (servers.seaweed, servers.minio):
+                root = Path(directory) / each.__name__
+                print(each.__name__, compare(SHARDS, root, each), sep="\n")
+                print(f"the store alone: {least(SHARDS, root, each).wall_s:.1f} s")
     else:
         main()

@@ -58,7 +58,7 @@ class Compared:
 
 def compare(root: Path) -> Compared:
     """Copy the image with each side in turns, each time into a registry that was never used before."""
-    with registry(root / "source") as source, servers.store(root / "store") as store:
+    with registry(root / "source") as source, servers.seaweed(root / "store") as store:
         push_image(source)
 
         def ours() -> sides.Cost:

@@ -1,4 +1,4 @@
-"""The servers that the benchmarks of artifacts run against: a store, a hub, registries, each a process.
+"""The servers that the benchmarks of artifacts run against: stores, a hub, registries, each a process.
 
 Belongs here: starting and stopping them on loopback. Does not: the work (hub_to_store.py, image_mirror.py).
 `python -m bench.servers DIRECTORY` serves the directory as one repository of a stand-in hub.
@@ -20,30 +20,45 @@ from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs
 from slipway.stack.ports import free_ports
+from tests.tools import programs
 
 _START_TIMEOUT_S = 60.0
 REPOSITORY_ID = "bench/weights"
+_ACCESS_KEY, _SECRET_KEY = "bench-key", "bench-secret"
 
 
 @contextmanager
-def store(root: Path) -> Iterator[ObjectStore]:
+def seaweed(root: Path) -> Iterator[ObjectStore]:
     """A SeaweedFS with an empty bucket, its files under `root`, which goes with it."""
     with folder(root):
-        yield from _store(root)
+        for name in ("data", "log"):
+            (root / name).mkdir()
+        ports = seaweedfs.SeaweedPorts(*free_ports(10))
+        command = seaweedfs.command(root / "data", root / "log", ports)
+        environment = seaweedfs.environment(_ACCESS_KEY, _SECRET_KEY)
+        with process(command, root / "seaweedfs.log", environment):
+            endpoint = f"http://127.0.0.1:{ports.s3}"
+            wait_for(f"{endpoint}/healthz", root / "seaweedfs.log")
+            yield _with_bucket(endpoint)
 
 
-def _store(root: Path) -> Iterator[ObjectStore]:
-    for name in ("data", "log"):
-        (root / name).mkdir(parents=True)
-    ports = seaweedfs.SeaweedPorts(*free_ports(10))
-    command = seaweedfs.command(root / "data", root / "log", ports)
-    with process(command, root / "seaweedfs.log", seaweedfs.environment("bench-key", "bench-secret")):
-        endpoint = f"http://127.0.0.1:{ports.s3}"
-        wait_for(f"{endpoint}/healthz", root / "seaweedfs.log")
-        location = S3Location(endpoint, "bench", "us-east-1", "bench-key", "bench-secret")
-        found = ObjectStore(location)
-        found.ensure_bucket()
-        yield found
+@contextmanager
+def minio(root: Path) -> Iterator[ObjectStore]:
+    """A MinIO with an empty bucket, its files under `root`, which goes with it."""
+    program = programs.minio()
+    with folder(root):
+        api, console = (f"127.0.0.1:{port}" for port in free_ports(2))
+        command = [str(program.path), "server", "--quiet", "--address", api, "--console-address", console]
+        account = {"MINIO_ROOT_USER": _ACCESS_KEY, "MINIO_ROOT_PASSWORD": _SECRET_KEY, "MINIO_UPDATE": "off"}
+        with process([*command, str(root / "data")], root / "minio.log", program.environment() | account):
+            wait_for(f"http://{api}/minio/health/ready", root / "minio.log")
+            yield _with_bucket(f"http://{api}")
+
+
+def _with_bucket(endpoint: str) -> ObjectStore:
+    found = ObjectStore(S3Location(endpoint, "bench", "us-east-1", _ACCESS_KEY, _SECRET_KEY))
+    found.ensure_bucket()
+    return found
 
 
 @contextmanager

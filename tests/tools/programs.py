@@ -1,10 +1,10 @@
-"""Programs that the image tests run, fetched where the PATH has none: registries, and skopeo.
+"""Programs of tests and benchmarks, fetched where the PATH has none: registries, skopeo, an S3 store.
 
 `python tests/tools/programs.py` prints where they are.
 
 Debian's packages come through apt with a state of its own: no root, nothing installed, no service started.
-They are unpacked into a cache outside of the tree, by release, and run from there. The other registries
-are built by Go, pinned by go.sum.
+They are unpacked into a cache outside of the tree, by release, and run from there. What Debian has
+not, or has only old, is built by Go, pinned by go.sum.
 
 Belongs here: finding, fetching, and how to run what was fetched. Does not: any registry's configuration.
 """
@@ -67,6 +67,11 @@ def current_registry() -> Program:
 def listing_registry() -> Program:
     """A registry in memory that lists referrers: go-containerregistry's, built from `listing_registry/`."""
     return _built("listing_registry", ".")
+
+
+def minio() -> Program:
+    """MinIO, an S3 store that takes a third of SeaweedFS's CPU, so that a bench measures who writes to it."""
+    return _built("minio", "github.com/minio/minio")
 
 
 def _built(name: str, package: str) -> Program:
@@ -207,5 +212,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 if __name__ == "__main__":
-    for each in (registry, current_registry, skopeo, listing_registry):
+    for each in (registry, current_registry, skopeo, listing_registry, minio):
         sys.stdout.write(f"{each.__name__}: {each().path}\n")

@@ -171,7 +171,7 @@ def _break(response: Any) -> None:
     found = getattr(getattr(response, "connection", None), "sock", None)
     if isinstance(found, socket.socket):
         with contextlib.suppress(OSError):
-            # Not the method of an SSLSocket: it drops TLS first, and the other thread reads what is encrypted.
+            # Not an SSLSocket's own: it drops TLS first, and the other thread reads what is encrypted.
             socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
