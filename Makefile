@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
-# Tests of one file run in one process, in order; files are spread over this many.
+# Tests of one file run in one process, in order; files are spread over this many processes.
 WORKERS ?= 2
 
 .PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
@@ -49,8 +49,15 @@ test: $(READY) ## all tests: unit, dagster, services
 test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
 
+ifdef TESTS
 test-cluster: $(READY) ## the tests on a real Kubernetes; needs Go and root (docs/cluster.md)
-	$(BIN)/pytest $(or $(TESTS),tests/cluster)
+	$(BIN)/pytest $(TESTS)
+else
+test-cluster: $(READY)
+	$(BIN)/python -m tests.cluster.harness build --operators
+	$(BIN)/pytest tests/cluster -m alone
+	$(BIN)/pytest tests/cluster -m "not alone" -n $(WORKERS) --dist loadgroup
+endif
 
 cluster-up: $(READY) ## start a Kubernetes of one node here, built from source
 	$(BIN)/python -m tests.cluster.harness up

@@ -26,11 +26,40 @@ from .harness.operators import OPERATORS
 HERE = Path(__file__).parent
 
 
+# Files with the longest tests begin first, so that no process ends with them while the others wait.
+_LONGEST = ("test_rollouts.py", "test_killed_runs.py", "test_bad_input.py")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that take clusters down come first, before the session's own is up."""
-    items.sort(
-        key=lambda item: item.path.parent != HERE / "lifecycle" if HERE in item.path.parents else False
-    )
+    """What must not run beside other tests, what must run in one process, and what comes first.
+
+    Those that take clusters down come before the session's own is up; those that take parts of it away, last.
+    """
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        if item.path.parent == HERE / "lifecycle" or "without" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.alone)
+    groups = {path: _group(path, ours) for path in {item.path for item in ours}}
+    for item in ours:
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    items.sort(key=lambda item: _order(item) if HERE in item.path.parents else 0)
+
+
+def _group(path: Path, items: list[pytest.Item]) -> str:
+    """A file's tests run in one process; so do all that use the same operators, or the node's fake GPUs."""
+    asked = {name for item in items if item.path == path for name in getattr(item, "fixturenames", ())}
+    if asked & OPERATORS.keys():
+        return "operators"
+    return "gpu_node" if "gpu_node" in asked else path.name
+
+
+def _order(item: pytest.Item) -> int:
+    if item.path.parent == HERE / "lifecycle":
+        return -1
+    if item.get_closest_marker("alone"):  # the node needs a while to find back from those of the rollouts
+        return len(_LONGEST) + (2 if item.path.name in _LONGEST else 1)
+    return _LONGEST.index(item.path.name) if item.path.name in _LONGEST else len(_LONGEST)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

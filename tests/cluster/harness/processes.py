@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from slipway.stack import logs, processes
 from slipway.stack.processes import Seen
 from slipway.stack.service import HOME_MARKER, SERVICE_MARKER
@@ -31,11 +33,12 @@ def start(
     layout: Layout, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> None:
     """Start a process unless one of that name runs; what it prints goes to `log/<name>.log`."""
-    if name in running(layout):
-        return
     marks = {HOME_MARKER: str(layout.run), SERVICE_MARKER: name}
-    with logs.open_log(layout.log(name)) as output:
-        processes.spawn(command, layout.run, {**(environment or os.environ), **marks}, output.fileno())
+    with FileLock(layout.run / "starting.lock"):  # the tests run in several processes
+        if name in running(layout):
+            return
+        with logs.open_log(layout.log(name)) as output:
+            processes.spawn(command, layout.run, {**(environment or os.environ), **marks}, output.fileno())
 
 
 def stop(layout: Layout, names: Sequence[str]) -> None:

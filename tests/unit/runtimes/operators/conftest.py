@@ -1,0 +1,32 @@
+"""Rendering for a cluster with operators, and what these tests ask for by type."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slipway.catalog import ResolvedDeployment
+from slipway.runtimes import registry
+from slipway.runtimes.rendered import Object, Rendered
+from slipway.runtimes.surroundings import Surroundings
+
+
+@pytest.fixture
+def cluster(surroundings: Surroundings) -> Surroundings:
+    """One whose registry asks for a password."""
+    return replace(surroundings, pull_secrets=("local-registry",))
+
+
+@pytest.fixture
+def render(
+    resolved: Callable[..., ResolvedDeployment],
+    cluster: Surroundings,
+    accepted: Callable[[Rendered], dict[str, Object]],
+) -> Callable[..., dict[str, Object]]:
+    """Objects of these fields of the catalog by kind; the API server accepts them."""
+
+    def rendered(**fields: Any) -> dict[str, Object]:
+        return accepted(registry.RENDERERS[fields["runtime"]](resolved(**fields), cluster))
+
+    return rendered

@@ -1,0 +1,73 @@
+"""KubeAI: Models, and what its controller makes of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from slipway.catalog import ResolvedDeployment
+from slipway.runtimes import identity, kubeai
+from slipway.runtimes.rendered import Object
+from slipway.runtimes.surroundings import RenderError, Surroundings
+
+from .variants import VARIANTS
+
+Resolve = Callable[..., ResolvedDeployment]
+
+
+class TestKubeAI:
+    def test_replicas_are_the_operators_also_where_there_is_one_number(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        spec = render(runtime="kubeai", replicas=2)["Model"]["spec"]
+        assert "replicas" not in spec
+        assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 2)
+
+    def test_resources_of_its_own_become_a_profile_in_the_operators_values(
+        self, resolved: Resolve, cluster: Surroundings
+    ) -> None:
+        rendered = kubeai.render(resolved(**VARIANTS["kubeai GPU"]), cluster)
+        ((name, profile),) = rendered.operator_values["resourceProfiles"].items()
+        assert rendered.objects[1]["spec"]["resourceProfile"] == f"{name}:1"
+        assert profile["limits"] == {"nvidia.com/gpu": "2"}
+        assert profile["nodeSelector"] == {"slipway.dev/gpu-class": "h100"}
+        assert profile["runtimeClassName"] == "gvisor"
+        assert rendered.operator_values["modelRollouts"] == {"surge": 0}
+
+    def test_a_profile_that_the_operator_lacks_is_said_here_as_its_log_would_be_the_only_place(
+        self, resolved: Resolve, cluster: Surroundings
+    ) -> None:
+        knows = replace(cluster, kubeai_profiles=frozenset({"cpu"}))
+        with pytest.raises(RenderError, match="nvidia-gpu-l4: KubeAI's configuration has cpu"):
+            kubeai.render(resolved(**VARIANTS["kubeai profile"]), knows)
+        known = replace(cluster, kubeai_profiles=frozenset({"nvidia-gpu-l4"}))
+        assert kubeai.render(resolved(**VARIANTS["kubeai profile"]), known)
+
+    def test_names_with_their_revision_fit_forty_characters(self, resolved: Resolve) -> None:
+        from slipway.catalog.catalog import Catalog
+        from slipway.catalog.checks import names_fit_runtimes
+
+        longest = 40 - len("-") - 8
+        for length, refused in ((longest, 0), (longest + 1, 1)):
+            spec = resolved(runtime="kubeai", name="m" * length)
+            assert len(list(names_fit_runtimes(Catalog(deployments=(spec.deployment,))))) == refused
+        assert (
+            len(identity.object_name(resolved(runtime="kubeai", name="m" * longest))) == kubeai.LONGEST_NAME
+        )
+
+    def test_requests_name_the_model_as_kubeai_does(self, resolved: Resolve, cluster: Surroundings) -> None:
+        spec = resolved(**VARIANTS["kubeai adapters"])
+        rendered = kubeai.render(spec, cluster)
+        assert rendered.engine_names == {"chat": spec.revision_name, "tone": f"{spec.revision_name}_tone"}
+        assert rendered.address.base_url == "http://kubeai.kubeai.svc:80/openai/v1"
+
+    def test_a_task_that_it_does_not_know_is_said(self, resolved: Resolve, cluster: Surroundings) -> None:
+        with pytest.raises(RenderError, match="its task is classification"):
+            kubeai.render(resolved(runtime="kubeai", task="classification"), cluster)
+
+    def test_what_reads_no_s3_needs_a_cache_profile(self, resolved: Resolve, cluster: Surroundings) -> None:
+        spec = resolved(runtime="kubeai", server="infinity", task="embedding")
+        with pytest.raises(RenderError, match="no cache profile"):
+            kubeai.render(spec, cluster)
+        cached = kubeai.render(spec, replace(cluster, kubeai_cache_profile="efs"))
+        assert cached.objects[1]["spec"]["cacheProfile"] == "efs"
