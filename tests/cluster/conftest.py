@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient
+from kubernetes.client.exceptions import ApiException
 
 from slipway.artifacts.manifest import Manifest
 from slipway.objectstore import ObjectStore
@@ -234,26 +235,44 @@ def without(cluster: Running) -> Callable[..., AbstractContextManager[None]]:
     return away
 
 
+@pytest.fixture(scope="session")
+def fake_nodes(cluster: Running, objects: Objects) -> list[str]:
+    """Two fake nodes, whose pods are Ready at once and not real; they stay as long as the cluster.
+
+    Only pods with the toleration `kwok.x-k8s.io/node` are put there; `type: kwok` selects them. Nodes that
+    come and go would not do: the controllers try again after seconds when they do not know one yet.
+    """
+    names = ["fake-0", "fake-1"]
+    _make_fake(cluster, objects, [addons.fake_node(name) for name in names])
+    return names
+
+
 @pytest.fixture
 def kwok_nodes(cluster: Running, objects: Objects) -> Iterator[Callable[..., list[str]]]:
-    """`kwok_nodes(50)` makes fake nodes that are Ready, and returns their names; pods on them are not real.
-
-    Only pods that tolerate the taint `kwok.x-k8s.io/node=fake:NoSchedule` are put there.
-    """
+    """`kwok_nodes(50, {"type": "mine"})` makes fake nodes with these labels; they go with the test."""
     made: list[str] = []
 
-    def make(count: int, gpus: int = 8, labels: dict[str, str] | None = None) -> list[str]:
-        addons.start_kwok(cluster.layout, cluster.ports)
+    def make(count: int, labels: dict[str, str]) -> list[str]:
         names = [f"fake-{uuid.uuid4().hex[:6]}-{number}" for number in range(count)]
-        for name in names:
-            objects.call("POST", objects.path("v1", "Node"), addons.fake_node(name, gpus, labels))
         made.extend(names)
-        eventually(lambda: all(condition(each, "Ready") == "True" for each in _nodes(objects, names)), "KWOK")
+        _make_fake(cluster, objects, [addons.fake_node(name, labels=labels) for name in names])
         return names
 
     yield make
     for name in made:
         objects.delete("v1", "Node", name)
+
+
+def _make_fake(cluster: Running, objects: Objects, nodes: list[Object]) -> None:
+    addons.start_kwok(cluster.layout, cluster.ports)
+    names = [each["metadata"]["name"] for each in nodes]
+    for each in nodes:
+        try:
+            objects.call("POST", objects.path("v1", "Node"), each)
+        except ApiException as error:
+            if error.status != 409:  # another process of the tests was first
+                raise
+    eventually(lambda: all(condition(each, "Ready") == "True" for each in _nodes(objects, names)), "KWOK")
 
 
 def _nodes(objects: Objects, names: list[str]) -> list[dict[str, Any]]:

@@ -174,10 +174,10 @@ def test_a_definition_is_installed_and_its_schema_enforced(
 def test_kwok_takes_300_pods_on_50_nodes(
     objects: Objects, namespace: str, kwok_nodes: Callable[..., list[str]]
 ) -> None:
-    nodes = kwok_nodes(50)
+    nodes = kwok_nodes(50, {"type": "many"})
     container = {"name": "c", "image": "registry.slipway.test/fake:1"}
     toleration = {"key": "kwok.x-k8s.io/node", "operator": "Exists"}
-    fake = deployment("many", container, 300, tolerations=[toleration], nodeSelector={"type": "kwok"})
+    fake = deployment("many", container, 300, tolerations=[toleration], nodeSelector={"type": "many"})
     objects.apply([fake], namespace)
 
     def ready() -> int:

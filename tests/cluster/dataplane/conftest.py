@@ -1,6 +1,6 @@
 """A data plane on the test cluster, and deployments whose pods run on fake nodes: any image does."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -118,12 +118,6 @@ def make_plane(cluster_api: KubernetesApi, namespace: str) -> Callable[..., Kube
 def plane(make_plane: Callable[..., Kubernetes]) -> Kubernetes:
     """The data plane."""
     return make_plane()
-
-
-@pytest.fixture
-def fake_nodes(kwok_nodes: Callable[..., list[str]]) -> Iterator[list[str]]:
-    """Two fake nodes; their pods are Ready at once."""
-    yield kwok_nodes(2)
 
 
 @pytest.fixture

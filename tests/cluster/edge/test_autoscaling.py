@@ -5,7 +5,7 @@ left (../dataplane).
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,10 +35,9 @@ def test_keda_scales_by_requests_between_the_bounds_and_applying_again_leaves_it
     keda: None,
     objects: Objects,
     namespace: str,
-    kwok_nodes: Callable[..., list[str]],
+    fake_nodes: list[str],
     fake_prometheus: FakePrometheus,
 ) -> None:
-    kwok_nodes(1)
     # KEDA looks up every variable of what it scales, and makes no autoscaler where a Secret is missing.
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slipway-s3"}, "stringData": keys}

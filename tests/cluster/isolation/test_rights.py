@@ -59,9 +59,8 @@ def plane_with(as_role: Callable[..., ApiClient], namespace: str) -> Callable[[l
 def test_the_role_is_enough(
     plane_with: Callable[[list[Object]], Kubernetes],
     namespace: str,
-    kwok_nodes: Callable[..., list[str]],
+    fake_nodes: list[str],
 ) -> None:
-    kwok_nodes(1)
     lived(plane_with(rbac.role(namespace, "slipway-s3")["rules"]))
 
 
@@ -81,9 +80,8 @@ def test_one_verb_less_is_named_with_its_resource_and_the_rule_to_add(
     resource: str,
     plane_with: Callable[[list[Object]], Kubernetes],
     namespace: str,
-    kwok_nodes: Callable[..., list[str]],
+    fake_nodes: list[str],
 ) -> None:
-    kwok_nodes(1)
     rules = without(rbac.role(namespace, "slipway-s3")["rules"], verb, resource)
     with pytest.raises(errors.ForbiddenError, match=rf'may not {verb} {resource}.*verbs: \["{verb}"\]'):
         lived(plane_with(rules))
