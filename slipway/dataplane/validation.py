@@ -173,8 +173,20 @@ def _checked(name: str, check: Callable[[], Finding]) -> CheckResult:
     try:
         passed, evidence, message = check()
     except Exception as error:  # noqa: BLE001  as above
-        return CheckResult(name, False, {"error": type(error).__name__}, f"{type(error).__name__}: {error}")
+        evidence = {"error": type(error).__name__, **_answered_by(error)}
+        return CheckResult(name, False, evidence, f"{type(error).__name__}: {error}")
     return CheckResult(name, passed, evidence, message)
+
+
+def _answered_by(error: Exception) -> dict[str, Any]:
+    """Who refused: it need not be the engine, but may be a proxy before it or whoever has its address now."""
+    import openai
+
+    if not isinstance(error, openai.APIStatusError):
+        return {}
+    kept = ("server", "content-type", "content-length", "date")
+    headers = {name: error.response.headers[name] for name in kept if name in error.response.headers}
+    return {"status": error.status_code, "headers": headers, "url": str(error.request.url)}
 
 
 def _model_listed(client: _Client) -> Finding:

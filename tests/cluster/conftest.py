@@ -48,7 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(path: Path, items: list[pytest.Item]) -> str:
-    """A file's tests run in one process; so do all that use the same operators, or the node's fake GPUs."""
+    """A file's tests run in one process; so do all that use the same operators, or the node's fake GPUs.
+
+    And those that serve while they measure that nothing fails: they need most of the node for themselves.
+    """
+    if path.parent.name in ("rollouts", "disruptions"):
+        return "serving"
     asked = {name for item in items if item.path == path for name in getattr(item, "fixturenames", ())}
     if asked & OPERATORS.keys():
         return "operators"

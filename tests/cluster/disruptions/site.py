@@ -136,11 +136,13 @@ class Asked:
 
 @contextmanager
 def asking(url: str) -> Iterator[Asked]:
-    """Ask four times a second until it ends."""
+    """Ask four times a second until it ends, and once more then."""
     stop, asked = Event(), Asked()
 
     def ask() -> None:
-        while not stop.wait(_ASKED_EVERY_S):
+        ended = False
+        while not ended:
+            ended = stop.wait(_ASKED_EVERY_S)
             asked.count += 1
             asked.failed += not answers(url)
 
