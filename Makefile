@@ -7,7 +7,7 @@ UV     := $(VENV)/uv/bin/uv
 # Tests of one file run in one process, in order; files are spread over this many processes.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-cluster cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,11 +53,15 @@ ifdef TESTS
 test-cluster: $(READY) ## the tests on a real Kubernetes; needs Go and root (docs/cluster.md)
 	$(BIN)/pytest $(TESTS)
 else
-test-cluster: $(READY)
+test-cluster: test-cluster-alone test-cluster-shared
+endif
+
+test-cluster-alone: $(READY)
 	$(BIN)/python -m tests.cluster.harness build --operators
 	$(BIN)/pytest tests/cluster -m alone
+
+test-cluster-shared: $(READY)
 	$(BIN)/pytest tests/cluster -m "not alone" -n $(WORKERS) --dist loadgroup
-endif
 
 cluster-up: $(READY) ## start a Kubernetes of one node here, built from source
 	$(BIN)/python -m tests.cluster.harness up

@@ -6,6 +6,7 @@ Does not: the wire (client.py), one blob (blobs.py), which manifests there are (
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,8 @@ from slipway.images.removal import wait_for_removals
 from slipway.images.selection import ManifestReader, Selection, select
 from slipway.objectstore import ObjectStore
 
-BLOBS_IN_FLIGHT = 6
+# Each is hashed on its way, so that more than the cores can feed only get in each other's way.
+BLOBS_IN_FLIGHT = min(6, 1 + (os.cpu_count() or 1))
 _WAITS_FOR_BLOBS_S = (0.1, 0.5, 2.0)
 
 
