@@ -7,10 +7,10 @@ UV     := $(VENV)/uv/bin/uv
 # Tests of one file run in one process, in order; files are spread over this many processes.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared test-cluster-edge cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 install: $(READY) ## make .venv from requirements.lock
 
@@ -57,11 +57,14 @@ test-cluster: test-cluster-alone test-cluster-shared
 endif
 
 test-cluster-alone: $(READY)
-	$(BIN)/python -m tests.cluster.harness build --operators
+	$(BIN)/python -m tests.cluster.harness build --with keda
 	$(BIN)/pytest tests/cluster -m alone
 
 test-cluster-shared: $(READY)
-	$(BIN)/pytest tests/cluster -m "not alone" -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest tests/cluster -m "not alone and not edge" -n $(WORKERS) --dist loadgroup
+
+test-cluster-edge: $(READY) ## the slower tier of it: cert-manager, MetalLB and Envoy Gateway
+	$(BIN)/pytest tests/cluster -m edge
 
 cluster-up: $(READY) ## start a Kubernetes of one node here, built from source
 	$(BIN)/python -m tests.cluster.harness up

@@ -27,6 +27,8 @@ from .harness.operators import OPERATORS
 HERE = Path(__file__).parent
 
 
+# A tier of their own: building them takes five minutes, and few tests need them.
+_SLOW_OPERATORS = frozenset({"cert_manager", "metallb", "envoy_gateway"})
 # Files with the longest tests begin first, so that no process ends with them while the others wait.
 _LONGEST = ("test_rollouts.py", "test_killed_runs.py", "test_bad_input.py")
 
@@ -41,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in ours:
         if item.path.parent == HERE / "lifecycle" or "without" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.alone)
+        if _SLOW_OPERATORS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.edge)
     groups = {path: _group(path, ours) for path in {item.path for item in ours}}
     for item in ours:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))

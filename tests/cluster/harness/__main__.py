@@ -22,14 +22,14 @@ def main() -> int:
     """Exit status: 0, or 1 with a message."""
     parser = argparse.ArgumentParser(prog="python -m tests.cluster.harness", description=__doc__)
     parser.add_argument("command", choices=("build", "up", "down"))
-    parser.add_argument("--operators", action="store_true", help="build KEDA and the other operators, too")
+    names = {each.name: each for each in binaries.OPERATORS}
+    parser.add_argument("--with", nargs="*", default=(), choices=names, dest="extra", help="build these, too")
     parser.add_argument("--force", action="store_true", help="take down another checkout's cluster")
     arguments = parser.parse_args()
     layout = Layout.default()
     try:
         if arguments.command == "build":
-            extra = binaries.OPERATORS if arguments.operators else ()
-            cluster.build(layout, print, (*binaries.CORE, *extra))
+            cluster.build(layout, print, (*binaries.CORE, *(names[name] for name in arguments.extra)))
         elif arguments.command == "up":
             _up(layout)
         else:
