@@ -1,7 +1,7 @@
 """`make bench-dataplane`: plan, apply and a run without changes over 1,000 deployments on a real API server.
 
 Belongs here: the figures of the Kubernetes data plane and their targets.
-Does not: the cluster (tests/cluster/harness), pods: no node takes them.
+Does not: the cluster (tests/cluster/harness). Pods are on KWOK's fake nodes, and Ready at once.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied
 from slipway.runtimes.surroundings import StoreAddress, Surroundings
-from tests.cluster.harness import cluster, namespaces
+from tests.cluster.harness import addons, cluster, namespaces
 from tests.cluster.harness.layout import Layout
 from tests.cluster.harness.objects import Objects, client
 
 DEPLOYMENTS = 1_000
 # Rollouts are runs of their own; a pool of the data plane bounds how many are at it.
 AT_ONCE = 8
+_NODE, _PODS_PER_NODE = {"type": "bench"}, 100
 _IMAGE = f"registry.bench/engine@sha256:{'a' * 64}"
 
 
@@ -40,7 +41,8 @@ def figures() -> Iterator[Figure]:
     """Each figure as soon as it is measured."""
     with cluster.use(Layout.default(), lambda line: print(line, file=sys.stderr)) as running:
         api = client(running.kubeconfig)
-        with _namespace(Objects(api)) as namespace:
+        addons.start_kwok(running.layout, running.ports)
+        with _namespace(Objects(api)) as namespace, _fake_nodes(Objects(api)):
             yield from measured(KubernetesApi(api), namespace)
 
 
@@ -55,15 +57,23 @@ def _namespace(objects: Objects) -> Iterator[str]:
         namespaces.wait_until_gone(objects, [name])
 
 
+@contextmanager
+def _fake_nodes(objects: Objects) -> Iterator[None]:
+    names = [f"bench-{number}" for number in range(DEPLOYMENTS // _PODS_PER_NODE)]
+    for name in names:
+        objects.call("POST", objects.path("v1", "Node"), addons.fake_node(name, labels=_NODE))
+    try:
+        yield
+    finally:
+        for name in names:
+            objects.delete("v1", "Node", name)
+
+
 def measured(api: KubernetesApi, namespace: str) -> Iterator[Figure]:
-    """Plan from nothing, apply, plan again; pods are not scheduled, as no node has the label."""
+    """Apply, plan the same again, and plan new revisions beside what is there."""
     plane = Kubernetes(api, Surroundings(store=StoreAddress("http://s3:8333", "models"), namespace=namespace))
     wanted = [plane.render(deployment(number)) for number in range(DEPLOYMENTS)]
     count = sum(len(each.rendered["objects"]) for each in wanted)
-
-    took_s, calls = _timed_plan(api, plane, wanted, "create")
-    yield Figure("plan_1000_deployments", took_s, 10, "s")
-    yield Figure("plan_calls_per_kind_and_namespace", max(calls.values()), 4, "calls")
 
     began = time.perf_counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -73,6 +83,11 @@ def measured(api: KubernetesApi, namespace: str) -> Iterator[Figure]:
 
     took_s, calls = _timed_plan(api, plane, wanted, "none")
     yield Figure("no_change_run_1000_deployments", took_s, 15, "s")
+
+    edited = [plane.render(deployment(number, args=("--max-num-seqs=64",))) for number in range(DEPLOYMENTS)]
+    took_s, more_calls = _timed_plan(api, plane, edited, "create")
+    yield Figure("plan_1000_deployments", took_s, 10, "s")
+    yield Figure("plan_calls_per_kind_and_namespace", max(*calls.values(), *more_calls.values()), 4, "calls")
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield Figure("memory_peak", peak_mib, 500, "MiB")
 
@@ -80,7 +95,7 @@ def measured(api: KubernetesApi, namespace: str) -> Iterator[Figure]:
 def _timed_plan(
     api: KubernetesApi, plane: Kubernetes, wanted: Sequence[Applied], action: str
 ) -> tuple[float, Counter[tuple[str, str, str]]]:
-    api.calls.clear()
+    api.calls = Counter()
     began = time.perf_counter()
     found = plane.diff_all(wanted)
     took_s = time.perf_counter() - began
@@ -88,12 +103,18 @@ def _timed_plan(
     return took_s, api.calls
 
 
-def deployment(number: int) -> ResolvedDeployment:
-    """One of many: no node takes its pod, so that the API server and Slipway alone are measured."""
+def deployment(number: int, args: tuple[str, ...] = ()) -> ResolvedDeployment:
+    """One of many, for fake nodes."""
     name = f"d{number:04d}"
     return ResolvedDeployment(
         deployment=Deployment(
-            name=name, model="m", engine="e", runtime="vllm", node_selector={"slipway.bench/none": "true"}
+            name=name,
+            model="m",
+            engine="e",
+            runtime="vllm",
+            args=args,
+            node_selector=_NODE,
+            tolerations=({"key": "kwok.x-k8s.io/node"},),
         ),
         engine=Engine(name="e", server="vllm"),
         model=ResolvedArtifact(name="m", source="hf://o/m", commit="1" * 40),

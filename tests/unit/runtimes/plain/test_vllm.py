@@ -1,3 +1,5 @@
+"""The plain runtime: what its pods are given."""
+
 import json
 import math
 from collections.abc import Callable
@@ -12,59 +14,10 @@ from slipway.runtimes import identity, vllm
 from slipway.runtimes.rendered import Object, Rendered
 from slipway.runtimes.surroundings import RenderError, Surroundings
 
+from .variants import GPU, VARIANTS, container, env
+
 Resolve = Callable[..., ResolvedDeployment]
 Accept = Callable[[Rendered], dict[str, Object]]
-
-GPU = {"gpu": {"count": 1}}
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "CPU": {},
-    "llama.cpp": {"server": "llama.cpp"},
-    "GPUs": {"resources": {"requests": {"cpu": 4, "memory": "32Gi"}, "gpu": {"count": 2, "class": "h100"}}},
-    "MIG": {"resources": {"gpu": {"mig_profile": "1g.10gb"}}},
-    "time-slicing": {"resources": {"gpu": {"sharing": "time-slicing"}}},
-    "AMD": {"resources": {"gpu": {"vendor": "amd"}}},
-    "Intel": {"resources": {"gpu": {"vendor": "intel"}}},
-    "volume": {"resources": {"volume_size": "50Gi", "volume_class": "nvme"}},
-    "adapters": {"adapters": ["tone", {"adapter": "law", "served_name": "chat-law"}]},
-    "HPA": {
-        "resources": {"requests": {"cpu": 1, "memory": "1Gi"}},
-        "autoscaling": {"max_replicas": 3, "target": {"cpu_percent": 70, "memory_percent": 80}},
-    },
-    "KEDA": {
-        "resources": {"requests": {"cpu": 1}},
-        "autoscaling": {
-            "max_replicas": 3,
-            "target": {"cpu_percent": 70, "ongoing_requests": 2.5, "queue_depth": 4},
-        },
-    },
-    "to zero": {"autoscaling": {"min_replicas": 0, "max_replicas": 2, "idle": "zero"}},
-    "sleep": {"resources": GPU, "autoscaling": {"idle": "sleep"}},
-    "nodes": {"resources": {"gpu": {"count": 8}}, "nodes_per_replica": 2},
-    "nodes, scaled": {"nodes_per_replica": 2, "resources": GPU, "autoscaling": {"max_replicas": 3}},
-    "isolation": {"isolation": {"namespace": "tenant-a", "runtime_class": "gvisor", "network_policy": False}},
-    "in place": {"rollout": {"strategy": "in-place", "surge": 1}, "replicas": 3, "alias": True},
-    "blue-green alias": {"alias": True},
-    "secrets": {"secrets": [{"name": "HF_TOKEN", "secret": "hub"}, {"name": "A", "secret": "s", "key": "k"}]},
-    "taints": {"tolerations": [{"key": "team", "value": "a", "effect": "NoExecute"}, {"key": "spot"}]},
-}
-
-
-def container(objects: dict[str, Object]) -> Object:
-    spec = objects["Deployment"]["spec"]["template"]["spec"]
-    found: Object = spec["containers"][0]
-    return found
-
-
-def env(objects: dict[str, Object]) -> dict[str, str]:
-    return {each["name"]: each.get("value", "") for each in container(objects)["env"]}
-
-
-@pytest.fixture
-def render(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
-) -> Callable[..., dict[str, Object]]:
-    return lambda **fields: accepted(vllm.render(resolved(**fields), surroundings))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -117,20 +70,6 @@ def test_weights_are_streamed_from_the_local_store(render: Callable[..., dict[st
     assert env(objects)["RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING"] == "0"
 
 
-def test_secrets_are_only_referred_to(render: Callable[..., dict[str, Object]]) -> None:
-    secrets = {
-        e["name"]: e["valueFrom"]["secretKeyRef"]
-        for e in container(render(**VARIANTS["secrets"]))["env"]
-        if "valueFrom" in e
-    }
-    assert secrets == {
-        "AWS_ACCESS_KEY_ID": {"name": "slipway-s3", "key": "AWS_ACCESS_KEY_ID"},
-        "AWS_SECRET_ACCESS_KEY": {"name": "slipway-s3", "key": "AWS_SECRET_ACCESS_KEY"},
-        "HF_TOKEN": {"name": "hub", "key": "HF_TOKEN"},
-        "A": {"name": "s", "key": "k"},
-    }
-
-
 def test_an_image_without_a_digest_is_not_rendered(resolved: Resolve, surroundings: Surroundings) -> None:
     by_tag = {"images": {"cpu": {"image": "docker.io/vllm/vllm-openai", "tag": "latest"}}}
     with pytest.raises(RenderError, match="no digest is known"):
@@ -149,27 +88,6 @@ def test_without_a_gpu_the_image_for_cpus_is_taken(
         assert container(accepted(vllm.render(spec, surroundings)))["image"].startswith(
             f"registry.local/{wanted}@"
         )
-
-
-def test_replicas_are_never_rendered_where_an_autoscaler_decides(
-    render: Callable[..., dict[str, Object]],
-) -> None:
-    assert render(replicas=3)["Deployment"]["spec"]["replicas"] == 3
-    for variant in ("HPA", "KEDA", "to zero"):
-        assert "replicas" not in render(**VARIANTS[variant])["Deployment"]["spec"]
-    assert "replicas" not in render(**VARIANTS["nodes, scaled"])["LeaderWorkerSet"]["spec"]
-
-
-def test_without_spare_gpus_an_in_place_change_stops_a_replica_first(
-    render: Callable[..., dict[str, Object]],
-) -> None:
-    def rolling(surge: int) -> Object:
-        objects = render(rollout={"strategy": "in-place", "surge": surge})
-        found: Object = objects["Deployment"]["spec"]["strategy"]["rollingUpdate"]
-        return found
-
-    assert rolling(0) == {"maxSurge": 0, "maxUnavailable": 1}
-    assert rolling(2) == {"maxSurge": 2, "maxUnavailable": 0}
 
 
 def test_blue_green_objects_are_named_by_revision_and_the_stable_name_leads_to_the_routed_one(
@@ -295,21 +213,6 @@ def test_a_gpu_is_its_vendors_resource_in_requests_and_limits_and_its_taint_is_t
     assert {"key": taint, "operator": "Exists", "effect": "NoSchedule"} in tolerated
 
 
-def test_pods_are_restricted(render: Callable[..., dict[str, Object]]) -> None:
-    """Every field that the Pod Security Standard `restricted` asks for, and a read-only root besides."""
-    pod = render(**VARIANTS["adapters"])["Deployment"]["spec"]["template"]["spec"]
-    assert pod["automountServiceAccountToken"] is False
-    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] > 0
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for each in (*pod["initContainers"], *pod["containers"]):
-        assert each["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert {m["mountPath"] for m in each["volumeMounts"]} >= {"/cache", "/tmp"}
-
-
 def test_loading_may_take_as_long_as_the_rollout_and_an_in_place_pod_drains(
     render: Callable[..., dict[str, Object]],
 ) -> None:
@@ -339,108 +242,6 @@ def test_a_group_over_nodes_is_reached_at_its_leader_and_every_pod_has_the_diges
     assert "readinessProbe" not in group["workerTemplate"]["spec"]["containers"][0]
     leaders = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
     assert leaders.items() <= objects["Service"]["spec"]["selector"].items()
-
-
-def test_cpu_and_memory_scale_by_an_hpa_and_requests_by_keda(
-    render: Callable[..., dict[str, Object]],
-) -> None:
-    hpa = render(**VARIANTS["HPA"])
-    assert "ScaledObject" not in hpa
-    assert [
-        (m["resource"]["name"], m["resource"]["target"]["averageUtilization"])
-        for m in hpa["HorizontalPodAutoscaler"]["spec"]["metrics"]
-    ] == [("cpu", 70), ("memory", 80)]
-    keda = render(**VARIANTS["KEDA"])
-    assert "HorizontalPodAutoscaler" not in keda  # KEDA makes its own; two would fight
-    triggers = keda["ScaledObject"]["spec"]["triggers"]
-    assert [t["type"] for t in triggers] == ["cpu", "prometheus", "prometheus"]
-    assert [t["metadata"].get("threshold") for t in triggers] == [None, "2.5", "4"]
-
-
-def test_without_prometheus_keda_asks_the_engines_but_nothing_would_wake_a_deployment(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
-) -> None:
-    alone = replace(surroundings, prometheus_url=None)
-    scaling = {"max_replicas": 2, "target": {"ongoing_requests": 2}}
-    for server, path, location in (("vllm", "/load", "server_load"), ("llama.cpp", "/-/load", "ongoing")):
-        objects = accepted(vllm.render(resolved(server=server, autoscaling=scaling), alone))
-        (trigger,) = objects["ScaledObject"]["spec"]["triggers"]
-        assert trigger["type"] == "metrics-api"
-        assert trigger["metadata"]["url"].endswith(f".slipway.svc:8000{path}")
-        assert trigger["metadata"]["valueLocation"] == location
-    with pytest.raises(RenderError, match=r"autoscaling\.idle = zero"):
-        vllm.render(resolved(**VARIANTS["to zero"]), alone)
-
-
-def test_bounds_delays_and_idle_reach_the_scaler(render: Callable[..., dict[str, Object]]) -> None:
-    delays = {"upscale_delay_s": 7, "downscale_delay_s": 70, "idle_after_s": 77}
-    zero = {"min_replicas": 0, "max_replicas": 4, "idle": "zero", **delays}
-    spec = render(autoscaling=zero)["ScaledObject"]["spec"]
-    assert (spec["minReplicaCount"], spec["maxReplicaCount"], spec["cooldownPeriod"]) == (0, 4, 77)
-    behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-    assert behavior["scaleUp"]["stabilizationWindowSeconds"] == 7
-    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 70
-
-
-def test_an_engine_that_sleeps_has_its_admin_endpoints_and_one_that_does_not_has_none(
-    render: Callable[..., dict[str, Object]],
-) -> None:
-    asleep, awake = render(**VARIANTS["sleep"]), render()
-    assert "--enable-sleep-mode" in container(asleep)["args"]
-    assert env(asleep)["VLLM_SERVER_DEV_MODE"] == "1"
-    assert "VLLM_SERVER_DEV_MODE" not in env(awake)
-
-
-def test_only_the_gateway_and_those_who_measure_reach_an_engine(
-    render: Callable[..., dict[str, Object]],
-) -> None:
-    spec = render()["NetworkPolicy"]["spec"]
-    (others, themselves) = spec["ingress"]
-    namespaces = [
-        each["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for each in others["from"]
-    ]
-    assert namespaces == ["slipway-system", "monitoring", "keda"]
-    assert all(each["podSelector"]["matchLabels"] for each in others["from"])
-    assert others["ports"] == [{"protocol": "TCP", "port": 8000}]
-    assert themselves == {"from": [{"podSelector": spec["podSelector"]}]}
-    dns, store, _ = spec["egress"]
-    assert {port["port"] for port in dns["ports"]} == {53}
-    assert store["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "storage"}
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "flow"),
-    [
-        (
-            "http://10.1.2.3:8333",
-            {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 8333}]},
-        ),
-        ("https://s3.example.com", {"ports": [{"protocol": "TCP", "port": 443}]}),
-    ],
-)
-def test_a_store_outside_the_cluster_is_allowed_by_address_or_by_port(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept, endpoint: str, flow: Object
-) -> None:
-    outside = replace(surroundings, store=replace(surroundings.store, endpoint_url=endpoint))
-    assert accepted(vllm.render(resolved(), outside))["NetworkPolicy"]["spec"]["egress"][1] == flow
-
-
-def test_a_runtime_class_that_the_cluster_lacks_is_said_before_a_pod_hangs(
-    resolved: Resolve, surroundings: Surroundings
-) -> None:
-    with pytest.raises(RenderError, match=r"runtime_class = kata: the cluster has gvisor"):
-        vllm.render(resolved(isolation={"runtime_class": "kata"}), surroundings)
-
-
-def test_metrics_are_collected_only_when_asked_for_and_somebody_can(
-    resolved: Resolve, surroundings: Surroundings
-) -> None:
-    def kinds(around: Surroundings, **fields: Any) -> set[str]:
-        return {each["kind"] for each in vllm.render(resolved(**fields), around).objects}
-
-    assert "PodMonitor" in kinds(surroundings)
-    assert "PodMonitor" not in kinds(surroundings, telemetry=False)
-    assert "PodMonitor" not in kinds(replace(surroundings, prometheus=None))
 
 
 def test_rendering_is_a_function_of_its_input(resolved: Resolve, surroundings: Surroundings) -> None:

@@ -1,0 +1,21 @@
+"""Rendering of plain Deployments, and of LeaderWorkerSets for several nodes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from slipway.catalog import ResolvedDeployment
+from slipway.runtimes import vllm
+from slipway.runtimes.rendered import Object, Rendered
+from slipway.runtimes.surroundings import Surroundings
+
+Resolve = Callable[..., ResolvedDeployment]
+Accept = Callable[[Rendered], dict[str, Object]]
+
+
+@pytest.fixture
+def render(
+    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+) -> Callable[..., dict[str, Object]]:
+    """Objects of these fields of the catalog by kind; the API server accepts them."""
+    return lambda **fields: accepted(vllm.render(resolved(**fields), surroundings))
