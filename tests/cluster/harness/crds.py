@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from slipway.dataplane.kubernetes.client import KubernetesApi
+
 from .layout import CHECKOUT
 from .objects import Object, Objects, condition, eventually, load
 
@@ -30,8 +32,8 @@ def apply(objects: Objects, definitions: list[Object]) -> None:
         _without_webhooks(each)
     objects.apply(definitions)
     for each in definitions:
-        name = each["metadata"]["name"]
-        eventually(lambda name=name: _is_served(objects, name), f"the definition {name} is established")
+        named = each["metadata"]["name"]
+        eventually(lambda each=each: _is_served(objects, each), f"the definition {named} is served")
 
 
 def _without_webhooks(definition: Object) -> None:
@@ -40,9 +42,15 @@ def _without_webhooks(definition: Object) -> None:
         definition["spec"]["conversion"] = {"strategy": "None"}
 
 
-def _is_served(objects: Objects, name: str) -> bool:
-    found = objects.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
-    return condition(found, "Established") == "True"
+def _is_served(objects: Objects, definition: Object) -> bool:
+    """Established, and in the discovery that clients read, which comes a moment later."""
+    named, spec = definition["metadata"]["name"], definition["spec"]
+    found = objects.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", named)
+    if condition(found, "Established") != "True":
+        return False
+    discovered = KubernetesApi(objects.api).kinds()
+    versions = [each["name"] for each in spec["versions"] if each["served"]]
+    return all((f"{spec['group']}/{each}", spec["names"]["kind"]) in discovered for each in versions)
 
 
 def _file(name: str) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ClusterError
-from .layout import BRIDGE, BRIDGE_IP, POD_NETWORK, Layout
+from .layout import BRIDGE, BRIDGE_IP, POD_NETWORK, SERVICE_NETWORK, Layout
 
 # The kubelet, kube-proxy and the bridge change these; they are put back when the cluster is taken down.
 _KERNEL_SETTINGS = (
@@ -54,6 +54,9 @@ def make_bridge(layout: Layout) -> None:
     prefix = POD_NETWORK.partition("/")[2]
     _ip("addr", "replace", f"{BRIDGE_IP}/{prefix}", "dev", BRIDGE)
     _ip("link", "set", BRIDGE, "up")
+    # Until kube-proxy knows a Service its address must lead nowhere: by the default route, whatever is out
+    # there would answer in its place.
+    _ip("route", "replace", SERVICE_NETWORK, "dev", BRIDGE)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 

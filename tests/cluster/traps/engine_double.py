@@ -38,6 +38,14 @@ def of_inferenceservice(found: Object) -> set[str]:
     return _served(found["spec"]["predictor"]["model"]["args"])
 
 
+def of_leaderworkerset(found: Object) -> set[str]:
+    """What the leaders' arguments tell vLLM, the adapters' `<name>=<folder>` among them."""
+    pod = found["spec"]["leaderWorkerTemplate"]["leaderTemplate"]["spec"]
+    args = pod["containers"][0]["args"]
+    adapters = args[args.index("--lora-modules") + 1 :] if "--lora-modules" in args else []
+    return _served(args) | {each.partition("=")[0] for each in adapters if not each.startswith("--")}
+
+
 def of_llminferenceservice(found: Object) -> set[str]:
     """Its model's name, and its adapters'."""
     model = found["spec"]["model"]
@@ -82,20 +90,18 @@ class EngineDouble:
         self._server.shutdown()
         self._server.server_close()
 
-    def serve_as(self, address: Mapping[str, Any]) -> None:
-        """Make the Service that the operator would make, and wait until it leads here."""
-        named = {"name": address["service"], "namespace": address["namespace"]}
+    def serve_as(self, address: Mapping[str, Any], *, makes_service: bool = True) -> None:
+        """Be where the address leads.
+
+        Make the Service that the operator would make, and wait until it leads here; or, where Slipway makes
+        it, only what it leads to.
+        """
         port = {"name": "http", "protocol": "TCP"}
-        slice_labels = {"kubernetes.io/service-name": address["service"]}
         self._prefix = address["path"]
+        named = {"name": address["service"], "namespace": address["namespace"]}
+        slice_labels = {"kubernetes.io/service-name": address["service"]}
         self._objects.apply(
             [
-                {
-                    "apiVersion": "v1",
-                    "kind": "Service",
-                    "metadata": named,
-                    "spec": {"ports": [{**port, "port": address["port"]}]},
-                },
                 {
                     "apiVersion": "discovery.k8s.io/v1",
                     "kind": "EndpointSlice",
@@ -103,9 +109,15 @@ class EngineDouble:
                     "addressType": "IPv4",
                     "endpoints": [{"addresses": [BRIDGE_IP], "conditions": {"ready": True}}],
                     "ports": [{**port, "port": self._server.server_port}],
-                },
+                }
             ]
         )
+        if makes_service:
+            spec = {"ports": [{**port, "port": address["port"]}]}
+            self._objects.apply([{"apiVersion": "v1", "kind": "Service", "metadata": named, "spec": spec}])
+            self._wait_until_led_to(address)
+
+    def _wait_until_led_to(self, address: Mapping[str, Any]) -> None:
         service = self._objects.get("v1", "Service", address["service"], address["namespace"])
         assert service is not None
         url = f"http://{service['spec']['clusterIP']}:{address['port']}{self._prefix}/v1/models"

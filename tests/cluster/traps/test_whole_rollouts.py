@@ -33,6 +33,7 @@ from .kserve_double import InferenceServiceDouble, LLMInferenceServiceDouble
 from .kubeai_double import KubeAIDouble
 from .kubelet_double import KubeletDouble
 from .kuberay_double import KubeRayDouble
+from .leaderworkerset_double import LeaderWorkerSetDouble
 from .nim_double import NimDouble
 from .operator_double import OperatorDouble
 from .rolling import revision
@@ -53,6 +54,14 @@ class Case:
 
 ADAPTED = {"adapters": ["tone"]}
 CASES = {
+    "LeaderWorkerSet": Case(
+        "vllm",
+        LeaderWorkerSetDouble,
+        engines.of_leaderworkerset,
+        ("leaderworkerset.x-k8s.io_leaderworkersets",),
+        lambda spec: [spec.name, "tone"],
+        {**ADAPTED, "nodes_per_replica": 2, "resources": {"gpu": {"count": 8}}},
+    ),
     "KubeAI": Case(
         "kubeai",
         KubeAIDouble,
@@ -137,7 +146,9 @@ def test_a_revision_is_rolled_out_validated_and_routed_under_the_engine_s_names(
         return case.names(found) if found is not None else set()
 
     with KubeletDouble(api, namespace), operator, engines.EngineDouble(objects, served) as engine:
-        engine.serve_as(wanted.rendered["address"])
+        address = wanted.rendered["address"]
+        made = {each["metadata"]["name"] for each in wanted.rendered["objects"] if each["kind"] == "Service"}
+        engine.serve_as(address, makes_service=address["service"] not in made)
         record = rollout.roll_out(plane, revisions, spec, lambda _: None)
         results = validation.validate(record, Validation(timeout_s=10))
         record = rollout.record_validation(plane, revisions, record, results, lambda _: None)
