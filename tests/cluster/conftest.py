@@ -7,22 +7,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient
-from kubernetes.client.exceptions import ApiException
 
 from slipway.artifacts.manifest import Manifest
 from slipway.objectstore import ObjectStore
 
-from . import tiers
+from . import fake_prometheus, tiers
 from .harness import addons, binaries, debian, images, namespaces, processes, roles, weights
 from .harness import cluster as test_cluster
 from .harness import crds as crd_files
 from .harness.cluster import Running
 from .harness.layout import NODE, Layout
-from .harness.objects import Object, Objects, client, condition, eventually
+from .harness.objects import Object, Objects, client
 from .harness.operators import OPERATORS
 
 HERE = Path(__file__).parent
@@ -214,7 +212,7 @@ def fake_nodes(cluster: Running, objects: Objects) -> list[str]:
     come and go would not do: the controllers try again after seconds when they do not know one yet.
     """
     names = ["fake-0", "fake-1"]
-    _make_fake(cluster, objects, [addons.fake_node(name) for name in names])
+    addons.make_fake_nodes(cluster.layout, cluster.ports, objects, [addons.fake_node(name) for name in names])
     return names
 
 
@@ -226,7 +224,8 @@ def kwok_nodes(cluster: Running, objects: Objects) -> Iterator[Callable[..., lis
     def make(count: int, labels: dict[str, str]) -> list[str]:
         names = [f"fake-{uuid.uuid4().hex[:6]}-{number}" for number in range(count)]
         made.extend(names)
-        _make_fake(cluster, objects, [addons.fake_node(name, labels=labels) for name in names])
+        nodes = [addons.fake_node(name, labels=labels) for name in names]
+        addons.make_fake_nodes(cluster.layout, cluster.ports, objects, nodes)
         return names
 
     yield make
@@ -234,27 +233,17 @@ def kwok_nodes(cluster: Running, objects: Objects) -> Iterator[Callable[..., lis
         objects.delete("v1", "Node", name)
 
 
-def _make_fake(cluster: Running, objects: Objects, nodes: list[Object]) -> None:
-    addons.start_kwok(cluster.layout, cluster.ports)
-    names = [each["metadata"]["name"] for each in nodes]
-    for each in nodes:
-        try:
-            objects.call("POST", objects.path("v1", "Node"), each)
-        except ApiException as error:
-            if error.status != 409:  # another process of the tests was first
-                raise
-    eventually(lambda: all(condition(each, "Ready") == "True" for each in _nodes(objects, names)), "KWOK")
-
-
-def _nodes(objects: Objects, names: list[str]) -> list[dict[str, Any]]:
-    wanted = set(names)
-    return [each for each in objects.list("v1", "Node") if each["metadata"]["name"] in wanted]
-
-
 @pytest.fixture(scope="session")
 def keda(cluster: Running, objects: Objects) -> None:
     """KEDA's operator and metrics adapter, with its definitions."""
     OPERATORS["keda"].start(cluster, objects)
+
+
+@pytest.fixture
+def prometheus(cluster: Running) -> Iterator[fake_prometheus.FakePrometheus]:
+    """Says of every query what a test wants it to."""
+    with fake_prometheus.serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,30 +4,15 @@ Belongs here: KEDA on a rendered deployment. Does not: KEDA by itself (../operat
 left (../dataplane).
 """
 
-import threading
-from collections.abc import Iterator
-
-import pytest
-
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
 from ..dataplane.conftest import fake, surroundings
+from ..fake_prometheus import FakePrometheus
 from ..harness.cluster import Running
-from ..harness.layout import BRIDGE_IP
 from ..harness.objects import Objects, condition, eventually
-from ..operators.test_keda import FakePrometheus, _Answer
 
 PER_REPLICA = 4
-
-
-@pytest.fixture
-def fake_prometheus(cluster: Running) -> Iterator[FakePrometheus]:
-    """Says of every query what a test wants it to."""
-    with FakePrometheus((BRIDGE_IP, 0), _Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 def test_keda_scales_by_requests_between_the_bounds_and_applying_again_leaves_its_number(
@@ -36,13 +21,13 @@ def test_keda_scales_by_requests_between_the_bounds_and_applying_again_leaves_it
     objects: Objects,
     namespace: str,
     fake_nodes: list[str],
-    fake_prometheus: FakePrometheus,
+    prometheus: FakePrometheus,
 ) -> None:
     # KEDA looks up every variable of what it scales, and makes no autoscaler where a Secret is missing.
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slipway-s3"}, "stringData": keys}
     objects.apply([secret], namespace)
-    around = surroundings(namespace, prometheus_url=fake_prometheus.url)
+    around = surroundings(namespace, prometheus_url=prometheus.url)
     plane = Kubernetes(KubernetesApi(objects.api, patience_s=30), around)
     scaling = {
         "min_replicas": 1,
@@ -64,11 +49,11 @@ def test_keda_scales_by_requests_between_the_bounds_and_applying_again_leaves_it
         return condition(found, "Ready") == "True"
 
     eventually(scaled_object_is_ready, "KEDA takes the ScaledObject")
-    fake_prometheus.value = 10 * PER_REPLICA  # ten replicas' worth, and three are the most
+    prometheus.value = 10 * PER_REPLICA  # ten replicas' worth, and three are the most
     eventually(lambda: replicas() == 3, "as many as are allowed")
     assert plane.diff(wanted).action == "none"
     plane.apply(wanted)
     plane.wait(wanted, 60, lambda _: None)
     assert replicas() == 3
-    fake_prometheus.value = 0
+    prometheus.value = 0
     eventually(lambda: replicas() == 1, "the fewest that are allowed")

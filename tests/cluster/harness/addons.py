@@ -3,10 +3,11 @@
 Belongs here: what every cluster gets, and KWOK on demand. Does not: the operators (operators.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
+from kubernetes.client.exceptions import ApiException
 
 from . import binaries, processes
 from .errors import ClusterError
@@ -80,6 +81,26 @@ def fake_node(name: str, gpus: int = 8, labels: Mapping[str, str] | None = None)
         "spec": {"taints": [{"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}]},
         "status": {"allocatable": room, "capacity": room},
     }
+
+
+def make_fake_nodes(
+    layout: Layout, ports: Mapping[str, int], objects: Objects, nodes: Sequence[Object]
+) -> None:
+    """Make nodes as `fake_node` gives them, and wait until KWOK says that they are Ready."""
+    start_kwok(layout, ports)
+    names = {each["metadata"]["name"] for each in nodes}
+    for each in nodes:
+        try:
+            objects.call("POST", objects.path("v1", "Node"), each)
+        except ApiException as error:
+            if error.status != 409:  # another process of the tests was first
+                raise
+
+    def are_ready() -> bool:
+        made = [each for each in objects.list("v1", "Node") if each["metadata"]["name"] in names]
+        return all(condition(each, "Ready") == "True" for each in made)
+
+    eventually(are_ready, "KWOK")
 
 
 def local_storage(storage_class: str, directory: Path, count: int, size: str) -> list[Object]:

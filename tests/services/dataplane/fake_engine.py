@@ -6,55 +6,32 @@ Belongs here: answers and the ways in which they are wrong. Does not: real engin
 import asyncio
 import io
 import json
-import threading
 import wave
 from typing import Any
 
 from aiohttp import web
 
+from ..fake_server import FakeServer
+
 _USAGE = {"prompt_tokens": 5, "total_tokens": 5}
 
 
-class FakeEngine:
+class FakeEngine(FakeServer):
     """Serves `names`; anything else is 404. `wrong` says how it answers wrongly, `listed` what it lists."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: set[str] = set()
         self.listed: set[str] | None = None
         self.wrong = ""
         self.paths: set[str] = set()  # empty: all of them
         self.delay_s = 0.0
         self.asked: list[tuple[str, str]] = []
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "FakeEngine":
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def _run(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        app = web.Application()
-        app.router.add_get("/v1/models", self._list)
-        app.router.add_get("/v1/models/{name:.+}", self._one)
-        app.router.add_post("/{path:.*}", self._post)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        self._loop.run_until_complete(self._runner.setup())
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(site.start())
-        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        self._started.set()
-        self._loop.run_forever()
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/v1/models", self._list)
+        router.add_get("/v1/models/{name:.+}", self._one)
+        router.add_post("/{path:.*}", self._post)
 
     async def _list(self, _: web.Request) -> web.Response:
         listed = self.names if self.listed is None else self.listed

@@ -6,41 +6,22 @@ import threading
 
 from aiohttp import web
 
+from ..fake_server import FakeServer
 
-class FakeUpstream:
+
+class FakeUpstream(FakeServer):
     """A fake engine for faults that a real one cannot be made to have. The model's name says what it does."""
 
+    runner_options = {"handler_cancellation": True}
+
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[dict] = []
         self.hung_up = 0
         self.release = threading.Event()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._started.wait(10)
-
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def _run(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        app = web.Application()
-        app.router.add_post("/v1/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        self._loop.run_until_complete(self._runner.setup())
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(site.start())
-        self.port = site._server.sockets[0].getsockname()[1]
-        self._started.set()
-        self._loop.run_forever()
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/v1/{path:.*}", self._answer)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
