@@ -58,9 +58,11 @@ class Applier:
             if not isinstance(error, ImmutableFieldError):
                 raise
             return replace(planned, action="replace")
-        # Nothing that is stored has a version yet: one that has was there, under no label of ours.
+        # Nothing that is created has a version yet: what has one was there, and not looked for or not ours.
         if planned.action == "create" and found["metadata"].get("resourceVersion"):
             self._refuse_foreign(planned.ref)
+            if is_deleted(found):
+                return replace(planned, action="replace")
         return planned
 
     def _refuse_foreign(self, ref: Ref) -> None:

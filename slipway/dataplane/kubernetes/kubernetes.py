@@ -73,8 +73,7 @@ class Kubernetes:
     def diff(self, wanted: Applied) -> Difference:
         """What `apply` would change, object by object; updates are confirmed by a server-side dry run."""
         objects = records.objects(wanted)
-        found = self._snapshot(objects)
-        plans = planning.plan(objects, records.without_public(wanted, found.objects))
+        plans = planning.plan(objects, self._there(wanted, objects))
         updates = self._applier.confirmed(
             [each for each in plans if each.action == "update"], _by_ref(objects)
         )
@@ -98,8 +97,19 @@ class Kubernetes:
     def apply(self, wanted: Applied) -> None:
         """Send the objects, prune what the application does not have any more. Dry run of all comes first."""
         objects = records.objects(wanted)
-        found = records.without_public(wanted, self._snapshot(objects).objects)
-        self._bring(objects, found)
+        self._bring(objects, {} if self._is_new(wanted) else self._there(wanted, objects))
+
+    def _is_new(self, wanted: Applied) -> bool:
+        """Whether an application that is named for its revision has no workload yet.
+
+        What a run that was killed made of it is what is wanted, so nothing is left over: no lists are read,
+        which are a quarter of what applying costs the server.
+        """
+        named_for_revision = wanted.application != wanted.deployment
+        return named_for_revision and self._api.get(records.workload(wanted)) is None
+
+    def _there(self, wanted: Applied, objects: Sequence[Object]) -> dict[Ref, Object]:
+        return records.without_public(wanted, self._snapshot(objects).objects)
 
     def publish(self, wanted: Applied) -> None:
         """Let stable names lead to this revision; harmless when they do."""
