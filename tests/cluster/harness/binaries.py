@@ -116,6 +116,10 @@ OPERATORS = (KEDA, CERT_MANAGER, METALLB, ENVOY_GATEWAY)
 
 Say = Callable[[str], None]
 
+# An eighth less time: not to make what debuggers read, which the linker drops, and to collect garbage less.
+_FASTER = ("-gcflags=all=-dwarf=false",)
+_GARBAGE_PERCENT = "400"
+
 
 def location(layout: Layout, component: Component) -> Path:
     """Directory of a component's binaries, with `files/` beside them; another one for each digest."""
@@ -154,7 +158,7 @@ def _build(layout: Layout, component: Component) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=target.parent))
     packages = list(component.programs.values())
     flags = f"-s -w {component.link_flags}".strip()
-    _go(component, ["build", "-trimpath", "-ldflags", flags, "-o", f"{partial}/", *packages])
+    _go(component, ["build", "-trimpath", *_FASTER, "-ldflags", flags, "-o", f"{partial}/", *packages])
     for name, package in component.programs.items():
         (partial / _built_name(component, package)).rename(partial / name)
     for module, globs in component.files.items():
@@ -189,7 +193,8 @@ def _go(component: Component, arguments: list[str]) -> str:
         raise ClusterError(
             f"no `go` on the PATH, and none to be had: {error} Install {GO_VERSION}."
         ) from error
-    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": GO_VERSION, "GOFLAGS": "-buildvcs=false"}
+    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": GO_VERSION, "GOFLAGS": "-buildvcs=false"}
+    environment = os.environ | settings | {"GOGC": _GARBAGE_PERCENT}
     # A build takes minutes and all cores; whoever works at the machine comes first.
     command = ["nice", "-n", "15", str(go), *arguments]
     result = subprocess.run(command, cwd=component.source, env=environment, capture_output=True, text=True)
