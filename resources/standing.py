@@ -38,6 +38,13 @@ class StandingResource(dg.ConfigurableResource[None]):
 
         return around.serve(self._planes(), catalog, endpoint, progress, lambda seen: progress(str(seen)))
 
+    def retire(self, catalog: Catalog, progress: Log) -> tuple[str, ...]:
+        """Take gateways away from clusters that the catalog does not use any more. Raises DataPlaneError."""
+        from slipway.dataplane import around
+
+        done = around.retire(self._planes(), catalog, progress)
+        return tuple(str(each.ref) for each in done)
+
     def drifts(self, catalog: Catalog) -> list[Drift]:
         """Of each data plane and gateway, what differs from the catalog; no call where there is none."""
         from slipway.dataplane import around

@@ -81,6 +81,17 @@ def serve(planes: Planes, catalog: Catalog, endpoint: Endpoint, say: Say, report
     return around.serve(endpoint, catalog.deployments, say, report)
 
 
+def retire(planes: Planes, catalog: Catalog, say: Say) -> tuple[ObjectPlan, ...]:
+    """Take gateways away from clusters that nothing of the catalog is on any more. Raises DataPlaneError.
+
+    A cluster that is still used is rid of its own by `prepare`.
+    """
+    used = data_planes.kubernetes(catalog)
+    left = [name for name in planes.clusters() if name not in used]
+    arounds = [planes.cluster(name).around() for name in left]
+    return tuple(done for around in arounds for done in around.bring(around.no_gateways(), say))
+
+
 def drifts(planes: Planes, catalog: Catalog, *, confirmed: bool = False) -> Iterator[Drift]:
     """Of each part, what differs; `confirmed` asks the server by a dry run of each change, as a plan does.
 

@@ -68,6 +68,10 @@ class Planes:
 
         return tuple(each for each in self._all if isinstance(each, Kubernetes))
 
+    def clusters(self) -> tuple[str, ...]:
+        """Names of the Kubernetes clusters that the environment connects."""
+        return tuple(each.name for each in self._makers if each.kind != RAY)
+
     def cluster(self, name: str) -> Kubernetes:
         """One Kubernetes cluster; raises DataPlaneError when the environment does not connect it."""
         from slipway.dataplane.kubernetes.kubernetes import Kubernetes

@@ -91,6 +91,10 @@ class Around:
         sure = {str(each["metadata"]["namespace"]) for each in made}
         return Wanted(made, self._gateway_places(f"{gateway.ENDPOINT}={endpoint.name}", sure))
 
+    def no_gateways(self) -> Wanted:
+        """Nothing of any endpoint that Slipway made from this home."""
+        return Wanted([], self._gateway_places(gateway.ENDPOINT, sure=()))
+
     def plans(self, wanted: Wanted, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
         """What would happen to each object; see Standing.plans."""
         return self._standing.plans(wanted, confirmed=confirmed)

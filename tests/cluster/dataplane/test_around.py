@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient
 
-from slipway.catalog import Deployment, Endpoint
+from slipway.catalog import Catalog, Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
+from slipway.dataplane.around import retire
 from slipway.dataplane.errors import ConfigRefusedError
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.errors import ForbiddenError
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+from slipway.dataplane.planes import Key, Planes
 from slipway.runtimes import identity, rbac
 
 from ..harness import namespaces
@@ -111,6 +113,21 @@ def test_a_public_side_stays_as_it_is_and_what_the_endpoint_drops_goes(
     done = brought(plane, [deployment()], [plain])
     assert {each for each in done if each.startswith("delete")} == {f"delete {each}" for each in public}
     assert "update Gateway public" in done
+
+
+def test_a_cluster_that_a_catalog_leaves_is_rid_of_its_gateways(plane: Kubernetes) -> None:
+    public = Endpoint(name="public", host=HOST)
+    brought(plane, [deployment()], [public])
+    planes = Planes({Key("kubernetes"): lambda: plane})
+    engine = {"name": "e", "server": "vllm", "images": {"nvidia": {"image": "engine", "tag": "1.0.0"}}}
+    models = [{"name": "m", "source": f"hf://o/m@{'1' * 40}"}]
+    used = {"models": models, "engines": [engine], "deployments": [deployment()], "endpoints": [public]}
+    assert retire(planes, Catalog.model_validate(used), lambda _: None) == ()
+    gone = retire(planes, Catalog(endpoints=(public,)), lambda _: None)
+    assert {"Deployment gateway-public", "Gateway public", "ServiceAccount gateway-public"} <= {
+        f"{each.ref.kind} {each.ref.name}" for each in gone if each.action == "delete"
+    }
+    assert retire(planes, Catalog(endpoints=(public,)), lambda _: None) == ()
 
 
 def test_the_gateways_of_another_slipway_in_the_same_namespace_stay(
