@@ -103,7 +103,7 @@ class Kubernetes:
         """Whether an application that is named for its revision has no workload yet.
 
         What a run that was killed made of it is what is wanted, so nothing is left over: no lists are read,
-        which are a quarter of what applying costs the server.
+        which are a tenth of what applying costs the server.
         """
         named_for_revision = wanted.application != wanted.deployment
         return named_for_revision and self._api.get(records.workload(wanted)) is None
