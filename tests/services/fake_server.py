@@ -5,12 +5,13 @@ Belongs here: starting and ending it. Does not: what it answers (gateway/fake_up
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 from aiohttp import web
 
 
-class FakeServer:
+class FakeServer(ABC):
     """Serves the routes of `add_routes` on a free port of this machine; use it in a `with`."""
 
     # Arguments of aiohttp's AppRunner.
@@ -30,9 +31,9 @@ class FakeServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
+    @abstractmethod
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """What is answered, by path."""
-        raise NotImplementedError
 
     @property
     def url(self) -> str:

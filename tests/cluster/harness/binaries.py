@@ -73,7 +73,7 @@ CORE = (
         f" -X {_VERSION}.gitMinor=36 -X k8s.io/client-go/pkg/version.gitVersion={_KUBERNETES}",
     ),
     Component("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, cold_s=20),
-    Component("coredns", {"coredns": "."}, cold_s=60),
+    Component("coredns", {"coredns": "."}, cold_s=80),
     Component(
         "kwok",
         {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
@@ -88,7 +88,7 @@ KEDA = Component(
         "keda-operator": "github.com/kedacore/keda/v2/cmd/operator",
         "keda-adapter": "github.com/kedacore/keda/v2/cmd/adapter",
     },
-    cold_s=240,
+    cold_s=370,
     files={"github.com/kedacore/keda/v2": ("config/crd/bases/*.yaml",)},
 )
 CERT_MANAGER = Component(
