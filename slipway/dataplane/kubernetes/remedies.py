@@ -25,9 +25,14 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "The registry has no such image: correct the engine's image or digest in the catalog, or push it.",
     ),
     (
+        r"Err(Image|)Pull.*(x509:|certificate)",
+        "The node does not trust the registry's certificate: give the container runtime of the nodes its CA "
+        "(containerd: certs.d/<registry>/hosts.toml), or mirror the image to a registry that they trust.",
+    ),
+    (
         r"Err(Image|)Pull|ImagePullBackOff|Pulling image",
-        "The node cannot fetch the image: see that it reaches the registry (name, network, certificate), or "
-        "mirror the image to one that it reaches.",
+        "The node cannot fetch the image: see that it reaches the registry (name, network), or mirror the "
+        "image to one that it reaches.",
     ),
     (
         r"OOMKilled",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .disrupting import (
+    DEAF,
     ZEROS,
     Disrupt,
     absent_webhook,
@@ -23,6 +24,7 @@ from .disrupting import (
     one_verb_less,
     quota,
     refusing_webhook,
+    untrusted_registry,
     wrong_pull_secret,
 )
 
@@ -40,7 +42,6 @@ class Case:
 
 _LITTLE = {"requests": {"memory": "32Mi"}, "limits": {"memory": "32Mi"}}
 _GPUS = {"requests": {"nvidia.com/gpu": "4"}, "limits": {"nvidia.com/gpu": "4"}}
-_DEAF = {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1}
 _NO_SECRET = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "not-there", "key": "k"}}}]
 _NO_KIND = {"apiVersion": "missing.example/v1", "kind": "Missing"}
 _NO_VERSION = {"apiVersion": "apps/v9", "kind": "Deployment"}
@@ -96,6 +97,11 @@ CASES: Mapping[str, Case] = {
         r"give the Secret in `pull_secrets` .* an account that may pull",
         wrong_pull_secret,
     ),
+    "registry-not-trusted": Case(
+        r"ErrImagePull: .*x509: certificate signed by unknown authority",
+        r"give the container runtime of the nodes its CA",
+        untrusted_registry,
+    ),
     "registry-away": Case(
         r"registry\.nowhere\.test",
         r"see that it reaches the registry",
@@ -118,7 +124,7 @@ CASES: Mapping[str, Case] = {
     "never-ready": Case(
         r"(not within 8 s|timed out progressing).*Readiness probe failed",
         r"raise rollout\.deadline_s",
-        changed(container={"readinessProbe": _DEAF}),
+        changed(container={"readinessProbe": DEAF}),
         deadline_s=8,
     ),
     "unschedulable-gpu": Case(
@@ -131,10 +137,10 @@ CASES: Mapping[str, Case] = {
         r'secret "not-there" not found', r"Make the Secret", changed(container={"env": _NO_SECRET})
     ),
     "node-lost": Case(
-        r"is on node lost-\S+, which does not answer any more: NodeStatusUnknown.*end of its pods",
+        r"is on node slipway-node-2, which does not answer any more: NodeStatusUnknown.*end of its pods",
         r"Bring the node back, or remove it",
         lost_node,
-        deadline_s=32,
+        deadline_s=45,
     ),
     "finalizer-that-never-ends": Case(
         r"InvalidImageName.*could not be undone: .*example\.com/never",

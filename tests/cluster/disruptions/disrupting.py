@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -14,11 +15,10 @@ from kubernetes.client.exceptions import ApiException
 
 from slipway.runtimes import rbac
 
-from ..harness import roles
+from ..harness import roles, second_node
 from ..harness.objects import Object, eventually
 from ..isolation.test_rights import without
-from ..traps.kubelet_double import NOBODY, STARTING, KubeletDouble
-from .servers import registry, webhook
+from .servers import certified, registry, webhook
 from .site import Change, Site
 
 # What a case changes in the second revision's data plane: arguments of Site.plane.
@@ -26,6 +26,8 @@ Changes = Mapping[str, Any]
 Disrupt = Callable[[Site], AbstractContextManager[Changes]]
 _ADMISSION = "admissionregistration.k8s.io/v1"
 _IMPATIENT_S = 1.0
+# A readiness probe that nobody answers.
+DEAF = {"httpGet": {"path": "/", "port": 9}, "periodSeconds": 1}
 ZEROS = f"sha256:{'0' * 64}"
 
 
@@ -168,7 +170,14 @@ def one_verb_less(site: Site) -> Iterator[Changes]:
 @contextmanager
 def empty_registry(site: Site) -> Iterator[Changes]:
     """The registry has no such image."""
-    with registry(has_account=False) as address:
+    with registry() as address:
+        yield {"container": {"image": f"{address}/team/engine@{ZEROS}"}}
+
+
+@contextmanager
+def untrusted_registry(site: Site) -> Iterator[Changes]:
+    """The registry's certificate is of a CA that containerd does not know."""
+    with registry(tls=certified(site.cluster.layout)) as address:
         yield {"container": {"image": f"{address}/team/engine@{ZEROS}"}}
 
 
@@ -186,29 +195,27 @@ def wrong_pull_secret(site: Site) -> Iterator[Changes]:
 
 @contextmanager
 def lost_node(site: Site) -> Iterator[Changes]:
-    """The second revision starts on a fake node whose kubelet, a double, says nothing after that."""
-    name = f"lost-{site.namespace}"
-    node: Object = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
-    away = {"spec": {"taints": [{"key": "slipway.test/lost", "effect": "NoSchedule"}]}}
-    site.objects.call("POST", site.objects.path("v1", "Node"), {**node, **away})
-    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "as it was"}
-    path = site.objects.path("v1", "Node", name=name)
-    site.objects.call(
-        "PATCH", f"{path}/status", {**node, "status": {"conditions": [ready]}}, fieldManager="kubelet"
-    )
+    """The second revision's node ends as if its power failed, while the engine there is not ready yet."""
+
+    def lose() -> None:
+        eventually(lambda: any(map(is_started, second_node.pods(site.objects, site.namespace))), "it runs")
+        second_node.lose(site.cluster.layout)
+
+    on_second = workload_with(lambda found: found["spec"]["template"]["spec"].update(second_node.PLACEMENT))
+    second_node.start(site.cluster.layout, site.cluster.ports, site.objects)
     try:
-        with KubeletDouble(site.api, site.namespace) as kubelet:
-            kubelet.fates[site.resolved(2).spec_digest] = STARTING
-            yield {"change": on_node(name), "gone_deadline_s": _IMPATIENT_S}
+        with ThreadPoolExecutor(1) as pool:
+            lost = pool.submit(lose)
+            unready = {"readinessProbe": DEAF}
+            yield {"change": on_second, "container": unready, "gone_deadline_s": _IMPATIENT_S}
+            lost.result()
     finally:
-        site.objects.delete("v1", "Node", name)
+        second_node.remove(site.cluster.layout, site.objects)
 
 
-def on_node(name: str) -> Change:
-    """The revision's pods are on this node, without a scheduler."""
-
-    fixed = {"nodeName": name, "schedulerName": NOBODY}
-    return workload_with(lambda found: found["spec"]["template"]["spec"].update(fixed))
+def is_started(pod: Object) -> bool:
+    """Whether its first container runs."""
+    return any("running" in each["state"] for each in pod["status"].get("containerStatuses") or [])
 
 
 @contextmanager

@@ -13,15 +13,17 @@ from http import HTTPStatus
 from threading import Thread
 from typing import Any
 
-from ..harness.layout import BRIDGE_IP, Layout
+from ..harness.layout import BRIDGE_IP, NODE, Layout
 
 # containerd speaks plain HTTP to this address alone; it and the kubelet run on this machine.
 _LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
-def registry(has_account: bool) -> Iterator[str]:
+def registry(has_account: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """`host:port` of a registry without any image; `has_account`: it lets nobody in, whatever they show.
+
+    With `tls` it is at the bridge's address, else on the loopback interface.
 
     Source: OCI distribution-spec 1.1, "Pulling manifests", and RFC 7617 for its challenge.
     """
@@ -37,8 +39,9 @@ def registry(has_account: bool) -> Iterator[str]:
         def do_HEAD(self) -> None:
             self.do_GET()
 
-    with _serving(_LOOPBACK, Answering) as port:
-        yield f"{_LOOPBACK}:{port}"
+    host = _LOOPBACK if tls is None else BRIDGE_IP
+    with _serving(host, Answering, tls) as port:
+        yield f"{host}:{port}"
 
 
 @contextmanager
@@ -55,10 +58,15 @@ def webhook(layout: Layout, reason: str) -> Iterator[str]:
             review = {"apiVersion": asked["apiVersion"], "kind": asked["kind"], "response": denied}
             self.answer(HTTPStatus.OK, json.dumps(review).encode(), {})
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(layout.pki / "node.crt", layout.pki / "node.key")  # it names the bridge's address
-    with _serving(BRIDGE_IP, Denying, context) as port:
+    with _serving(BRIDGE_IP, Denying, certified(layout)) as port:
         yield f"https://{BRIDGE_IP}:{port}/"
+
+
+def certified(layout: Layout) -> ssl.SSLContext:
+    """TLS by a certificate of the test cluster's CA, which names the bridge's address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(layout.pki / f"{NODE}.crt", layout.pki / f"{NODE}.key")
+    return context
 
 
 class _Quiet(http.server.BaseHTTPRequestHandler):

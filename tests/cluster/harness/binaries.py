@@ -5,6 +5,7 @@ Does not: Debian's programs (debian.py), starting anything.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,10 +21,15 @@ from filelock import FileLock
 from ...tools import programs
 from .errors import ClusterError
 from .layout import SOURCES, Layout
+from .reduced import KEDA_SCALERS, Reduced, reduced_workspace
 
 GO_VERSION = "go1.26.8"  # with 1.27, kube-apiserver's /openapi/v2 breaks
 _KUBERNETES = "v1.36.3"
 _VERSION = "k8s.io/component-base/version"
+_MODULES = SOURCES / "go"
+# One choice of versions for most programs: what they share, Kubernetes' client first, is compiled once.
+_WORKSPACE = _MODULES / "go.work"
+_CHOICE = ("go.mod", "go.sum", "go.work", "go.work.sum")
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Component:
     """One Go module below tests/cluster/go and what is built from it.
 
     `programs` are packages by the name of the binary, `files` globs by the dependency that holds them:
-    manifests that belong to exactly this version. `cold_s` is how long two cores took without any cache.
+    manifests that belong to exactly this version. `cold_s` is how long two cores took without any cache but
+    what the components before it left there. One that is not `shared` has versions of its own.
     """
 
     name: str
@@ -38,19 +46,24 @@ class Component:
     cold_s: int
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     link_flags: str = ""
+    shared: bool = True
+    reduced: Reduced | None = None
 
     @property
     def source(self) -> Path:
         """The directory with go.mod and go.sum."""
-        return SOURCES / "go" / self.name
+        return _MODULES / self.name
 
     @property
     def digest(self) -> str:
         """Of all that the result depends on."""
-        settings = (GO_VERSION, self.programs, self.files, self.link_flags)
+        settings = (GO_VERSION, self.programs, self.files, self.link_flags, self.reduced)
         made_of = hashlib.sha256(repr(settings).encode())
-        for path in sorted(p for p in self.source.rglob("*") if p.is_file()):
-            made_of.update(f"{path.relative_to(self.source)}\0".encode() + path.read_bytes())
+        paths = {path for path in self.source.rglob("*") if path.is_file()}
+        if self.shared:  # any module of the workspace may raise a version for all
+            paths |= {path for name in _CHOICE for path in _MODULES.rglob(name)}
+        for path in sorted(paths):
+            made_of.update(f"{path.relative_to(_MODULES)}\0".encode() + path.read_bytes())
         return made_of.hexdigest()[:16]
 
 
@@ -90,6 +103,7 @@ KEDA = Component(
     },
     cold_s=370,
     files={"github.com/kedacore/keda/v2": ("config/crd/bases/*.yaml",)},
+    reduced=KEDA_SCALERS,
 )
 CERT_MANAGER = Component(
     "cert-manager",
@@ -102,6 +116,7 @@ METALLB = Component(
     {"metallb-controller": "go.universe.tf/metallb/controller"},
     cold_s=40,
     files={"go.universe.tf/metallb": ("config/crd/bases/*.yaml",)},
+    shared=False,  # of 2022
 )
 ENVOY_GATEWAY = Component(
     "envoy-gateway",
@@ -111,6 +126,7 @@ ENVOY_GATEWAY = Component(
         "github.com/envoyproxy/gateway": ("charts/gateway-crds-helm/templates/generated/*.yaml",),
         "sigs.k8s.io/gateway-api": ("config/crd/standard/gateway.networking.k8s.io_*.yaml",),
     },
+    shared=False,  # it needs an older go-control-plane
 )
 OPERATORS = (KEDA, CERT_MANAGER, METALLB, ENVOY_GATEWAY)
 
@@ -155,27 +171,40 @@ def _build(layout: Layout, component: Component) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for left_over in target.parent.glob(f".{component.name}-*"):
         shutil.rmtree(left_over)
-    partial = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=target.parent))
-    packages = list(component.programs.values())
-    flags = f"-s -w {component.link_flags}".strip()
-    _go(component, ["build", "-trimpath", *_FASTER, "-ldflags", flags, "-o", f"{partial}/", *packages])
-    for name, package in component.programs.items():
-        (partial / _built_name(component, package)).rename(partial / name)
-    for module, globs in component.files.items():
-        _copy_files(component, module, globs, partial / "files")
-    partial.chmod(0o755)
-    partial.rename(target)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=target.parent))
+    with tempfile.TemporaryDirectory() as scratch:
+        go = partial(_go, component.source, _workspace(component, Path(scratch)))
+        packages = list(component.programs.values())
+        flags = f"-s -w {component.link_flags}".strip()
+        go(["build", "-trimpath", *_FASTER, "-ldflags", flags, "-o", f"{unfinished}/", *packages])
+        for name, package in component.programs.items():
+            (unfinished / _built_name(component, package)).rename(unfinished / name)
+        for module, globs in component.files.items():
+            _copy_files(go, module, globs, unfinished / "files")
+    unfinished.chmod(0o755)
+    unfinished.rename(target)
+
+
+def _workspace(component: Component, scratch: Path) -> str:
+    """What Go reads as GOWORK."""
+    if not component.shared:
+        return "off"
+    if (less := component.reduced) is None:
+        return str(_WORKSPACE)
+    downloaded = json.loads(_go(component.source, str(_WORKSPACE), ["mod", "download", "-json", less.module]))
+    whole, instead = Path(downloaded["Dir"]), component.source / less.instead
+    return str(reduced_workspace(less, whole, instead, _WORKSPACE, scratch))
 
 
 def _built_name(component: Component, package: str) -> str:
     """As `go build` names it: the last element of the import path that is no major version."""
     if package == ".":
-        return _go(component, ["list", "-m"]).strip().rpartition("/")[2]
+        return component.name
     return [part for part in package.split("/") if not re.fullmatch(r"v\d+", part)][-1]
 
 
-def _copy_files(component: Component, module: str, globs: tuple[str, ...], target: Path) -> None:
-    source = Path(_go(component, ["list", "-m", "-f", "{{.Dir}}", module]).strip())
+def _copy_files(go: Callable[[list[str]], str], module: str, globs: tuple[str, ...], target: Path) -> None:
+    source = Path(go(["list", "-m", "-f", "{{.Dir}}", module]).strip())
     for pattern in globs:
         found = sorted(source.glob(pattern))
         if not found:
@@ -186,7 +215,7 @@ def _copy_files(component: Component, module: str, globs: tuple[str, ...], targe
             shutil.copyfile(path, copy)
 
 
-def _go(component: Component, arguments: list[str]) -> str:
+def _go(source: Path, workspace: str, arguments: list[str]) -> str:
     try:
         go = programs.go()
     except programs.MissingProgramError as error:
@@ -194,14 +223,14 @@ def _go(component: Component, arguments: list[str]) -> str:
             f"no `go` on the PATH, and none to be had: {error} Install {GO_VERSION}."
         ) from error
     settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": GO_VERSION, "GOFLAGS": "-buildvcs=false"}
-    environment = os.environ | settings | {"GOGC": _GARBAGE_PERCENT}
+    environment = os.environ | settings | {"GOGC": _GARBAGE_PERCENT, "GOWORK": workspace}
     # A build takes minutes and all cores; whoever works at the machine comes first.
     command = ["nice", "-n", "15", str(go), *arguments]
-    result = subprocess.run(command, cwd=component.source, env=environment, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
         last = "\n".join(result.stderr.strip().splitlines()[-20:])
         raise ClusterError(
-            f"go {' '.join(arguments[:2])} in {component.source} failed. It needs {GO_VERSION} (a newer Go"
+            f"go {' '.join(arguments[:2])} in {source} failed. It needs {GO_VERSION} (a newer Go"
             f" fetches it by itself) and a Go module proxy:\n{last}"
         )
     return result.stdout

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .layout import API_SERVICE_IP, BRIDGE_IP, NODE
+from .layout import API_SERVICE_IP, BRIDGE_IP, NODES
 
 _LIFETIME = timedelta(days=365)
 _API_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
@@ -41,11 +41,13 @@ SUBJECTS = {
     "controller-manager": Subject("system:kube-controller-manager"),
     "scheduler": Subject("system:kube-scheduler"),
     "kube-proxy": Subject("system:kube-proxy"),
-    "node": Subject(f"system:node:{NODE}", "system:nodes", (NODE, "127.0.0.1", BRIDGE_IP)),
+    **{
+        node: Subject(f"system:node:{node}", "system:nodes", (node, "127.0.0.1", BRIDGE_IP)) for node in NODES
+    },
     # KEDA's operator and metrics adapter talk to each other under this name.
     "keda": Subject("keda", names=("keda-operator.keda.svc", "keda-metrics-apiserver.keda.svc", BRIDGE_IP)),
 }
-KUBECONFIGS = ("admin", "controller-manager", "scheduler", "kube-proxy", "node")
+KUBECONFIGS = ("admin", "controller-manager", "scheduler", "kube-proxy", *NODES)
 
 
 def ensure(directory: Path, server: str) -> None:

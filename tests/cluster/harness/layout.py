@@ -4,7 +4,7 @@ Belongs here: paths and addresses. Does not: creating or reading them.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -21,6 +21,9 @@ DNS_IP = "10.232.0.10"
 FAKE_POD_NETWORK = "10.233.0.0/16"
 
 NODE = "slipway-node"
+# On demand, to be lost: pods ask for it by name, and tolerate its taint.
+SECOND_NODE = "slipway-node-2"
+NODES = (NODE, SECOND_NODE)
 CGROUP = "slipway-cluster"
 IMAGE_REGISTRY = "registry.slipway.test"
 
@@ -29,7 +32,7 @@ PORT_NAMES = (
     "etcd",
     "etcd-peer",
     "api",
-    "kubelet",
+    *NODES,
     "kwok",
     "keda-health",
     "keda-grpc",
@@ -41,10 +44,14 @@ PORT_NAMES = (
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of one machine's test cluster: `cache` is made once, `run` goes with the cluster."""
+    """The files of one machine's test cluster: `cache` is made once, `run` goes with the cluster.
+
+    `node`: whose are the files that each node has.
+    """
 
     cache: Path
     run: Path
+    node: str = NODE
 
     @classmethod
     def default(cls) -> "Layout":
@@ -82,6 +89,29 @@ class Layout:
         """Client configuration of one of the users that certificates.py knows; mode 0600."""
         return self.pki / f"{user}.kubeconfig"
 
+    def of(self, node: str) -> "Layout":
+        """The same cluster's, for another of its nodes."""
+        return replace(self, node=node)
+
+    def process(self, program: str) -> str:
+        """The name of a node's process: `containerd`, or `containerd-slipway-node-2`."""
+        return program if self.node == NODE else f"{program}-{self.node}"
+
+    @property
+    def cgroup(self) -> str:
+        """The control group of the node's pods; a kubelet ends what it does not know below its own."""
+        return CGROUP if self.node == NODE else f"{CGROUP}/{self.node}"
+
+    @property
+    def addresses(self) -> Path:
+        """Which addresses pods have; for all nodes, as they share the bridge."""
+        return self.run / "addresses"
+
+    @property
+    def pod_logs(self) -> Path:
+        """What the node's pods print."""
+        return self.run / self.process("pod-logs")
+
     def log(self, process: str) -> Path:
         """Standard output and error of a process."""
         return self.run / "log" / f"{process}.log"
@@ -89,7 +119,7 @@ class Layout:
     @property
     def containerd(self) -> Path:
         """containerd's configuration, socket and state."""
-        return self.run / "containerd"
+        return self.run / self.process("containerd")
 
     @property
     def containerd_socket(self) -> Path:
@@ -99,4 +129,4 @@ class Layout:
     @property
     def kubelet(self) -> Path:
         """The kubelet's root: volumes of pods are mounted below it."""
-        return self.run / "kubelet"
+        return self.run / self.process("kubelet")

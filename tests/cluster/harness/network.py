@@ -83,19 +83,19 @@ def remove_namespaces() -> None:
             path.unlink(missing_ok=True)
 
 
-def remove_mounts(layout: Layout) -> None:
-    """Unmount all that is mounted below the run directory: root file systems, volumes, secrets."""
-    for point in mounts(layout):
+def remove_mounts(directory: Path) -> None:
+    """Unmount all that is mounted below a directory: root file systems, volumes, secrets."""
+    for point in mounts(directory):
         subprocess.run(["umount", "-l", point], capture_output=True)
-    if left := mounts(layout):
+    if left := mounts(directory):
         raise ClusterError(f"cannot unmount {', '.join(left)}. Unmount by hand, then run down again.")
 
 
-def mounts(layout: Layout) -> list[str]:
-    """Mount points below the run directory, the deepest first."""
+def mounts(directory: Path) -> list[str]:
+    """Mount points below a directory, the deepest first."""
     points = (line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
     decoded = [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point) for point in points]
-    return sorted((each for each in decoded if each.startswith(f"{layout.run}/")), reverse=True)
+    return sorted((each for each in decoded if each.startswith(f"{directory}/")), reverse=True)
 
 
 def foreign_rules(environment: Mapping[str, str]) -> bool:

@@ -1,22 +1,22 @@
-"""The one real node: containerd, kubelet and kube-proxy on this machine.
+"""A real node: containerd and kubelet on this machine, and the kube-proxy that all nodes share.
 
-Belongs here: their configuration, start and end. Does not: the bridge (network.py), images (images.py).
+Belongs here: their configuration, start and end. Does not: the bridge (network.py), images (images.py), the
+node that is lost (second_node.py).
 """
 
 import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from . import binaries, images, network, processes
 from .debian import NodePrograms
-from .layout import BRIDGE, BRIDGE_IP, CGROUP, DNS_IP, IMAGE_REGISTRY, NODE, POD_NETWORK, Layout
+from .layout import BRIDGE, BRIDGE_IP, DNS_IP, IMAGE_REGISTRY, NODE, NODES, POD_NETWORK, Layout
 
-NAMES = ("containerd", "kubelet", "kube-proxy")
 HOST_HANDLER = "slipway-host"
 _CONTAINER_LOGS = Path("/var/log/containers")
 
@@ -51,23 +51,31 @@ disabled_plugins = [
 
 def start(layout: Layout, ports: Mapping[str, int], programs: NodePrograms) -> dict[str, images.Stored]:
     """Start what does not run yet; the images that are there then. Raises ClusterError."""
+    stored = start_kubelet(layout, ports[layout.node], programs)
+    processes.start(layout, "kube-proxy", _kube_proxy(layout), programs.environment())
+    return stored
+
+
+def start_kubelet(
+    layout: Layout, port: int, programs: NodePrograms, taints: Sequence[Mapping[str, str]] = ()
+) -> dict[str, images.Stored]:
+    """Start containerd and the kubelet of `layout.node`; the images that it has. Raises ClusterError."""
     start_containerd(layout, programs)
     stored = images.ensure(layout, programs, images.brought(layout))
-    processes.make_cgroups()
+    processes.make_cgroup(layout.cgroup)
     layout.kubelet.mkdir(exist_ok=True)
     config = layout.kubelet / "config.yaml"
-    config.write_text(yaml.safe_dump(_kubelet(layout, ports)))
-    flags = [
+    config.write_text(yaml.safe_dump({**_kubelet(layout, port), "registerWithTaints": [*taints]}))
+    command = [
+        str(binaries.program(layout, "kubelet")),
         f"--config={config}",
-        f"--kubeconfig={layout.kubeconfig('node')}",
-        f"--hostname-override={NODE}",
+        f"--kubeconfig={layout.kubeconfig(layout.node)}",
+        f"--hostname-override={layout.node}",
         f"--node-ip={BRIDGE_IP}",
         f"--root-dir={layout.kubelet}",
         f"--cert-dir={layout.kubelet}/pki",
     ]
-    environment = programs.environment()
-    processes.start(layout, "kubelet", [str(binaries.program(layout, "kubelet")), *flags], environment)
-    processes.start(layout, "kube-proxy", _kube_proxy(layout), environment)
+    processes.start(layout, layout.process("kubelet"), command, programs.environment())
     return stored
 
 
@@ -87,19 +95,19 @@ def start_containerd(layout: Layout, programs: NodePrograms) -> None:
             handler=HOST_HANDLER,
         )
     )
-    processes.start(layout, "containerd", ["containerd", "--config", str(config)], programs.environment())
-    processes.wait(
-        lambda: _answers(layout, programs), "containerd answers", layout.log("containerd"), timeout_s=30
-    )
+    name = layout.process("containerd")
+    processes.start(layout, name, ["containerd", "--config", str(config)], programs.environment())
+    processes.wait(lambda: _answers(layout, programs), f"{name} answers", layout.log(name), timeout_s=30)
 
 
 def stop(layout: Layout, programs: NodePrograms | None) -> None:
-    """End kubelet, pods and containerd, in the order in which none starts another again."""
-    processes.stop(layout, ["kubelet", "kube-proxy"])
+    """End kubelets, pods and containerd, in the order in which none starts another again."""
+    kubelets = [layout.of(each).process("kubelet") for each in NODES]
+    processes.stop(layout, [*kubelets, "kube-proxy"])
     if programs is not None and _answers(layout, programs):
         _remove_containers(layout, programs)
     processes.stop_all(layout)
-    network.remove_mounts(layout)
+    network.remove_mounts(layout.run)
     network.remove_namespaces()
     processes.remove_cgroups()
     if _CONTAINER_LOGS.is_dir():
@@ -146,7 +154,7 @@ def _host_spec(programs: NodePrograms) -> str:
 def _cni(layout: Layout) -> dict[str, object]:
     addresses = {
         "type": "host-local",
-        "dataDir": str(layout.containerd / "addresses"),
+        "dataDir": str(layout.addresses),
         "ranges": [[{"subnet": POD_NETWORK, "gateway": BRIDGE_IP}]],
         "routes": [{"dst": "0.0.0.0/0"}],
     }
@@ -154,12 +162,12 @@ def _cni(layout: Layout) -> dict[str, object]:
     return {"cniVersion": "0.4.0", "name": "slipway", "plugins": [bridge]}
 
 
-def _kubelet(layout: Layout, ports: Mapping[str, int]) -> dict[str, object]:
+def _kubelet(layout: Layout, port: int) -> dict[str, object]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": BRIDGE_IP,
-        "port": ports["kubelet"],
+        "port": port,
         "readOnlyPort": 0,
         "healthzPort": 0,
         "authentication": {
@@ -168,19 +176,19 @@ def _kubelet(layout: Layout, ports: Mapping[str, int]) -> dict[str, object]:
             "x509": {"clientCAFile": f"{layout.pki}/ca.crt"},
         },
         "authorization": {"mode": "AlwaysAllow"},
-        "tlsCertFile": f"{layout.pki}/node.crt",
-        "tlsPrivateKeyFile": f"{layout.pki}/node.key",
+        "tlsCertFile": f"{layout.pki}/{layout.node}.crt",
+        "tlsPrivateKeyFile": f"{layout.pki}/{layout.node}.key",
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "clusterDNS": [DNS_IP],
         "clusterDomain": "cluster.local",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{CGROUP}",
+        "cgroupRoot": f"/{layout.cgroup}",
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,
         "oomScoreAdj": 0,
         "makeIPTablesUtilChains": False,
-        "podLogsDir": f"{layout.run}/pod-logs",
+        "podLogsDir": str(layout.pod_logs),
         "volumePluginDir": f"{layout.kubelet}/volume-plugins",
         "syncFrequency": "10s",
         "nodeStatusUpdateFrequency": "5s",
@@ -210,6 +218,6 @@ def _kube_proxy(layout: Layout) -> list[str]:
 
 def remove_files(layout: Layout) -> None:
     """Remove the run directory; nothing is mounted below it any more."""
-    if network.mounts(layout):  # never delete through a mount: volumes may be the developer's own directories
-        raise AssertionError(f"{network.mounts(layout)} are still mounted")
+    if left := network.mounts(layout.run):  # never delete through one: volumes may be the developer's own
+        raise AssertionError(f"{left} are still mounted")
     shutil.rmtree(layout.run, ignore_errors=True)

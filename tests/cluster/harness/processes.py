@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from filelock import FileLock
 
@@ -68,41 +68,46 @@ def stop_all(layout: Layout) -> None:
         time.sleep(0.1)
 
 
-def pod_processes() -> set[int]:
-    """Processes in the control groups of the cluster's pods: found even when containerd is gone."""
+def pod_processes(cgroup: str = CGROUP) -> set[int]:
+    """Processes in the control groups of the pods below `cgroup`: found even when containerd is gone."""
     pids: set[int] = set()
-    for group in cgroup_roots():
+    for group in cgroup_roots(cgroup):
         for members in group.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 pids.update(int(line) for line in members.read_text().split())
     return pids
 
 
-def cgroup_roots() -> list[Path]:
-    """The cluster's control group in each hierarchy (version 1), or the one (version 2), that exist."""
-    candidates = [_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")]
+def cgroup_roots(cgroup: str = CGROUP) -> list[Path]:
+    """A control group in each hierarchy (version 1), or the one (version 2), as far as they exist."""
+    candidates = [_CGROUPS / cgroup, *_CGROUPS.glob(f"*/{cgroup}")]
     return [each for each in candidates if each.is_dir()]
 
 
-def make_cgroups() -> None:
-    """Make the control group below which the kubelet puts the pods."""
+def make_cgroup(name: str) -> None:
+    """Make the control group below which a kubelet puts its pods, and those above it."""
+    for each in (*reversed(PurePath(name).parents[:-1]), PurePath(name)):
+        _make_cgroup(each)
+
+
+def _make_cgroup(name: PurePath) -> None:
     if (_CGROUPS / "cgroup.controllers").exists():  # version 2
         controllers = (_CGROUPS / "cgroup.controllers").read_text().split()
         wanted = " ".join(f"+{each}" for each in controllers)
-        (_CGROUPS / "cgroup.subtree_control").write_text(wanted)
-        (_CGROUPS / CGROUP).mkdir(exist_ok=True)
+        (_CGROUPS / name.parent / "cgroup.subtree_control").write_text(wanted)
+        (_CGROUPS / name).mkdir(exist_ok=True)
         return
     for hierarchy in _CGROUPS.iterdir():
         if hierarchy.is_dir() and not hierarchy.is_symlink():
-            (hierarchy / CGROUP).mkdir(exist_ok=True)
-            _inherit_cpuset(hierarchy)
+            (hierarchy / name).mkdir(exist_ok=True)
+            _inherit_cpuset(hierarchy / name)
 
 
-def _inherit_cpuset(hierarchy: Path) -> None:
+def _inherit_cpuset(group: Path) -> None:
     """Version 1 lets no process into a cpuset group without CPUs and memory nodes."""
     for name in ("cpuset.cpus", "cpuset.mems"):
-        if (hierarchy / name).exists():
-            (hierarchy / CGROUP / name).write_text((hierarchy / name).read_text())
+        if (group.parent / name).exists():
+            (group / name).write_text((group.parent / name).read_text())
 
 
 def remove_cgroups() -> None:

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from ..harness import addons, cluster, debian, network, processes
+from ..harness import addons, cluster, debian, network, processes, second_node
 from ..harness.cluster import Running, State
 from ..harness.layout import BRIDGE, CHECKOUT, Layout
 from ..harness.objects import Object, Objects, client, condition, eventually
@@ -46,7 +46,7 @@ def machine(layout: Layout) -> Callable[[], dict[str, object]]:
         return {
             "processes": sorted(processes.running(layout)),
             "processes of pods": sorted(processes.pod_processes()),
-            "mounts": network.mounts(layout),
+            "mounts": network.mounts(layout.run),
             "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
             "network namespaces": sorted(path.name for path in Path("/run/netns").glob("cni-*")),
             "rules": network.foreign_rules(environment),
@@ -60,18 +60,20 @@ def machine(layout: Layout) -> Callable[[], dict[str, object]]:
 
 
 def with_pods(layout: Layout) -> Running:
-    """A cluster with two pods, memory mounted into them, and a fake node."""
+    """A cluster with pods on two nodes, memory mounted into them, and a fake node."""
     running = cluster.up(layout, print, kept=False)
     objects = Objects(client(running.kubeconfig))
     addons.start_kwok(layout, running.ports)
-    objects.apply([_pods(running.images["web"].tag)], "default")
+    second_node.start(layout, running.ports, objects)
+    image = running.images["web"].tag
+    objects.apply([_pods("web", image), _pods("web-2", image, second_node.PLACEMENT)], "default")
 
     def are_ready() -> bool:
-        found = objects.get("apps/v1", "Deployment", "web", "default")
-        return condition(found, "Available") == "True"
+        found = objects.list("apps/v1", "Deployment", "default")
+        return [condition(each, "Available") for each in found] == ["True", "True"]
 
-    eventually(are_ready, "two pods are Ready")
-    assert network.mounts(layout)
+    eventually(are_ready, "pods of both nodes are Ready")
+    assert network.mounts(layout.run)
     assert processes.pod_processes()
     return running
 
@@ -88,10 +90,12 @@ def test_a_cluster_whose_every_component_was_killed_leaves_nothing(
     before = machine()
     with_pods(layout)
     live = processes.running(layout)
-    shims = {each.pid for each in live["containerd"] if "containerd-shim" in each.command}
+    shims = {each.pid for group in live.values() for each in group if "containerd-shim" in each.command}
     pods = processes.pod_processes()
     components = [each.pid for group in live.values() for each in group if each.pid not in shims | pods]
-    assert len(components) >= 8  # etcd, 3 of the control plane, containerd, kubelet, kube-proxy, KWOK
+    assert (
+        len(components) >= 10
+    )  # etcd, 3 of the control plane, kube-proxy, KWOK, and each node's two
     kill(components)
     assert processes.pod_processes(), "pods outlive their node's components"
     cluster.down(layout, print)
@@ -128,21 +132,22 @@ def test_an_up_killed_at_any_moment_is_completed_by_the_next_or_taken_down(
     assert machine() == before
 
 
-def _pods(image: str) -> Object:
-    labels = {"app": "web"}
+def _pods(name: str, image: str, placement: Mapping[str, object] | None = None) -> Object:
+    labels = {"app": name}
     container = {
         "name": "web",
         "image": image,
         "volumeMounts": [{"name": "memory", "mountPath": "/tmp"}],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
     }
-    spec = {"containers": [container], "volumes": [{"name": "memory", "emptyDir": {"medium": "Memory"}}]}
+    volumes = [{"name": "memory", "emptyDir": {"medium": "Memory"}}]
+    spec = {"containers": [container], "volumes": volumes, **(placement or {})}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "web"},
+        "metadata": {"name": name},
         "spec": {
-            "replicas": 2,
+            "replicas": 1 if placement else 2,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": spec},
         },

@@ -22,10 +22,10 @@ _CRASHES, _OOM_CRASHES = 3, 2
 _NO_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
 _MISCONFIGURED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-# What a registry says that asking again does not change; anything else may be the network's.
+# What is said of an image or its registry that asking again does not change; the rest may be the network.
 _FINAL_PULL = re.compile(
     r"not ?found|manifest unknown|unauthorized|forbidden|denied|authorization failed|no basic auth"
-    r"|invalid reference",
+    r"|invalid reference|x509:",
     re.I,
 )
 

@@ -333,5 +333,3 @@ tool (
 	github.com/kedacore/keda/v2/cmd/adapter
 	github.com/kedacore/keda/v2/cmd/operator
 )
-
-replace github.com/elastic/go-elasticsearch/v9 => ./elasticsearch

@@ -10,6 +10,10 @@ CASES = {
     "a registry that lets nobody in": (PULL + "401 Unauthorized", "pull_secrets"),
     "an image that is not there": (PULL + "registry.example/engine:1: not found", "has no such image"),
     "a registry out of reach": (PULL + "dial tcp: lookup registry.example: no such host", "reaches the reg"),
+    "a registry that is not trusted": (
+        PULL + "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "its CA",
+    ),
     "too little memory": ("ended 3 times, last with OOMKilled: more than its limit", "limits.memory"),
     "a crash": (
         "container engine of chat-a-0 ended 4 times, last with exit code 3",
