@@ -31,8 +31,9 @@ COUNTED_CHECKS = ("model_listed", "answer", "usage_reported", "answer_under_boun
 _MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {("nim", "embedding"): {"input_type": "query"}}
 # A Service leads to new pods only when kube-proxy has learned of them, a second or so after they are ready;
 # until then it refuses, or leads to an address that another pod may have by now. After an absence of the API
-# server kube-proxy asks again only every 30 s, give or take; so what cannot be reached at all has longer.
-_REACHABLE_S, _CONNECTED_S = 8.0, 60.0
+# server kube-proxy asks again only after 30 to 60 s (client-go's reflector), perhaps before that server is
+# ready; so what cannot be reached at all has time for two of these.
+_REACHABLE_S, _CONNECTED_S = 8.0, 120.0
 _KNOCK_S = 0.25
 
 
@@ -134,7 +135,7 @@ def _ask(client: _Client, name: str) -> questions.Answer:
 
 
 def _wait_until_reachable(client: _Client) -> None:
-    """Knock until the model is listed; an answer without it may come for 8 s, none for 60 s.
+    """Knock until the model is listed; an answer without it may come for 8 s, none for two minutes.
 
     After that the checks say what is wrong.
     """

@@ -12,7 +12,7 @@ from .harness.operators import OPERATORS
 
 HERE = Path(__file__).parent
 
-# A tier of their own: building them takes five minutes, and few tests need them.
+# A tier of their own: building them takes four minutes, and few tests need them.
 _SLOW_OPERATORS = frozenset({"cert_manager", "metallb", "envoy_gateway"})
 # Files with the longest tests begin first, so that no process ends with them while the others wait.
 _LONGEST = ("test_rollouts.py", "test_killed_runs.py", "test_bad_input.py")

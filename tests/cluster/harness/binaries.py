@@ -81,16 +81,16 @@ CORE = (
                 "kubectl",
             )
         },
-        cold_s=290,
+        cold_s=370,
         link_flags=f"-X {_VERSION}.gitVersion={_KUBERNETES} -X {_VERSION}.gitMajor=1"
         f" -X {_VERSION}.gitMinor=36 -X k8s.io/client-go/pkg/version.gitVersion={_KUBERNETES}",
     ),
-    Component("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, cold_s=20),
-    Component("coredns", {"coredns": "."}, cold_s=80),
+    Component("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, cold_s=15),
+    Component("coredns", {"coredns": "."}, cold_s=15),
     Component(
         "kwok",
         {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
-        cold_s=50,
+        cold_s=15,
         files={"sigs.k8s.io/kwok": ("kustomize/stage/node/**/*.yaml", "kustomize/stage/pod/**/*.yaml")},
     ),
     Component("programs", {"pause": "./pause", "web": "./web"}, cold_s=5),
@@ -101,14 +101,14 @@ KEDA = Component(
         "keda-operator": "github.com/kedacore/keda/v2/cmd/operator",
         "keda-adapter": "github.com/kedacore/keda/v2/cmd/adapter",
     },
-    cold_s=370,
+    cold_s=85,
     files={"github.com/kedacore/keda/v2": ("config/crd/bases/*.yaml",)},
     reduced=KEDA_SCALERS,
 )
 CERT_MANAGER = Component(
     "cert-manager",
     {"cert-manager": "."},
-    cold_s=80,
+    cold_s=20,
     files={"github.com/cert-manager/cert-manager": ("deploy/crds/*.yaml",)},
 )
 METALLB = Component(

@@ -183,7 +183,7 @@ def test_a_control_plane_that_is_away_for_a_minute_delays_a_rollout_and_fails_no
             time.sleep(AWAY_S)  # the promise is about a minute, so it takes one
             assert not run.done(), deploying.failures(run.result())
             assert deployed.routed() == before
-        result = run.result(timeout=180)
+        result = run.result(timeout=240)  # two minutes of them for kube-proxy
     assert result.success, deploying.failures(result)
     assert (deployed.routed(), deployed.serving()) == (wanted, {wanted})
     assert [each for each in seen if each.status != 200] == []
