@@ -78,7 +78,7 @@ def objects(api: ApiClient) -> Objects:
 
 
 @pytest.fixture(scope="session")
-def make_namespace(objects: Objects) -> Iterator[Callable[..., str]]:
+def make_namespace(cluster: Running, objects: Objects) -> Iterator[Callable[..., str]]:
     """`make_namespace()` makes one more; all are gone when the session ends, whatever finalizers are in them.
 
     Labels may be given, such as those of Pod Security.
@@ -94,7 +94,8 @@ def make_namespace(objects: Objects) -> Iterator[Callable[..., str]]:
     yield make
     for name in made:
         namespaces.delete(objects, name)
-    namespaces.wait_until_gone(objects, made)
+    if cluster.kept:
+        namespaces.wait_until_gone(objects, made)
 
 
 @pytest.fixture

@@ -51,11 +51,12 @@ class State:
 
 @dataclass(frozen=True)
 class Running:
-    """A cluster that is up."""
+    """A cluster that is up. `kept`: it stays when its tests have ended."""
 
     layout: Layout
     ports: Mapping[str, int]
     images: Mapping[str, Stored]
+    kept: bool
 
     @property
     def kubeconfig(self) -> Path:
@@ -82,7 +83,7 @@ def up(layout: Layout, say: Say, kept: bool) -> Running:
         control_plane.start(layout, state.ports)
         stored = node.start(layout, state.ports, programs)
         addons.start(layout, stored)
-        return Running(layout, state.ports, stored)
+        return Running(layout, state.ports, stored, state.kept)
 
 
 def down(layout: Layout, say: Say, force: bool = False) -> None:
