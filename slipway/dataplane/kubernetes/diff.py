@@ -11,7 +11,6 @@ more, or was sent differently, is compared by value.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,10 +52,9 @@ class FieldChange:
 
 
 def stamped(obj: Object) -> Object:
-    """The object as it is applied: with the digest of what it says."""
-    marked = copy.deepcopy(obj)
-    marked["metadata"].setdefault("annotations", {})[APPLIED] = digest_of(obj)[:16]
-    return marked
+    """The object as it is applied: with the digest of what it says. All else is shared with `obj`."""
+    annotations = {**annotations_of(obj), APPLIED: digest_of(obj)[:16]}
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
 
 
 def compare(wanted: Object, live: Object) -> tuple[FieldChange, ...]:
