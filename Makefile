@@ -57,7 +57,7 @@ test-cluster: test-cluster-alone test-cluster-shared
 endif
 
 test-cluster-alone: $(READY)
-	$(BIN)/python -m tests.cluster.harness build --with keda
+	$(BIN)/python -m tests.cluster.harness build --with keda metrics-server
 	$(BIN)/pytest tests/cluster -m alone
 
 test-cluster-shared: $(READY)

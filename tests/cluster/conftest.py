@@ -240,6 +240,12 @@ def keda(cluster: Running, objects: Objects) -> None:
     OPERATORS["keda"].start(cluster, objects)
 
 
+@pytest.fixture(scope="session")
+def metrics_server(cluster: Running, objects: Objects) -> None:
+    """What pods of the real node use of CPU and memory, every ten seconds."""
+    OPERATORS["metrics_server"].start(cluster, objects)
+
+
 @pytest.fixture
 def prometheus(cluster: Running) -> Iterator[fake_prometheus.FakePrometheus]:
     """Says of every query what a test wants it to."""

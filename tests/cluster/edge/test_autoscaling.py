@@ -1,13 +1,18 @@
 """Autoscalers act on what Slipway rendered, and Slipway leaves their replicas alone.
 
-Belongs here: KEDA on a rendered deployment. Does not: KEDA by itself (../operators), an HPA's number that is
-left (../dataplane).
+Belongs here: KEDA and an HPA on a rendered deployment. Does not: KEDA by itself (../operators), an HPA's
+number that is left (../dataplane).
 """
+
+import urllib.request
 
 from slipway.dataplane.kubernetes.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+from slipway.dataplane.protocol import Applied
+from slipway.runtimes import identity
 
-from ..dataplane.conftest import fake, surroundings
+from ..dataplane.conftest import fake, resolve, surroundings
+from ..dataplane.test_wait import running
 from ..fake_prometheus import FakePrometheus
 from ..harness.cluster import Running
 from ..harness.objects import Objects, condition, eventually
@@ -57,3 +62,56 @@ def test_keda_scales_by_requests_between_the_bounds_and_applying_again_leaves_it
     assert replicas() == 3
     prometheus.value = 0
     eventually(lambda: replicas() == 1, "the fewest that are allowed")
+
+
+# Of what one replica asks for 200 %, and still 67 % when three share it.
+ASKED = {"cpu": "100m", "memory": "64Mi"}
+TAKEN = {"cpu": 20, "memory": 128}
+
+
+def test_an_hpa_scales_by_cpu_or_memory_between_the_bounds_and_applying_again_leaves_its_number(
+    cluster: Running, metrics_server: None, objects: Objects, namespace: str
+) -> None:
+    plane = Kubernetes(KubernetesApi(objects.api, patience_s=30), surroundings(namespace))
+    image = cluster.images["web"].reference
+    scaling = {"min_replicas": 1, "max_replicas": 3, "upscale_delay_s": 0, "downscale_delay_s": 0}
+    both = {
+        metric: plane.render(
+            resolve(name=metric, autoscaling={**scaling, "target": {f"{metric}_percent": 50}})
+        )
+        for metric in ASKED
+    }
+    for metric, rendered in both.items():
+        both[metric] = running(rendered, image, resources={"requests": ASKED})
+        plane.apply(both[metric])
+    for wanted in both.values():
+        plane.wait(wanted, 60, lambda _: None)
+    first = {metric: pod_url(objects, namespace, wanted) for metric, wanted in both.items()}
+
+    def replicas() -> set[int]:
+        made = objects.list("apps/v1", "Deployment", namespace)
+        return {int(each["spec"]["replicas"]) for each in made}
+
+    for metric, url in first.items():
+        load(url, metric, TAKEN[metric])
+    eventually(lambda: replicas() == {3}, "as many as are allowed", timeout_s=90)
+    for wanted in both.values():
+        assert plane.diff(wanted).action == "none"
+        plane.apply(wanted)
+        plane.wait(wanted, 60, lambda _: None)
+    assert replicas() == {3}
+    for metric, url in first.items():
+        load(url, metric, 0)
+    eventually(lambda: replicas() == {1}, "the fewest that are allowed", timeout_s=90)
+
+
+def pod_url(objects: Objects, namespace: str, wanted: Applied) -> str:
+    """Where the only pod of a revision answers."""
+    (pod,) = objects.list("v1", "Pod", namespace, f"{identity.INSTANCE}={wanted.application}")
+    return f"http://{pod['status']['podIP']}:8080"
+
+
+def load(url: str, metric: str, amount: int) -> None:
+    """Have the pod take percent of a CPU, or MiB of memory."""
+    with urllib.request.urlopen(f"{url}/load?{metric}={amount}", timeout=10) as answer:
+        assert answer.status == 200

@@ -128,7 +128,10 @@ ENVOY_GATEWAY = Component(
     },
     shared=False,  # it needs an older go-control-plane
 )
-OPERATORS = (KEDA, CERT_MANAGER, METALLB, ENVOY_GATEWAY)
+METRICS_SERVER = Component(
+    "metrics-server", {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, cold_s=20
+)
+OPERATORS = (KEDA, METRICS_SERVER, CERT_MANAGER, METALLB, ENVOY_GATEWAY)
 
 Say = Callable[[str], None]
 

@@ -46,6 +46,7 @@ SUBJECTS = {
     },
     # KEDA's operator and metrics adapter talk to each other under this name.
     "keda": Subject("keda", names=("keda-operator.keda.svc", "keda-metrics-apiserver.keda.svc", BRIDGE_IP)),
+    "metrics-server": Subject("metrics-server", names=("metrics-server.kube-system.svc",)),
 }
 KUBECONFIGS = ("admin", "controller-manager", "scheduler", "kube-proxy", *NODES)
 

@@ -38,6 +38,7 @@ PORT_NAMES = (
     "keda-grpc",
     "keda-adapter",
     "keda-adapter-metrics",
+    "metrics-server",
     "metallb",
 )
 

@@ -1,4 +1,4 @@
-"""Operators that come as Go modules: KEDA, cert-manager, MetalLB's controller, Envoy Gateway.
+"""Operators that come as Go modules: KEDA, metrics-server, cert-manager, MetalLB's controller, Envoy Gateway.
 
 Belongs here: starting each beside the cluster, with its own definitions. Does not: doubles of those that
 do not come as modules (KubeRay, KServe, ...).
@@ -77,15 +77,50 @@ def _keda(running: Running, objects: Objects) -> None:
         "--metrics-service-grpc-authority=keda-operator.keda.svc",
     ]
     processes.start(layout, "keda-adapter", adapter, environment)
-    authority = base64.b64encode((layout.pki / "ca.crt").read_bytes()).decode()
-    port = str(ports["keda-adapter"])
-    objects.apply(load(MANIFESTS / "keda-metrics.yaml", port=port, address=BRIDGE_IP, authority=authority))
+    _serve_metrics(
+        running, objects, "external.metrics.k8s.io", "keda-metrics-apiserver", "keda", "keda-adapter"
+    )
+
+
+def _metrics_server(running: Running, objects: Objects) -> None:
+    layout, admin = running.layout, running.kubeconfig
+    command = [
+        str(binaries.program(layout, "metrics-server")),
+        f"--kubeconfig={admin}",
+        *(f"--{name}-kubeconfig={admin}" for name in ("authentication", "authorization")),
+        f"--bind-address={BRIDGE_IP}",
+        f"--secure-port={running.ports['metrics-server']}",
+        f"--tls-cert-file={layout.pki}/metrics-server.crt",
+        f"--tls-private-key-file={layout.pki}/metrics-server.key",
+        f"--kubelet-certificate-authority={layout.pki}/ca.crt",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--kubelet-use-node-status-port",
+        "--kubelet-request-timeout=5s",
+        "--metric-resolution=10s",  # the shortest
+    ]
+    processes.start(layout, "metrics-server", command)
+    _serve_metrics(running, objects, "metrics.k8s.io", "metrics-server", "kube-system", "metrics-server")
+
+
+def _serve_metrics(
+    running: Running, objects: Objects, group: str, service: str, namespace: str, process: str
+) -> None:
+    """Lead a group of the API to a process beside the cluster, whose port has its name."""
+    values = {
+        "name": service,
+        "namespace": namespace,
+        "group": group,
+        "port": str(running.ports[process]),
+        "address": BRIDGE_IP,
+        "authority": base64.b64encode((running.layout.pki / "ca.crt").read_bytes()).decode(),
+    }
+    objects.apply(load(MANIFESTS / "metrics.yaml", **values))
 
     def is_served() -> bool:
-        found = objects.get("apiregistration.k8s.io/v1", "APIService", "v1beta1.external.metrics.k8s.io")
+        found = objects.get("apiregistration.k8s.io/v1", "APIService", f"v1beta1.{group}")
         return condition(found, "Available") == "True"
 
-    eventually(is_served, f"KEDA's metrics are served (logs: {layout.log('keda-adapter').parent})", _START_S)
+    eventually(is_served, f"{group} is served (log: {running.layout.log(process)})", _START_S)
 
 
 def _cert_manager(running: Running, objects: Objects) -> None:
@@ -129,6 +164,7 @@ def _environment(running: Running) -> dict[str, str]:
 # By the name of the fixture that asks for it.
 OPERATORS = {
     "keda": Operator(binaries.KEDA, "keda", _keda),
+    "metrics_server": Operator(binaries.METRICS_SERVER, "kube-system", _metrics_server),
     "cert_manager": Operator(binaries.CERT_MANAGER, "cert-manager", _cert_manager),
     "metallb": Operator(binaries.METALLB, "metallb-system", _metallb),
     "envoy_gateway": Operator(binaries.ENVOY_GATEWAY, "envoy-gateway-system", _envoy_gateway),

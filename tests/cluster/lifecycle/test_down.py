@@ -93,9 +93,7 @@ def test_a_cluster_whose_every_component_was_killed_leaves_nothing(
     shims = {each.pid for group in live.values() for each in group if "containerd-shim" in each.command}
     pods = processes.pod_processes()
     components = [each.pid for group in live.values() for each in group if each.pid not in shims | pods]
-    assert (
-        len(components) >= 10
-    )  # etcd, 3 of the control plane, kube-proxy, KWOK, and each node's two
+    assert len(components) >= 10  # etcd, 3 of the control plane, kube-proxy, KWOK, and each node's two
     kill(components)
     assert processes.pod_processes(), "pods outlive their node's components"
     cluster.down(layout, print)
