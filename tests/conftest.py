@@ -1,10 +1,14 @@
 """Marks every test with its tier: the folder's name. Fixtures live with the tier that needs them."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+
+# Shells start what is in the background with Ctrl-C ignored, and so would be what the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
