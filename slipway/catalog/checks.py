@@ -11,17 +11,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from slipway.catalog.catalog import Catalog
+from slipway.catalog.cluster_checks import aliases, labels, names_fit_runtimes, variables
 from slipway.catalog.deployment import Deployment, Limit, Quantities
 from slipway.catalog.documents import Adapter, Document, Model
-from slipway.catalog.endpoint_checks import gateways
+from slipway.catalog.endpoint_checks import addresses, gateways, hosts
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
 from slipway.catalog.problems import FieldPath, Finding
 
 Rule = Callable[[Catalog], Iterable[Finding]]
 
-# A revision's objects are named `<deployment>-<8 hex>`; Kubernetes allows 63 characters.
-_LONGEST_NAME = {"kubeai": 31, "kserve": 44, "kuberay": 41, "dynamo": 45}
-_LONGEST_NAME_DEFAULT = 54
 HOSTS = {
     "ray": {"llama.cpp"},
     "kuberay": {"llama.cpp", "vllm"},
@@ -104,24 +102,6 @@ def weights_names(catalog: Catalog) -> Iterator[Finding]:
         if adapter.name in models:
             message = "the name of a model, too; their weights would lie in one place. Rename the adapter"
             yield Finding("Adapter", adapter.name, ("name",), message)
-
-
-def names_fit_runtimes(catalog: Catalog) -> Iterator[Finding]:
-    """Runtimes add suffixes to names; Kubernetes cuts at 63."""
-    for each in catalog.deployments:
-        longest = _longest_name(each)
-        if len(each.name) > longest:
-            message = (
-                f"{len(each.name)} characters are too long for runtime {each.runtime}. Use at most {longest}"
-            )
-            yield Finding("Deployment", each.name, ("name",), message)
-
-
-def _longest_name(each: Deployment) -> int:
-    # With adapters, or over several nodes, KServe's Service is `<revision>-kserve-workload-svc`.
-    if each.runtime == "kserve" and (each.adapters or each.nodes_per_replica > 1):
-        return 34
-    return _LONGEST_NAME.get(each.runtime, _LONGEST_NAME_DEFAULT)
 
 
 def scaling(catalog: Catalog) -> Iterator[Finding]:
@@ -291,6 +271,9 @@ RULES: tuple[Rule, ...] = (
     served_names,
     weights_names,
     names_fit_runtimes,
+    aliases,
+    labels,
+    variables,
     scaling,
     resources,
     engines,
@@ -302,6 +285,8 @@ RULES: tuple[Rule, ...] = (
     prices,
     paths,
     gateways,
+    hosts,
+    addresses,
 )
 
 

@@ -162,6 +162,15 @@ class EnvFromSecret(SecretRef):
     """An environment variable of the engine that comes from a secret."""
 
     name: str = Field(description="The variable's name in the engine.")
+    key: str | None = Field(
+        None, description="Key within the Kubernetes Secret; by default the variable's name."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> EnvFromSecret:
+        if self.secret is not None and self.env is not None:
+            raise ValueError("env and secret are both given. Remove one of them")
+        return self
 
 
 def _adapter_shorthand(value: Any) -> Any:

@@ -5,6 +5,7 @@ Belongs here: what can be judged offline of endpoints. Does not: their reference
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from slipway.catalog import data_planes
@@ -13,6 +14,7 @@ from slipway.catalog.problems import Finding
 
 # In Dagster the gateway of an endpoint is the asset gateway/<name>, and the route table is gateway/routes.
 _TAKEN = "routes"
+_LONGEST_LABEL = 63  # RFC 1035
 
 
 def gateways(catalog: Catalog) -> Iterator[Finding]:
@@ -26,3 +28,38 @@ def gateways(catalog: Catalog) -> Iterator[Finding]:
                 f"says no data plane, and deployments are on {', '.join(planes)}. Name one in data_plane"
             )
             yield Finding("Endpoint", each.name, ("data_plane",), message)
+
+
+def hosts(catalog: Catalog) -> Iterator[Finding]:
+    """A public host belongs to one endpoint; names of hosts know no case."""
+    owners: dict[str, str] = {}
+    for each in catalog.endpoints:
+        host = each.host.lower()
+        if host in owners:
+            message = f"the host of {owners[host]}, too. Change one of them"
+            yield Finding("Endpoint", each.name, ("host",), message)
+        owners.setdefault(host, each.name)
+        if not all(part and len(part) <= _LONGEST_LABEL for part in host.split(".")):
+            message = f"has a part that is empty, or longer than {_LONGEST_LABEL} characters. Correct it"
+            yield Finding("Endpoint", each.name, ("host",), message)
+
+
+def addresses(catalog: Catalog) -> Iterator[Finding]:
+    """A pool is of networks and ranges that are some."""
+    for each in catalog.endpoints:
+        for n, written in enumerate(each.address_pool.addresses if each.address_pool else ()):
+            if not _are_addresses(written):
+                message = "neither a network nor a range. Write 10.0.0.0/28, or 10.0.0.1-10.0.0.9"
+                yield Finding("Endpoint", each.name, ("address_pool", "addresses", n), message)
+
+
+def _are_addresses(written: str) -> bool:
+    first, dash, last = (part.strip() for part in written.partition("-"))
+    try:
+        if not dash:
+            ipaddress.ip_network(written, strict=False)
+            return "/" in written
+        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    except ValueError:
+        return False
+    return low.version == high.version and int(low) <= int(high)

@@ -34,7 +34,9 @@ _CPU = re.compile(r"^(\d+m|\d+(\.\d{1,3})?)$")
 class Spec(BaseModel):
     """Base of every catalog type: immutable, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, defer_build=True, allow_inf_nan=False
+    )
 
 
 def size_in_bytes(quantity: str) -> int:

@@ -1,4 +1,4 @@
-"""`slipway get | describe | logs | diff | rollback | pause | resume`: what runs on the data planes.
+"""`slipway get | describe | logs | diff | rollback | pause | resume | roles`: what is on the data planes.
 
 Belongs here: arguments, printing, exit codes. Does not: doing the work (slipway.dataplane).
 """
@@ -167,7 +167,30 @@ def resume(name: str) -> None:
     click.echo(f"{name} goes on{again}")
 
 
-COMMANDS = (get, describe, logs, diff, rollback, pause, resume)
+@click.command()
+@options.CATALOG
+@click.option("--data-plane", default="default", show_default=True, help="Which cluster.")
+@click.option("--account", metavar="NAMESPACE/NAME", help="Bind them to this ServiceAccount, too.")
+def roles(catalog: Path | None, data_plane: str, account: str | None) -> None:
+    """Print the rights that Slipway needs for the catalog, for `kubectl apply -f -`; asks no cluster."""
+    import yaml
+
+    from slipway.dataplane.kubernetes.settings import surroundings
+    from slipway.runtimes import rights
+    from slipway.runtimes.surroundings import ObjectName
+
+    holder = None
+    if account is not None:
+        namespace, slash, name = account.partition("/")
+        if not (namespace and slash and name):
+            raise click.BadParameter(f"{account} is no NAMESPACE/NAME.", param_hint="--account")
+        holder = ObjectName(namespace, name)
+    around = surroundings(Environment.load(), data_plane)
+    made = rights.objects(options.load(catalog).catalog, data_plane, around, holder)
+    click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
+
+
+COMMANDS = (get, describe, logs, diff, rollback, pause, resume, roles)
 
 
 class _Routes:

@@ -30,6 +30,7 @@ def connect(
     read: a cluster that nobody named must not be changed. Raises MissingSettingError or DataPlaneError.
     """
     from kubernetes import client, config
+    from yaml import YAMLError
 
     source = environment.get(setting("SLIPWAY_KUBECONFIG", data_plane))
     context = environment.get(setting("SLIPWAY_KUBE_CONTEXT", data_plane))
@@ -42,10 +43,10 @@ def connect(
         else:
             path = str(Path(source).expanduser())
             config.load_kube_config(path, context=context, client_configuration=configuration)
-    except config.ConfigException as error:
+    except (config.ConfigException, YAMLError, TypeError, AttributeError) as error:  # as files are malformed
         raise DataPlaneError(
-            f"{setting('SLIPWAY_KUBECONFIG', data_plane)}={source}: {error}. Name a kubeconfig file "
-            f"and, with {setting('SLIPWAY_KUBE_CONTEXT', data_plane)}, one of its contexts."
+            f"{setting('SLIPWAY_KUBECONFIG', data_plane)}={source}: {' '.join(str(error).split())}. Name a "
+            f"kubeconfig file and, with {setting('SLIPWAY_KUBE_CONTEXT', data_plane)}, one of its contexts."
         ) from error
     configuration.connection_pool_maxsize = _POOL
     return KubernetesApi(client.ApiClient(configuration), patience_s, say)

@@ -53,13 +53,17 @@ def surroundings(environment: Environment, name: str = "default") -> Surrounding
     path = environment.get(setting(SETTINGS, name))
     given = _read(Path(path).expanduser()) if path else {}
     store = {"endpoint_url": environment.s3.endpoint_url, "bucket": environment.s3.bucket}
-    store |= {"region": environment.s3.region, **(given.get("store") or {})}
+    their_store = given.get("store") or {}
+    if not isinstance(their_store, dict):
+        raise DataPlaneError(
+            f"{path}: store: not a mapping. Write endpoint_url, bucket, region or secret in it."
+        )
+    store |= {"region": environment.s3.region, **their_store}
     try:
         return TypeAdapter(Surroundings).validate_python({**given, "store": store})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(each) for each in first["loc"])
-        raise DataPlaneError(f"{path}: {where}: {first['msg']}. Correct it.") from error
+        said = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+        raise DataPlaneError(f"{path}: {'; '.join(said)}. Correct it.") from error
 
 
 def _read(path: Path) -> Mapping[str, Any]:

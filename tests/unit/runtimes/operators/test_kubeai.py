@@ -45,7 +45,7 @@ class TestKubeAI:
 
     def test_names_with_their_revision_fit_forty_characters(self, resolved: Resolve) -> None:
         from slipway.catalog.catalog import Catalog
-        from slipway.catalog.checks import names_fit_runtimes
+        from slipway.catalog.cluster_checks import names_fit_runtimes
 
         longest = 40 - len("-") - 8
         for length, refused in ((longest, 0), (longest + 1, 1)):

@@ -1,0 +1,123 @@
+"""Rules of what an API server would refuse: names, labels, variables. Found here, before anything is applied.
+
+Belongs here: the syntax of Kubernetes and the names that meet there, judged offline.
+Does not: what one runtime cannot honour (slipway.runtimes), endpoints (endpoint_checks.py).
+Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names and .../labels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.problems import FieldPath, Finding
+
+# A revision's objects are named `<deployment>-<8 hex>`; Kubernetes allows 63 characters.
+_LONGEST_NAME = {"kubeai": 31, "kserve": 44, "kuberay": 41, "dynamo": 45}
+_LONGEST_NAME_DEFAULT = 54
+# A LeaderWorkerSet's groups are StatefulSets `<revision>-<group>`, whose pods are labelled with
+# `<StatefulSet>-<hash>`: 40, with `-<8 hex>`, `-<up to 99>` and `-<10>`, make 63.
+_LONGEST_LEADER_NAME = 40
+# With adapters, or over several nodes, KServe's Service is `<revision>-kserve-workload-svc`.
+_LONGEST_WORKLOAD_NAME = 34
+
+_LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
+_LABEL_KEY = re.compile(
+    r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+_OBJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
+_VARIABLE = re.compile(r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
+_OURS = re.compile(r"^(SLIPWAY_.*|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)$")
+
+
+def names_fit_runtimes(catalog: Catalog) -> Iterator[Finding]:
+    """Runtimes add suffixes to names; Kubernetes cuts at 63, and a Service's begins with a letter."""
+    for each in catalog.deployments:
+        longest = _longest_name(each)
+        if len(each.name) > longest:
+            message = (
+                f"{len(each.name)} characters are too long for runtime {each.runtime}. Use at most {longest}"
+            )
+            yield Finding("Deployment", each.name, ("name",), message)
+        if each.runtime != "ray" and each.name[0].isdigit():
+            message = (
+                "a Service on Kubernetes has this name, and cannot begin with a digit. Put a letter first"
+            )
+            yield Finding("Deployment", each.name, ("name",), message)
+
+
+def _longest_name(each: Deployment) -> int:
+    if each.runtime == "kserve" and (each.adapters or each.nodes_per_replica > 1):
+        return _LONGEST_WORKLOAD_NAME
+    if each.runtime == "vllm" and each.nodes_per_replica > 1:
+        return _LONGEST_LEADER_NAME
+    return _LONGEST_NAME.get(each.runtime, _LONGEST_NAME_DEFAULT)
+
+
+def aliases(catalog: Catalog) -> Iterator[Finding]:
+    """The Service of an alias has no other deployment's name."""
+    known = {each.name for each in catalog.deployments}
+    for each in catalog.deployments:
+        if each.alias and f"{each.name}-predictor" in known:
+            message = f"makes a Service {each.name}-predictor, as that deployment does. Rename one of them"
+            yield Finding("Deployment", each.name, ("alias",), message)
+
+
+def labels(catalog: Catalog) -> Iterator[Finding]:
+    """What selects nodes is written as labels are, and what is named as objects are."""
+    for each in catalog.deployments:
+        for key, value in each.node_selector.items():
+            yield from _judged(each, ("node_selector", key), key, _LABEL_KEY, "no label's key")
+            yield from _judged(each, ("node_selector", key), value, _LABEL_VALUE, "no label's value")
+        for n, toleration in enumerate(each.tolerations):
+            yield from _judged(each, ("tolerations", n, "key"), toleration.key, _LABEL_KEY, "no taint's key")
+        gpu = each.resources.gpu
+        if gpu is not None and gpu.gpu_class is not None:
+            where = ("resources", "gpu", "class")
+            yield from _judged(
+                each, where, gpu.gpu_class, _LABEL_VALUE, "no label's value, which it is on nodes"
+            )
+        for path, name in (
+            (("isolation", "runtime_class"), each.isolation.runtime_class),
+            (("resources", "volume_class"), each.resources.volume_class),
+        ):
+            if name is not None:
+                yield from _judged(each, path, name, _OBJECT_NAME, "no object's name")
+
+
+def _judged(
+    each: Deployment, path: FieldPath, text: str, pattern: re.Pattern[str], what: str
+) -> Iterator[Finding]:
+    if not pattern.match(text):
+        message = (
+            f"{what} on Kubernetes. Write letters, digits, - and . alone, letters or digits at both ends"
+        )
+        yield Finding("Deployment", each.name, path, message)
+
+
+def variables(catalog: Catalog) -> Iterator[Finding]:
+    """Variables have names that a pod takes, are given once, and are not those that Slipway sets."""
+    for kind, documents in (("Deployment", catalog.deployments), ("Engine", catalog.engines)):
+        for document in documents:
+            for name in document.env:
+                yield from _variable(kind, document.name, ("env", name), name)
+    for each in catalog.deployments:
+        given = Counter([*each.env, *(secret.name for secret in each.secrets)])
+        for n, secret in enumerate(each.secrets):
+            where = ("secrets", n, "name")
+            yield from _variable("Deployment", each.name, where, secret.name)
+            if given[secret.name] > 1:
+                message = f"{secret.name} is given {given[secret.name]} times. Keep one of env and secrets"
+                yield Finding("Deployment", each.name, where, message)
+
+
+def _variable(kind: str, owner: str, path: FieldPath, name: str) -> Iterator[Finding]:
+    if not _VARIABLE.match(name):
+        message = f"{name!r} is no variable's name. Write letters, digits and _, such as HF_HOME"
+        yield Finding(kind, owner, path, message, show_value=False)
+    elif _OURS.match(name):
+        message = f"{name} is set by Slipway itself. Remove it"
+        yield Finding(kind, owner, path, message, show_value=False)
