@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.cluster_checks import aliases, labels, names_fit_runtimes, variables
-from slipway.catalog.deployment import Deployment, Limit, Quantities
+from slipway.catalog.deployment import Deployment, Limit, LoadBalancing, Quantities
 from slipway.catalog.documents import Adapter, Document, Model
 from slipway.catalog.endpoint_checks import addresses, gateways, hosts
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
@@ -156,12 +156,24 @@ def engines(catalog: Catalog) -> Iterator[Finding]:
         in_environment = each.runtime == "ray" and engine.server == "llama.cpp"
         if accelerator not in engine.images and not in_environment:
             message = f"engine {engine.name} has no image for {accelerator}. Add images.{accelerator} to it"
+            if gpu is None and each.resources.profile is not None:
+                message += "; or, where resources.profile is of GPUs, say so in resources.gpu, too"
             yield Finding("Deployment", each.name, ("engine",), message)
     for engine in catalog.engines:
         if engine.server == "nim" and engine.api_key is None:
             yield Finding(
                 "Engine", engine.name, ("api_key",), "NIM needs a licence key. Name its secret here"
             )
+
+
+def load_balancing(catalog: Catalog) -> Iterator[Finding]:
+    """Settings of a strategy go with it."""
+    for each in catalog.deployments:
+        for name in ("prefix_length", "load_factor_percent"):
+            is_given = getattr(each.load_balancing, name) != LoadBalancing.model_fields[name].default
+            if is_given and each.load_balancing.strategy != "prefix-hash":
+                message = "goes with strategy = prefix-hash. Set that, or remove it"
+                yield Finding("Deployment", each.name, ("load_balancing", name), message)
 
 
 _ENVIRONMENT_ALONE = "Slipway reads it where it pulls, from the environment alone. Name a variable in env"
@@ -277,6 +289,7 @@ RULES: tuple[Rule, ...] = (
     scaling,
     resources,
     engines,
+    load_balancing,
     sources,
     buckets,
     registries,

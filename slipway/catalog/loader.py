@@ -100,6 +100,9 @@ def _read_file(path: Path, reading: _Reading) -> None:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         message = f"not YAML: {error.problem}. Correct the syntax"
         reading.problems.append(Problem(path, line, "document", None, message))
+    except RecursionError:
+        message = "nested too deeply. Documents of a catalog have a few levels"
+        reading.problems.append(Problem(path, 1, "document", None, message))
     except UnicodeDecodeError:
         reading.problems.append(Problem(path, 1, "document", None, "not UTF-8 text. Save it as UTF-8"))
 

@@ -34,6 +34,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"node_selector": {"zone": "a b"}}, "node_selector.zone", "no label's value"),
     ({"tolerations": [{"key": "a b"}]}, "tolerations[0].key", "no taint's key"),
     ({"resources": {"gpu": {"class": "H 100"}}}, "resources.gpu.class", "no label's value"),
+    ({"load_balancing": {"prefix_length": 50}}, "load_balancing.prefix_length", "strategy = prefix-hash"),
     ({"isolation": {"runtime_class": "Not A Name"}}, "isolation.runtime_class", "no object's name"),
     ({"resources": {"volume_class": "Not Ok"}}, "resources.volume_class", "no object's name"),
 ]

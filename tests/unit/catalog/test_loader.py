@@ -195,6 +195,12 @@ def test_the_demo_catalog_is_good() -> None:
             "tenants.yaml:8  price_books[standard].prices[0].effective_from",
         ),
         ("tenants", "spec:\n", "spec: [\n", "tenants.yaml:8  document: not YAML:"),
+        (
+            "tenants",
+            "name: acme",
+            "name: " + "[" * 3000 + "]" * 3000,
+            "tenants.yaml:1  document: nested too",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_place_and_remedy(
