@@ -6,6 +6,7 @@ Belongs here: choosing what to show, and fetching it. Does not: judging (serving
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from slipway.dataplane.kubernetes.objects import Object, Ref, condition
 from slipway.dataplane.kubernetes.serving import pods as judging
 
 _EVENTS, _LOG_LINES = 5, 20
+# Until the pod's status names the newer container.
+_LOG_TRIES, _LOG_PAUSE_S = 5, 1.0
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,23 @@ def event_line(event: Object) -> str:
 
 def _output(api: KubernetesApi, namespace: str, output: Output) -> list[str]:
     try:
-        lines = api.log(namespace, output.pod, output.container, lines=_LOG_LINES, previous=output.previous)
+        lines = _lines(api, namespace, output)
+        for _ in range(_LOG_TRIES - 1):
+            if not _is_removed(lines):
+                break
+            time.sleep(_LOG_PAUSE_S)
+            lines = _lines(api, namespace, output)
     except DataPlaneError:
         return []
     if not lines:
         return [f"{output.pod}/{output.container} printed nothing"]
     return [f"last lines of {output.pod}/{output.container}:", *lines]
+
+
+def _lines(api: KubernetesApi, namespace: str, output: Output) -> tuple[str, ...]:
+    return api.log(namespace, output.pod, output.container, lines=_LOG_LINES, previous=output.previous)
+
+
+def _is_removed(lines: Sequence[str]) -> bool:
+    """The kubelet's answer, given as if it were output, for a container that made way for a newer one."""
+    return len(lines) == 1 and lines[0].startswith("unable to retrieve container logs for ")

@@ -1,6 +1,11 @@
 """What a failure's message carries beyond the cause."""
 
+from typing import cast
+
+import pytest
+
 from slipway.dataplane.kubernetes import explain, parking
+from slipway.dataplane.kubernetes.client import KubernetesApi, Listed
 from slipway.dataplane.kubernetes.diff import APPLIED
 from slipway.dataplane.kubernetes.objects import annotations_of
 
@@ -23,6 +28,26 @@ def test_an_unscheduled_pod_says_what_it_asks_for_and_how_many_nodes_lack_it() -
 def test_a_crash_loops_output_is_that_of_the_run_before() -> None:
     waits = pod(0, ready=False, container=crashed(3))
     assert explain.crashed([pod(1), waits]) == explain.Output("chat-aaaaaaaa-0", "main", previous=True)
+
+
+def test_output_of_a_container_that_was_just_removed_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class FakeApi:
+        """Answers as a kubelet does between two restarts; lists nothing."""
+
+        said = ["unable to retrieve container logs for containerd://0123", "out of luck"]
+
+        def log(self, *_: object, **__: object) -> tuple[str, ...]:
+            return (self.said.pop(0),)
+
+        def list(self, *_: object, **__: object) -> Listed:
+            return Listed((), "1")
+
+    monkeypatch.setattr(explain, "_LOG_PAUSE_S", 0)
+    api = cast(KubernetesApi, FakeApi())
+    told = explain.explanation(api, "ns", "chat-aaaaaaaa", [pod(0, ready=False, container=crashed(3))])
+    assert told == ("last lines of chat-aaaaaaaa-0/main:", "out of luck")
 
 
 def test_a_pod_that_runs_and_never_gets_ready_shows_its_output() -> None:
