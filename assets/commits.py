@@ -1,7 +1,7 @@
 """Which commit and image each part of a deployment is at: pinned by the catalog, or as last materialized.
 
 Belongs here: reading commits and digests from Dagster's record of the weights and image assets.
-Does not: asking the hub (slipway.artifacts) or a registry (slipway.images).
+Does not: asking the hub (slipway.artifacts) or a registry (slipway.artifacts.images).
 """
 
 from __future__ import annotations

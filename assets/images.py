@@ -1,7 +1,7 @@
 """Image assets: one per engine that has images, bringing them into the local registry.
 
 Belongs here: what Dagster must know of mirroring (key, pool, retries, metadata, progress in the run log).
-Does not: how images are moved and verified (slipway.images).
+Does not: how images are moved and verified (slipway.artifacts.images).
 """
 
 import dagster as dg

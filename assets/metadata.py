@@ -13,17 +13,17 @@ import dagster as dg
 from assets import keys
 from resources.artifacts import Pulled, Verified
 from resources.warehouse import Check, HourSummary, SampledHour
-from slipway.artifacts.collection import Collected
-from slipway.dataplane.revisions import Revision
-from slipway.gateway.routes import RouteTable
-from slipway.images.mirror import Mirrored
+from slipway.artifacts.images.mirror import Mirrored
+from slipway.artifacts.weights.collection import Collected
+from slipway.records.revisions import Revision
+from slipway.records.routes import RouteTable
 
 if TYPE_CHECKING:
     from slipway.catalog.documents import Document
-    from slipway.dataplane.around import Prepared
-    from slipway.dataplane.kubernetes.around import Serving
-    from slipway.dataplane.kubernetes.edge_status import EdgeStatus
-    from slipway.dataplane.kubernetes.plan import ObjectPlan
+    from slipway.control.cluster_parts import Prepared
+    from slipway.dataplane.kubernetes.cluster_parts import Serving
+    from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
+    from slipway.runtimes.cluster.edge_status import EdgeStatus
 
 # Digest of the part of the catalog that an asset mirrors; the drift sensor compares it.
 CATALOG_DIGEST = "catalog_digest"

@@ -22,11 +22,11 @@ from kubernetes.client import ApiClient
 
 from bench.figures import Figure, report
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.kubernetes.objects import Object
 from slipway.dataplane.protocol import Applied
-from slipway.runtimes.surroundings import StoreAddress, Surroundings
+from slipway.runtimes.judging.objects import Object
+from slipway.runtimes.rendering.cluster_settings import StoreAddress, Surroundings
 from tests.cluster.harness import addons, cluster, namespaces
 from tests.cluster.harness.layout import Layout
 from tests.cluster.harness.objects import Objects, client

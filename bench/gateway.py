@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.environment import S3Location
-from slipway.gateway import routes
 from slipway.objectstore import ObjectStore
+from slipway.records import routes
 from slipway.stack import seaweedfs
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase

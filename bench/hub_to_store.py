@@ -152,14 +152,14 @@ def _command(action: str, job: Mapping[str, Any]) -> list[str]:
 
 
 def _request(job: Mapping[str, Any]) -> Any:
-    from slipway.artifacts.weights import WeightsRequest
+    from slipway.artifacts.weights.pull import WeightsRequest
 
     return WeightsRequest(name="bench", source=f"hf://{servers.REPOSITORY_ID}@{job['commit']}")
 
 
 def _pull(job: Mapping[str, Any], store: ObjectStore) -> None:
-    from slipway.artifacts import weights
-    from slipway.artifacts.hub import HubSource
+    from slipway.artifacts.sources.hub import HubSource
+    from slipway.artifacts.weights import pull as weights
 
     weights.pull(_request(job), store, HubSource(str(job["url"]), {}), lambda look: None)
 
@@ -181,8 +181,8 @@ def _from_memory(job: Mapping[str, Any], store: ObjectStore) -> None:
 
 
 def _verify(job: Mapping[str, Any], store: ObjectStore) -> None:
-    from slipway.artifacts import weights
-    from slipway.artifacts.manifest import Manifest
+    from slipway.artifacts.weights import pull as weights
+    from slipway.artifacts.weights.manifest import Manifest
 
     manifest = Manifest.read(store, "bench", str(job["commit"]))
     if manifest is None or weights.verify(manifest, store, lambda look: None):

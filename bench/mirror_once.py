@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.artifacts.progress import Progress
+from slipway.artifacts.images.mirror import ImageRequest, Mirrored, mirror
+from slipway.artifacts.images.registries import Registries
+from slipway.artifacts.transfer.progress import Progress
 from slipway.catalog import Settings
 from slipway.catalog.documents import Registry
 from slipway.environment import Environment, S3Location
-from slipway.images.mirror import ImageRequest, Mirrored, mirror
-from slipway.images.registries import Registries
 from slipway.objectstore import ObjectStore
 
 REPOSITORY = "bench/engine"

@@ -27,7 +27,7 @@ from sensors.catalog_drift import catalog_drift
 from sensors.replica_samples import replica_samples
 from slipway.catalog import Catalog
 from slipway.catalog.problems import CatalogError
-from slipway.check import check_catalog
+from slipway.control.check import check_catalog
 from slipway.environment import Environment
 
 

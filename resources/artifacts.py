@@ -18,10 +18,10 @@ from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Adapter, Catalog, Model, Settings
 
 if TYPE_CHECKING:
-    from slipway.artifacts.collection import Collected
-    from slipway.artifacts.manifest import Manifest
-    from slipway.artifacts.progress import Progress
-    from slipway.artifacts.verification import Mismatch
+    from slipway.artifacts.transfer.progress import Progress
+    from slipway.artifacts.weights.collection import Collected
+    from slipway.artifacts.weights.manifest import Manifest
+    from slipway.artifacts.weights.verification import Mismatch
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class WeightsResource(dg.ConfigurableResource[None]):
 
     def pull(self, artifact: Model | Adapter, settings: Settings, progress: Callable[[str], None]) -> Pulled:
         """Publish the artifact at its commit; harmless when it is published. Raises ArtifactError."""
-        from slipway.artifacts.sources import Sources
-        from slipway.artifacts.steady import Steady
-        from slipway.artifacts.weights import WeightsRequest, pull
+        from slipway.artifacts.sources.by_scheme import Sources
+        from slipway.artifacts.transfer.steady import Steady
+        from slipway.artifacts.weights.pull import WeightsRequest, pull
 
         started = time.monotonic()
         moved_bytes = 0
@@ -80,9 +80,9 @@ class WeightsResource(dg.ConfigurableResource[None]):
         Raises NotPublishedError or ObjectStoreError.
         """
         from slipway.artifacts.errors import NotPublishedError
-        from slipway.artifacts.manifest import Manifest
-        from slipway.artifacts.steady import Steady
-        from slipway.artifacts.verification import verify
+        from slipway.artifacts.transfer.steady import Steady
+        from slipway.artifacts.weights.manifest import Manifest
+        from slipway.artifacts.weights.verification import verify
 
         started, store = time.monotonic(), self.store.connect()
         manifest = Manifest.read(store, name, commit)
@@ -106,12 +106,12 @@ class WeightsResource(dg.ConfigurableResource[None]):
 
     def collect(self, catalog: Catalog, log: Callable[[str], None]) -> Collected:
         """Remove what nobody names any more after its time of grace. Raises ArtifactError."""
-        from slipway.artifacts.collection import collect
+        from slipway.artifacts.weights.collection import collect
 
         return collect(self.store.connect(), catalog, apply=True, log=log)
 
     def is_published(self, name: str, commit: str) -> bool:
         """Whether the store has these weights. Raises ArtifactError or ObjectStoreError."""
-        from slipway.artifacts.manifest import Manifest
+        from slipway.artifacts.weights.manifest import Manifest
 
         return Manifest.read(self.store.connect(), name, commit) is not None

@@ -17,12 +17,14 @@ import dagster as dg
 from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Catalog, ResolvedDeployment, Settings
 from slipway.catalog.deployment import Rollout
-from slipway.dataplane import rollout, samples, validation
-from slipway.dataplane.held_weights import hold_weights
+from slipway.control import replica_samples as samples
+from slipway.control import rollout
+from slipway.control.held_weights import hold_weights
+from slipway.control.routing import Target
 from slipway.dataplane.protocol import DataPlane
-from slipway.dataplane.revisions import Revision, RevisionStore, to_route
-from slipway.dataplane.validation import CheckResult, checks_of
-from slipway.routing import Target
+from slipway.dataplane.validation import validation
+from slipway.dataplane.validation.validation import CheckResult, checks_of
+from slipway.records.revisions import Revision, RevisionStore, to_route
 
 __all__ = ["DataPlaneResource", "Outcome", "checks_of"]
 
@@ -177,7 +179,7 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
         return samples.write(self.store.connect(), samples.sampled(self._plane().status(), spec_of, now))
 
     def _plane(self, node_cache_bytes: int | None = None) -> DataPlane:
-        from slipway.dataplane.connected import connected
+        from slipway.dataplane.planes.connected import connected
 
         return connected(
             self.environment.read(), revisions=self._revisions(), node_cache_bytes=node_cache_bytes

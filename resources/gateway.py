@@ -1,7 +1,7 @@
 """The gateway and the tenants behind it: publishing routes, and asking replicas what they loaded.
 
 Belongs here: building clients, and the wait between a published table and a loaded one.
-Does not: what a table says (slipway.routing), serving requests (slipway.gateway).
+Does not: what a table says (slipway.control.routing), serving requests (slipway.gateway).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
-from slipway import routing
 from slipway.catalog import Catalog
-from slipway.gateway import routes
+from slipway.control import routing
+from slipway.records import routes
 
 LOAD_TIMEOUT_S = 60
 

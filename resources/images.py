@@ -1,6 +1,6 @@
 """Images: their registries, the local one and the store behind one resource.
 
-Belongs here: building the domain's clients. Does not: what mirroring is (slipway.images).
+Belongs here: building the domain's clients. Does not: what mirroring is (slipway.artifacts.images).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Engine, Settings
 
 if TYPE_CHECKING:
-    from slipway.images.mirror import Mirrored
+    from slipway.artifacts.images.mirror import Mirrored
 
 
 class ImagesResource(dg.ConfigurableResource[None]):
@@ -31,9 +31,9 @@ class ImagesResource(dg.ConfigurableResource[None]):
 
         Raises ArtifactError, ObjectStoreError or MissingSettingError.
         """
-        from slipway.artifacts.steady import Steady
-        from slipway.images.mirror import ImageRequest, mirror
-        from slipway.images.registries import Registries
+        from slipway.artifacts.images.mirror import ImageRequest, mirror
+        from slipway.artifacts.images.registries import Registries
+        from slipway.artifacts.transfer.steady import Steady
 
         store, registries = self.store.connect(), Registries(self.environment.read(), settings)
         found: dict[str, Mirrored] = {}

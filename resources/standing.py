@@ -1,6 +1,7 @@
 """What stands around deployments on Kubernetes, as a resource: namespaces with their bounds, and gateways.
 
-Belongs here: building the domain's clients. Does not: what is brought, and how (slipway.dataplane.around).
+Belongs here: building the domain's clients.
+Does not: what is brought, and how (slipway.control.cluster_parts).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from resources.environment import EnvironmentResource
 from slipway.catalog import Catalog, Endpoint
 
 if TYPE_CHECKING:
-    from slipway.dataplane.around import Drift, Prepared
-    from slipway.dataplane.kubernetes.around import Serving
-    from slipway.dataplane.planes import Planes
+    from slipway.control.cluster_parts import Drift, Prepared
+    from slipway.dataplane.kubernetes.cluster_parts import Serving
+    from slipway.dataplane.planes.planes import Planes
 
 Log = Callable[[str], None]
 
@@ -28,30 +29,30 @@ class StandingResource(dg.ConfigurableResource[None]):
 
     def prepare(self, catalog: Catalog, name: str, progress: Log) -> Prepared:
         """Bring what a data plane holds around its deployments. Raises DataPlaneError."""
-        from slipway.dataplane import around
+        from slipway.control import cluster_parts as around
 
         return around.prepare(self._planes(), catalog, name, progress)
 
     def serve(self, catalog: Catalog, endpoint: Endpoint, progress: Log) -> Serving:
         """Bring an endpoint's gateway, and wait until it serves. Raises DataPlaneError or RenderError."""
-        from slipway.dataplane import around
+        from slipway.control import cluster_parts as around
 
         return around.serve(self._planes(), catalog, endpoint, progress, lambda seen: progress(str(seen)))
 
     def retire(self, catalog: Catalog, progress: Log) -> tuple[str, ...]:
         """Take gateways away from clusters that the catalog does not use any more. Raises DataPlaneError."""
-        from slipway.dataplane import around
+        from slipway.control import cluster_parts as around
 
         done = around.retire(self._planes(), catalog, progress)
         return tuple(str(each.ref) for each in done)
 
     def drifts(self, catalog: Catalog) -> list[Drift]:
         """Of each data plane and gateway, what differs from the catalog; no call where there is none."""
-        from slipway.dataplane import around
+        from slipway.control import cluster_parts as around
 
         return list(around.drifts(self._planes(), catalog)) if around.parts(catalog) else []
 
     def _planes(self) -> Planes:
-        from slipway.dataplane.connected import connected
+        from slipway.dataplane.planes.connected import connected
 
         return connected(self.environment.read())

@@ -22,15 +22,15 @@ from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource
 from resources.gateway import GatewayResource
 from resources.standing import StandingResource
-from sensors import drift
 from sensors.code_location import reload_in_background
 from slipway.catalog import Catalog, Deployment, digests
 from slipway.catalog.problems import CatalogError
 from slipway.catalog.resolved import UnresolvedRevisionError
-from slipway.check import check_catalog
-from slipway.dataplane.around import Part
+from slipway.control import drift
+from slipway.control.check import check_catalog
+from slipway.control.cluster_parts import Part
+from slipway.control.routing import desired_policy, routed_revisions
 from slipway.environment import MissingSettingError
-from slipway.routing import desired_policy, routed_revisions
 
 INTERVAL_S = 5
 SUBJECTS_TAG = "slipway/subjects"

@@ -9,7 +9,7 @@ import dagster as dg
 
 from resources.dataplane import DataPlaneResource
 from slipway.environment import MissingSettingError
-from slipway.samples import INTERVAL_S, instant_of
+from slipway.records.replica_samples import INTERVAL_S, instant_of
 
 
 def replica_samples() -> dg.SensorDefinition:

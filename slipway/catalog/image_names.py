@@ -1,7 +1,7 @@
 """What an image's name means: the registry's host, and the repository's path in it.
 
 Belongs here: the grammar of names and of platforms, and Docker's short names.
-Does not: tags and digests on the wire (slipway.images), whether such an image exists.
+Does not: tags and digests on the wire (slipway.artifacts.images), whether such an image exists.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Progress for people: a bar in a terminal, a line every few seconds elsewhere; both on standard error.
 
-Belongs here: which of the two, and the bar. Does not: counting (slipway.artifacts.progress).
+Belongs here: which of the two, and the bar. Does not: counting (slipway.artifacts.transfer.progress).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import click
 
-from slipway.artifacts.progress import Progress, Report
-from slipway.artifacts.steady import LINE_EVERY_S, Steady
+from slipway.artifacts.transfer.progress import Progress, Report
+from slipway.artifacts.transfer.steady import LINE_EVERY_S, Steady
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 

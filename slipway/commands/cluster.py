@@ -17,10 +17,10 @@ from slipway.commands import options
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
-    from slipway.dataplane.kubernetes.reading import People
-    from slipway.dataplane.planes import Planes
+    from slipway.dataplane.kubernetes.serving.reading import People
+    from slipway.dataplane.planes.planes import Planes
     from slipway.dataplane.protocol import LiveApplication
-    from slipway.dataplane.revisions import Revision, RevisionStore
+    from slipway.records.revisions import Revision, RevisionStore
 
 _NAME = click.argument("name")
 
@@ -116,7 +116,8 @@ def diff(name: str | None) -> None:
 @options.CATALOG
 def rollback(name: str, to: str | None, catalog: Path | None) -> None:
     """Go back to an earlier revision, once it serves and answers; what was newer is withdrawn."""
-    from slipway.dataplane import returning, validation
+    from slipway.control import returning
+    from slipway.dataplane.validation import validation
 
     known = options.load(catalog).catalog
     deployment = next((each for each in known.deployments if each.name == name), None)
@@ -157,7 +158,7 @@ def pause(name: str) -> None:
 @_NAME
 def resume(name: str) -> None:
     """Let a paused deployment's rollouts go on, and a withdrawn spec be rolled out again."""
-    from slipway.dataplane import returning
+    from slipway.control import returning
 
     planes, revisions = _open()
     for people in _people(planes):
@@ -176,8 +177,8 @@ def roles(catalog: Path | None, data_plane: str, account: str | None) -> None:
     import yaml
 
     from slipway.dataplane.kubernetes.settings import surroundings
-    from slipway.runtimes import rights
-    from slipway.runtimes.surroundings import ObjectName
+    from slipway.runtimes.cluster import rights
+    from slipway.runtimes.rendering.cluster_settings import ObjectName
 
     holder = None
     if account is not None:
@@ -207,16 +208,16 @@ class _Routes:
         return found.spec_digest if found is not None else None
 
     def _all(self) -> dict[str, Any]:
-        from slipway import routing
-        from slipway.gateway import routes
+        from slipway.control import routing
+        from slipway.records import routes
 
         body = self._store.get(routes.KEY)
         return dict(routing.routed_revisions(routes.parse(body))) if body is not None else {}
 
     def switch(self, catalog: Any, back: Revision, revisions: RevisionStore) -> None:
         """Write the table with this revision; what others have stays. Gateways take it within a second."""
-        from slipway import routing
-        from slipway.gateway import routes
+        from slipway.control import routing
+        from slipway.records import routes
 
         targets = {}
         for name, each in self._all().items():
@@ -230,9 +231,9 @@ class _Routes:
 
 
 def _open() -> tuple[Planes, RevisionStore]:
-    from slipway.dataplane.connected import connected
-    from slipway.dataplane.revisions import RevisionStore
+    from slipway.dataplane.planes.connected import connected
     from slipway.objectstore import ObjectStore
+    from slipway.records.revisions import RevisionStore
 
     environment = Environment.load()
     revisions = RevisionStore(ObjectStore(environment.s3))

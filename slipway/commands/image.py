@@ -1,6 +1,6 @@
 """`slipway image ...`: engine images in the local registry, mirroring them, and removing what nothing names.
 
-Belongs here: arguments, printing, exit codes. Does not: doing the work (slipway.images).
+Belongs here: arguments, printing, exit codes. Does not: doing the work (slipway.artifacts.images).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from slipway.commands import options
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
+    from slipway.artifacts.images.mirror import ImageRequest
+    from slipway.artifacts.images.registries import Registries
     from slipway.catalog import Catalog
-    from slipway.images.mirror import ImageRequest
-    from slipway.images.registries import Registries
     from slipway.objectstore import ObjectStore
 
 
@@ -46,7 +46,7 @@ def image_mirror(name: str | None, accelerator: str | None, every: bool, catalog
 @image.command("list")
 def image_list() -> None:
     """List what was mirrored, the last first."""
-    from slipway.images.record import ImageRecords
+    from slipway.artifacts.images.record import ImageRecords
 
     records = ImageRecords(_store()).all()
     for each in records:
@@ -67,8 +67,8 @@ def image_moved(catalog: Path | None) -> None:
     Exits 1 when a registry could not be asked; the others are asked all the same.
     """
     from slipway.artifacts.errors import ArtifactError
-    from slipway.images.mirror import moved
-    from slipway.images.record import ImageRecords
+    from slipway.artifacts.images.mirror import moved
+    from slipway.artifacts.images.record import ImageRecords
 
     known = options.load(catalog).catalog
     registries, records = _registries(known), ImageRecords(_store())
@@ -99,7 +99,7 @@ def image_moved(catalog: Path | None) -> None:
 @options.CATALOG
 def image_gc(apply: bool, catalog: Path | None) -> None:
     """Say which mirrored images nothing names any more and, with --apply, remove them."""
-    from slipway.images.collection import gc
+    from slipway.artifacts.images.collection import gc
 
     known = options.load(catalog).catalog
     found = gc(known, _store(), _registries(known), apply=apply)
@@ -131,7 +131,7 @@ def image_gc(apply: bool, catalog: Path | None) -> None:
 
 def _requests(catalog: Catalog, name: str | None, accelerator: str | None) -> Iterator[ImageRequest]:
     """The images that the catalog's engines have, of one engine or accelerator where these are given."""
-    from slipway.images.mirror import ImageRequest
+    from slipway.artifacts.images.mirror import ImageRequest
 
     engines = {engine.name: engine for engine in catalog.engines if engine.images}
     if name is not None and name not in engines:
@@ -148,8 +148,8 @@ def _requests(catalog: Catalog, name: str | None, accelerator: str | None) -> It
 def _mirrored(request: ImageRequest, catalog: Catalog) -> bool:
     """Mirror one and say what became of it; False when it failed for a reason that was told."""
     from slipway.artifacts.errors import ArtifactError
+    from slipway.artifacts.images.mirror import mirror
     from slipway.commands.bars import shown
-    from slipway.images.mirror import mirror
     from slipway.objectstore import ObjectStoreError
 
     title = f"{request.engine} ({request.accelerator})"
@@ -168,7 +168,7 @@ def _mirrored(request: ImageRequest, catalog: Catalog) -> bool:
 
 
 def _registries(catalog: Catalog) -> Registries:
-    from slipway.images.registries import Registries
+    from slipway.artifacts.images.registries import Registries
 
     return Registries(Environment.load(), catalog.settings)
 

@@ -13,7 +13,7 @@ import click
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
-    from slipway.catalog.loader import LoadedCatalog
+    from slipway.catalog.files.loader import LoadedCatalog
 
 CATALOG = click.option(
     "--catalog",
@@ -25,6 +25,6 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 
 def load(directory: Path | None) -> LoadedCatalog:
     """The catalog of that directory, or of the environment's; raises CatalogError with every problem."""
-    from slipway.check import check_catalog
+    from slipway.control.check import check_catalog
 
     return check_catalog(directory or Environment.load().catalog_dir)

@@ -17,9 +17,9 @@ from slipway.commands import options
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
-    from slipway.artifacts.collection import Collected
-    from slipway.artifacts.garbage import Verdict
-    from slipway.artifacts.manifest import Manifest
+    from slipway.artifacts.weights.collection import Collected
+    from slipway.artifacts.weights.manifest import Manifest
+    from slipway.artifacts.weights.retention import Verdict
     from slipway.catalog import Adapter, Catalog, Model
     from slipway.objectstore import ObjectStore
 
@@ -39,7 +39,7 @@ def weights() -> None:
 @options.JSON
 def weights_list(catalog: Path | None, as_json: bool) -> None:
     """List what is published or half pulled, and who names it."""
-    from slipway.artifacts.collection import collect
+    from slipway.artifacts.weights.collection import collect
 
     store = _store()
     found = collect(store, options.load(catalog).catalog, apply=False, log=_say)
@@ -89,7 +89,7 @@ def weights_pull(name: str | None, every: bool, repair: bool, catalog: Path | No
 @click.option("--all", "every", is_flag=True, help="Everything that is published.")
 def weights_verify(name: str | None, commit: str, sampled: bool, every: bool) -> None:
     """Read published weights back from the store and compare them. Exits 1 when a file differs."""
-    from slipway.artifacts import inventory
+    from slipway.artifacts.weights import inventory
 
     store = _store()
     published = [each for each in inventory.read(store).stored if each.published_at is not None]
@@ -111,7 +111,7 @@ def weights_verify(name: str | None, commit: str, sampled: bool, every: bool) ->
 @options.JSON
 def weights_gc(apply: bool, catalog: Path | None, as_json: bool) -> None:
     """Say what nobody names any more and, with --apply, remove it after its time of grace."""
-    from slipway.artifacts.collection import collect
+    from slipway.artifacts.weights.collection import collect
 
     found = collect(_store(), options.load(catalog).catalog, apply=apply, log=_say)
     if as_json:
@@ -142,8 +142,8 @@ def _summary(found: Collected) -> str:
 def _pulled(artifact: Model | Adapter, catalog: Catalog, repair: bool) -> bool:
     """Pull one and say what became of it; False when it failed for a reason that was told."""
     from slipway.artifacts.errors import ArtifactError
-    from slipway.artifacts.sources import Sources
-    from slipway.artifacts.weights import WeightsRequest, pull
+    from slipway.artifacts.sources.by_scheme import Sources
+    from slipway.artifacts.weights.pull import WeightsRequest, pull
     from slipway.commands.bars import shown
     from slipway.objectstore import ObjectStoreError
 
@@ -163,8 +163,8 @@ def _pulled(artifact: Model | Adapter, catalog: Catalog, repair: bool) -> bool:
 def _verified(store: ObjectStore, name: str, commit: str, sampled: bool) -> bool:
     """Verify one commit and print a line for each file that differs."""
     from slipway.artifacts.errors import CorruptFileError
-    from slipway.artifacts.manifest import Manifest
-    from slipway.artifacts.verification import verify
+    from slipway.artifacts.weights.manifest import Manifest
+    from slipway.artifacts.weights.verification import verify
     from slipway.commands.bars import shown
 
     try:
@@ -221,7 +221,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
 def _source(store: ObjectStore, key_prefix: str) -> str:
     """What the manifest says; one that cannot be read is told, and hides nothing else."""
     from slipway.artifacts.errors import CorruptFileError
-    from slipway.artifacts.manifest import Manifest
+    from slipway.artifacts.weights.manifest import Manifest
 
     try:
         manifest = Manifest.read_prefix(store, key_prefix)

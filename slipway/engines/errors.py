@@ -11,5 +11,5 @@ class EngineRefusedError(ValueError):
     """The engine cannot start with these arguments or files, however often it is tried.
 
     The name travels in Serve's status message: a rollout that sees it stops waiting
-    (slipway.dataplane.serve_status).
+    (slipway.runtimes.ray.serve_status).
     """

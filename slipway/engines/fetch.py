@@ -1,6 +1,6 @@
 """`python -m slipway.engines.fetch <prefix>...`: verified copies of published weights, for engines beside it.
 
-Belongs here: the process of an init container. Does not: the copying (slipway.artifacts.node_cache).
+Belongs here: the process of an init container. Does not: the copying (slipway.artifacts.node.cache).
 Where from and where to is its environment: SLIPWAY_S3_*, SLIPWAY_NODE_CACHE.
 """
 

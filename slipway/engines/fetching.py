@@ -1,6 +1,6 @@
 """Weights on this node: what an engine's process calls before it loads.
 
-Belongs here: the node's cache as its environment says. Does not: the cache (slipway.artifacts.node_cache).
+Belongs here: the node's cache as its environment says. Does not: the cache (slipway.artifacts.node.cache).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def fetched(prefix: str) -> Path:
 
     Raises ArtifactError, ObjectStoreError or MissingSettingError.
     """
-    from slipway.artifacts.node_cache import NodeCache
+    from slipway.artifacts.node.cache import NodeCache
     from slipway.environment import Environment
     from slipway.objectstore import ObjectStore
 

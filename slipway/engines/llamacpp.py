@@ -20,7 +20,7 @@ from slipway.engines import llamacpp_args, llamacpp_engine
 from slipway.engines.fetching import fetched
 from slipway.engines.frontend import EMBED, GENERATE, Frontend, Served
 
-# Name of the one deployment within the application; slipway.runtimes.ray sets its options by it.
+# Name of the one deployment within the application; slipway.runtimes.ray.render sets its options by it.
 DEPLOYMENT = "llamacpp"
 
 
@@ -34,7 +34,7 @@ class AdapterArgs(BaseModel):
 
 
 class Args(BaseModel):
-    """`args` of the application in a Serve configuration (slipway.runtimes.ray writes them)."""
+    """`args` of the application in a Serve configuration (slipway.runtimes.ray.render writes them)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -11,10 +11,10 @@ import sys
 import uvloop
 
 from slipway.environment import Environment, MissingSettingError
-from slipway.gateway import log
 from slipway.gateway.server import PortTakenError, Replica
 from slipway.gateway.settings import SettingError, Settings
-from slipway.gateway.spool import SpoolError
+from slipway.gateway.telemetry import log
+from slipway.gateway.usage.spool import SpoolError
 
 
 def main() -> int:

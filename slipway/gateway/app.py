@@ -10,15 +10,16 @@ import time
 
 import orjson
 
-from slipway.gateway import asgi, errors, log
-from slipway.gateway.asgi import Receive, Scope, Send
-from slipway.gateway.auth import KeyFollower
-from slipway.gateway.call import Call
-from slipway.gateway.errors import ApiError
-from slipway.gateway.operations import OPERATIONS
+from slipway.gateway.admission.auth import KeyFollower
+from slipway.gateway.api import asgi, errors
+from slipway.gateway.api.asgi import Receive, Scope, Send
+from slipway.gateway.api.errors import ApiError
+from slipway.gateway.api.operations import OPERATIONS
 from slipway.gateway.operator import Operator
 from slipway.gateway.proxy import Proxy
-from slipway.gateway.route_follower import RouteFollower
+from slipway.gateway.routing.route_follower import RouteFollower
+from slipway.gateway.telemetry import log
+from slipway.gateway.usage.call import Call
 
 _MODELS = "/v1/models"
 _OPERATOR = "/-/"

@@ -12,14 +12,15 @@ from dataclasses import asdict
 
 import orjson
 
-from slipway.gateway import asgi, errors, log, metrics
-from slipway.gateway.asgi import Scope, Send
-from slipway.gateway.auth import KeyFollower, is_operator
-from slipway.gateway.errors import ApiError
-from slipway.gateway.in_flight import Gauge
-from slipway.gateway.route_follower import RouteFollower
-from slipway.gateway.shipper import Shipper
-from slipway.gateway.spool import Spool
+from slipway.gateway.admission.auth import KeyFollower, is_operator
+from slipway.gateway.api import asgi, errors
+from slipway.gateway.api.asgi import Scope, Send
+from slipway.gateway.api.errors import ApiError
+from slipway.gateway.routing.in_flight import Gauge
+from slipway.gateway.routing.route_follower import RouteFollower
+from slipway.gateway.telemetry import log, metrics
+from slipway.gateway.usage.shipper import Shipper
+from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStoreError
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from slipway.gateway import log
+from slipway.gateway.telemetry import log
 
 _LONGEST_BACKOFF_S = 30.0
 

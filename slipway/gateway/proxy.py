@@ -16,18 +16,21 @@ from dataclasses import dataclass
 import aiohttp
 import orjson
 
-from slipway.gateway import asgi, bodies, errors, estimate, limit_headers, log, stream, upstream
-from slipway.gateway.asgi import ClientGone, Receive, Send
-from slipway.gateway.call import Call
-from slipway.gateway.errors import ApiError, Header, UpstreamError
-from slipway.gateway.in_flight import Gauge
-from slipway.gateway.limits import Admission, Bound, Denied, Limiter, bounds_of
-from slipway.gateway.operations import Operation
-from slipway.gateway.route_follower import RouteFollower
-from slipway.gateway.routes import Route
-from slipway.gateway.spool import Spool, SpoolError
-from slipway.gateway.upstream import Exchange, Upstreams
-from slipway.usage import Status
+from slipway.gateway.admission import estimate, limit_headers
+from slipway.gateway.admission.limits import Admission, Bound, Denied, Limiter, bounds_of
+from slipway.gateway.api import asgi, bodies, errors, stream
+from slipway.gateway.api.asgi import ClientGone, Receive, Send
+from slipway.gateway.api.errors import ApiError, Header, UpstreamError
+from slipway.gateway.api.operations import Operation
+from slipway.gateway.routing import upstream
+from slipway.gateway.routing.in_flight import Gauge
+from slipway.gateway.routing.route_follower import RouteFollower
+from slipway.gateway.routing.upstream import Exchange, Upstreams
+from slipway.gateway.telemetry import log
+from slipway.gateway.usage.call import Call
+from slipway.gateway.usage.spool import Spool, SpoolError
+from slipway.records.routes import Route
+from slipway.records.usage import Status
 
 _DRAIN_S = 1.0
 

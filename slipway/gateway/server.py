@@ -14,20 +14,21 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from slipway.gateway import auth, log
+from slipway.gateway.admission import auth
+from slipway.gateway.admission.auth import KeyFollower
+from slipway.gateway.admission.estimate import TemplateAllowance
+from slipway.gateway.admission.limits import MemoryLimiter
 from slipway.gateway.app import Gateway
-from slipway.gateway.auth import KeyFollower
-from slipway.gateway.estimate import TemplateAllowance
-from slipway.gateway.in_flight import Gauge
-from slipway.gateway.limits import MemoryLimiter
 from slipway.gateway.operator import Operator
 from slipway.gateway.periodic import Periodic
 from slipway.gateway.proxy import Proxy
-from slipway.gateway.route_follower import RouteFollower
+from slipway.gateway.routing.in_flight import Gauge
+from slipway.gateway.routing.route_follower import RouteFollower
+from slipway.gateway.routing.upstream import Upstreams
 from slipway.gateway.settings import Settings
-from slipway.gateway.shipper import Shipper
-from slipway.gateway.spool import Spool
-from slipway.gateway.upstream import Upstreams
+from slipway.gateway.telemetry import log
+from slipway.gateway.usage.shipper import Shipper
+from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore, StoredObject
-from slipway.usage import hour_prefix
+from slipway.records.usage import hour_prefix
 
 _LISTERS = 16
 

@@ -1,7 +1,7 @@
 """What reports ask of the published copy: bills, latency and prices.
 
 Belongs here: typed answers to those questions. Money leaves as a decimal string, never as a float.
-Does not: the SQL itself (sql/), tables and charts for people (slipway.cli, reports).
+Does not: the SQL itself (sql/), tables and charts for people (slipway.commands.main, reports).
 """
 
 from __future__ import annotations

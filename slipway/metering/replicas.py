@@ -1,7 +1,7 @@
 """Replica-seconds and GPU-seconds of hours, from samples: what a request costs besides its price.
 
 Belongs here: reading the samples of hours and replacing their rows, exactly once.
-Does not: the arithmetic (sql/replicas_hourly.sql), sampling (slipway.dataplane.samples).
+Does not: the arithmetic (sql/replicas_hourly.sql), sampling (slipway.control.replica_samples).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from slipway.metering.warehouse import Warehouse, sql, transaction
 from slipway.objectstore import ObjectStore
-from slipway.samples import Instant, hour_prefix
-from slipway.usage import hour_of
+from slipway.records.replica_samples import Instant, hour_prefix
+from slipway.records.usage import hour_of
 
 TABLE = "replicas_hourly"
 

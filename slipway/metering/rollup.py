@@ -19,7 +19,7 @@ from slipway.metering.price_table import write_prices
 from slipway.metering.prices import PriceSchedule
 from slipway.metering.warehouse import Warehouse, sql, transaction
 from slipway.objectstore import ObjectStore, StoredObject
-from slipway.usage import hour_of
+from slipway.records.usage import hour_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,6 +1,6 @@
 """Which runtimes there are, by the name that a deployment gives: what each renders and refuses.
 
-Belongs here: the one table of them. Does not: whether this version deploys to one (slipway.check).
+Belongs here: the one table of them. Does not: whether this version deploys to one (slipway.control.check).
 Plain Ray is not among the renderers: it takes an application, not objects (ray.py).
 """
 
@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes import dynamo, kserve, kubeai, kuberay, nim, ray, vllm
-from slipway.runtimes.rendered import Rendered
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes.dynamo import render as dynamo
+from slipway.runtimes.kserve import render as kserve
+from slipway.runtimes.kubeai import render as kubeai
+from slipway.runtimes.kuberay import render as kuberay
+from slipway.runtimes.nim import render as nim
+from slipway.runtimes.ray import render as ray
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.rendered import Rendered
+from slipway.runtimes.vllm import render as vllm
 
 Render = Callable[[ResolvedDeployment, Surroundings], Rendered]
 Refusals = Callable[[Deployment, Engine | None], list[tuple[str, str]]]

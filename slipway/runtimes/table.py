@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from slipway.catalog.checks import HOSTS
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedArtifact, ResolvedDeployment
-from slipway.runtimes import ray, registry, tasks
+from slipway.catalog.rules.documents import HOSTS
+from slipway.runtimes import registry, tasks
+from slipway.runtimes.ray import render as ray
+from slipway.runtimes.rendering.cluster_settings import ObjectName, Pods, StoreAddress, Surroundings
 from slipway.runtimes.samples import ELSEWHERE, SAMPLES, Fields, Sample
-from slipway.runtimes.surroundings import ObjectName, Pods, StoreAddress, Surroundings
 
 BEGIN = "<!-- table: written by `python -m slipway.runtimes.table docs/runtimes.md` -->"
 END = "<!-- end of table -->"

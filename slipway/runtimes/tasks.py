@@ -1,7 +1,7 @@
 """Which task a runtime's engines do: what the engine can, and which paths the runtime lets requests through.
 
 Belongs here: that table, and the refusal of everything else. Does not: how an engine is told its task
-(vllm_args.py, inferenceservice.py, llamacpp_app.py), asking it (slipway.dataplane.questions).
+(vllm_args.py, inferenceservice.py, llamacpp_app.py), asking it (slipway.dataplane.validation.questions).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from slipway.catalog.fields import Task
-from slipway.runtimes import llamacpp_app
+from slipway.runtimes.rendering import llamacpp_app
 
 _ALL: frozenset[Task] = frozenset(get_args(Task))
 _OF_ENGINES: Mapping[str, frozenset[Task]] = {

@@ -1,7 +1,8 @@
 """Every question that is asked of the tenants' database, and every change that is made to it.
 
 Belongs here: queries, each change in one transaction together with the change counter.
-Does not: the tables (models.py), connecting (connection.py), holding keys in memory (slipway.gateway.auth).
+Does not: the tables (models.py), connecting (connection.py), holding keys in memory
+(slipway.gateway.admission.auth).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kubernetes.client import ApiClient
 
-from slipway.artifacts.manifest import Manifest
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore
 
 from . import fake_prometheus, tiers

@@ -4,7 +4,7 @@ import json
 import urllib.request
 from collections.abc import Callable
 
-from slipway.artifacts.manifest import Manifest
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore
 
 from .harness.objects import Object, Objects, condition, eventually

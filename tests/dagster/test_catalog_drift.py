@@ -6,7 +6,7 @@ import pytest
 
 from resources.all import resources
 from sensors.catalog_drift import catalog_drift
-from slipway.check import check_catalog
+from slipway.control.check import check_catalog
 
 REPOSITORY = Path(__file__).parents[2]
 EVOLVED = """---

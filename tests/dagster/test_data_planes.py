@@ -8,7 +8,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from assets import keys, pools
 from pipelines.definitions import build_definitions
 from slipway.catalog import digests
-from slipway.check import check_catalog
+from slipway.control.check import check_catalog
 
 REPOSITORY = Path(__file__).parents[2]
 DIGEST = "sha256:" + "a" * 64

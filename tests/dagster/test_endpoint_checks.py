@@ -5,7 +5,7 @@ import pytest
 from assets.endpoints import check_keys, endpoint_assets
 from slipway.catalog import Catalog
 from slipway.catalog.digests import of_structure
-from slipway.dataplane.validation import checks_of
+from slipway.dataplane.validation.validation import checks_of
 
 
 def catalog(task: str) -> Catalog:

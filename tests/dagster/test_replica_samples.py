@@ -11,7 +11,7 @@ from pipelines.definitions import build_definitions
 from resources.all import resources
 from resources.dataplane import DataPlaneResource
 from sensors.replica_samples import replica_samples
-from slipway.samples import INTERVAL_S, instant_of
+from slipway.records.replica_samples import INTERVAL_S, instant_of
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,7 +10,8 @@ from dagster_k8s import k8s_job_executor
 from assets import keys, pools
 from assets.endpoints import check_keys as endpoint_checks
 from pipelines.definitions import build_definitions
-from sensors import catalog_drift, drift
+from sensors import catalog_drift
+from slipway.control import drift
 
 REPOSITORY = Path(__file__).parents[2]
 WEIGHTS = [keys.weights("smollm2-135m"), keys.weights("smollm2-formal")]

@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway import fitting, known_weights
-from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Catalog, Deployment, Engine, Model
-from slipway.known_weights import KnownWeights
+from slipway.control.fit import known_weights
+from slipway.control.fit import models as fitting
+from slipway.control.fit.known_weights import KnownWeights
 from slipway.objectstore import ObjectStore
 
 COMMIT = "1" * 40

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from slipway.catalog.problems import CatalogError
-from slipway.check import check_catalog
+from slipway.control.check import check_catalog
 
 COMMIT = "0123456789012345678901234567890123456789"
 CATALOG = f"""\

@@ -7,12 +7,13 @@ from typing import Any, get_args
 import pytest
 
 from slipway.catalog import Catalog
-from slipway.catalog.checks import HOSTS, RULES
 from slipway.catalog.fields import RuntimeName, Task
 from slipway.catalog.problems import Finding
 from slipway.catalog.resolved import resolve
-from slipway.check import models_can, runtimes_can, tasks_can
-from slipway.runtimes import ray, registry, table
+from slipway.catalog.rules.documents import HOSTS, RULES
+from slipway.control.check import models_can, runtimes_can, tasks_can
+from slipway.runtimes import registry, table
+from slipway.runtimes.ray import render as ray
 from slipway.runtimes.tasks import tasks
 
 COMMIT = "1" * 40

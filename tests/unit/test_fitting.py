@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from slipway import known_weights
 from slipway.catalog.problems import CatalogError
-from slipway.check import check_catalog
-from slipway.known_weights import KnownWeights, loaded_bytes
+from slipway.control.check import check_catalog
+from slipway.control.fit import known_weights
+from slipway.control.fit.known_weights import KnownWeights, loaded_bytes
 
 GIB = 2**30
 LAYERS, KV_HEADS, HEAD = 32, 8, 128

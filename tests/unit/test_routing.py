@@ -1,7 +1,7 @@
 """From revisions to routes: the engine's own names go along, and change nothing of what a tenant may do."""
 
 from slipway.catalog import Catalog
-from slipway.routing import Target, desired_policy, routed_revisions, table_of
+from slipway.control.routing import Target, desired_policy, routed_revisions, table_of
 
 CATALOG = Catalog.model_validate(
     {

@@ -11,23 +11,25 @@ from dataclasses import replace
 from typing import Literal
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane.kubernetes import applied as records
-from slipway.dataplane.kubernetes import live, parking, ray_service, snapshot
-from slipway.dataplane.kubernetes import plan as planning
-from slipway.dataplane.kubernetes.apply import GONE_DEADLINE_S, Applier
-from slipway.dataplane.kubernetes.around import Around
-from slipway.dataplane.kubernetes.client import KubernetesApi
-from slipway.dataplane.kubernetes.dashboards import Dashboard, through_api_server
-from slipway.dataplane.kubernetes.errors import ForbiddenError
-from slipway.dataplane.kubernetes.objects import Object, Ref, ref_of
-from slipway.dataplane.kubernetes.plan import ObjectPlan
-from slipway.dataplane.kubernetes.prune import KINDS, is_ours
-from slipway.dataplane.kubernetes.reading import People
-from slipway.dataplane.kubernetes.waiting import Actions, wait
+from slipway.dataplane.kubernetes import ray_service
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.errors import ForbiddenError
+from slipway.dataplane.kubernetes.cluster_parts import Around
+from slipway.dataplane.kubernetes.objects import plan as planning
+from slipway.dataplane.kubernetes.objects import recorded as records
+from slipway.dataplane.kubernetes.objects import snapshot
+from slipway.dataplane.kubernetes.objects.apply import GONE_DEADLINE_S, Applier
+from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
+from slipway.dataplane.kubernetes.objects.prune import KINDS, is_ours
+from slipway.dataplane.kubernetes.serving import live, parking
+from slipway.dataplane.kubernetes.serving.dashboards import Dashboard, through_api_server
+from slipway.dataplane.kubernetes.serving.reading import People
+from slipway.dataplane.kubernetes.serving.waiting import Actions, wait
 from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
-from slipway.runtimes import identity
+from slipway.runtimes.judging.objects import Object, Ref, ref_of
 from slipway.runtimes.registry import RENDERERS
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import Surroundings
 
 Reach = Literal["dns", "cluster-ip"]
 # Other deployments that share a workload with this one: KubeRay's RayService is one per namespace.

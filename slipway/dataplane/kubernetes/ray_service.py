@@ -1,6 +1,7 @@
 """A RayService that several deployments share: rendering it whole, and taking applications out of it.
 
-Belongs here: what is particular about a shared workload. Does not: its objects (slipway.runtimes.kuberay).
+Belongs here: what is particular about a shared workload.
+Does not: its objects (slipway.runtimes.kuberay.render).
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Collection, Sequence
 import yaml
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane.kubernetes import owned_fields
-from slipway.dataplane.kubernetes.client import FIELD_MANAGER
-from slipway.dataplane.kubernetes.diff import APPLIED
-from slipway.dataplane.kubernetes.objects import Object
-from slipway.runtimes import kuberay
-from slipway.runtimes.rendered import Rendered
-from slipway.runtimes.surroundings import Surroundings
+from slipway.dataplane.kubernetes.api.client import FIELD_MANAGER
+from slipway.dataplane.kubernetes.objects import owned_fields
+from slipway.dataplane.kubernetes.objects.diff import APPLIED
+from slipway.runtimes.judging.objects import Object
+from slipway.runtimes.kuberay import render as kuberay
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.rendered import Rendered
 
 
 def render(

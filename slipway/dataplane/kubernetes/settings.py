@@ -13,11 +13,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from slipway.dataplane.errors import DataPlaneError
-from slipway.dataplane.kubernetes.connection import connect, setting
+from slipway.dataplane.kubernetes.api.connection import connect, setting
+from slipway.dataplane.kubernetes.api.transport import Say
 from slipway.dataplane.kubernetes.kubernetes import Beside, Kubernetes, Reach
-from slipway.dataplane.kubernetes.transport import Say
 from slipway.environment import Environment
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import Surroundings
 
 SETTINGS = "SLIPWAY_KUBE_SETTINGS"
 _REACHES = ("dns", "cluster-ip")

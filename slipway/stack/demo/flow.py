@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from slipway.artifacts.manifest import Manifest
-from slipway.catalog.loader import LoadedCatalog
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.catalog.files.loader import LoadedCatalog
 from slipway.environment import Environment
 from slipway.metering import queries
 from slipway.metering.published import PublishedCopy

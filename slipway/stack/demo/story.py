@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from slipway.dataplane.revisions import RevisionStore
 from slipway.environment import Environment
-from slipway.gateway import routes
 from slipway.objectstore import ObjectStore
+from slipway.records import routes
+from slipway.records.revisions import RevisionStore
 from slipway.stack.demo import edits
 from slipway.stack.demo.dagster_api import DagsterApi, Run
 from slipway.stack.demo.traffic import QUESTIONS, Client, Seen, steady_flow, until

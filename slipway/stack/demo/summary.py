@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from slipway.artifacts.manifest import Manifest
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Catalog
 from slipway.metering.prices import PriceRow
 from slipway.metering.queries import Bill, Latency

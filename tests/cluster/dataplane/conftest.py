@@ -8,10 +8,10 @@ import pytest
 from kubernetes.client import ApiClient
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied, Progress
-from slipway.runtimes.surroundings import ObjectName, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ObjectName, StoreAddress, Surroundings
 
 COMMIT = "1" * 40
 DIGEST = "sha256:" + "a" * 64

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from slipway.dataplane.errors import ConfigRefusedError
-from slipway.dataplane.kubernetes import errors
+from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied
-from slipway.runtimes import identity
+from slipway.runtimes.rendering import identity
 
 from ..harness.objects import Objects
 from .conftest import Log, fake

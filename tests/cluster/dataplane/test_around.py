@@ -13,13 +13,14 @@ from kubernetes.client import ApiClient
 
 from slipway.catalog import Catalog, Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
-from slipway.dataplane.around import retire
+from slipway.control.cluster_parts import retire
 from slipway.dataplane.errors import ConfigRefusedError
-from slipway.dataplane.kubernetes.client import KubernetesApi
-from slipway.dataplane.kubernetes.errors import ForbiddenError
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.errors import ForbiddenError
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.planes import Key, Planes
-from slipway.runtimes import identity, rbac
+from slipway.dataplane.planes.planes import Key, Planes
+from slipway.runtimes.cluster import rbac
+from slipway.runtimes.rendering import identity
 
 from ..harness import namespaces
 from ..harness.objects import Objects

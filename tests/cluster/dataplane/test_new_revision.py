@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.dataplane.kubernetes import errors
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api import errors
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
 from ..harness.objects import Objects

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from slipway.cli import cli
-from slipway.dataplane import revisions
+from slipway.commands.main import cli
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied
-from slipway.dataplane.revisions import RevisionStore
 from slipway.objectstore import ObjectStore
+from slipway.records import revisions
+from slipway.records.revisions import RevisionStore
 
 from ..harness.cluster import Running
 from ..harness.objects import Objects

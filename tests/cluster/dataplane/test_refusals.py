@@ -11,8 +11,8 @@ from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from slipway.dataplane.errors import ConfigRefusedError, DataPlaneError
-from slipway.dataplane.kubernetes import errors
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api import errors
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
 from ..harness.objects import Object, Objects, eventually

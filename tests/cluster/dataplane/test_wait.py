@@ -14,10 +14,10 @@ import pytest
 from kubernetes.client import ApiClient
 
 from slipway.dataplane.errors import NotServingError, OvertakenError
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied
-from slipway.runtimes.pods import PORT_NAME
+from slipway.runtimes.rendering.pods import PORT_NAME
 
 from ..harness.cluster import Running
 from ..harness.objects import Objects

@@ -13,7 +13,7 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from slipway.runtimes import rbac
+from slipway.runtimes.cluster import rbac
 
 from ..harness import roles, second_node
 from ..harness.objects import Object, eventually

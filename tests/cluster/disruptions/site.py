@@ -16,12 +16,12 @@ from typing import Any
 from kubernetes.client import ApiClient
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane import revisions as records
+from slipway.control.rollout import roll_out
 from slipway.dataplane.errors import DataPlaneError
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.protocol import Applied, Progress
-from slipway.dataplane.revisions import RevisionStore
-from slipway.dataplane.rollout import roll_out
+from slipway.records import revisions as records
+from slipway.records.revisions import RevisionStore
 
 from ..dataplane.conftest import Impatient, resolve, surroundings
 from ..dataplane.test_wait import running

@@ -6,10 +6,10 @@ number that is left (../dataplane).
 
 import urllib.request
 
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Applied
-from slipway.runtimes import identity
+from slipway.runtimes.rendering import identity
 
 from ..dataplane.conftest import fake, resolve, surroundings
 from ..dataplane.test_wait import running

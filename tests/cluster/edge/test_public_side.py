@@ -10,8 +10,8 @@ import pytest
 
 from slipway.catalog import Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
-from slipway.runtimes import edge
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes.cluster import edge
+from slipway.runtimes.rendering.cluster_settings import Surroundings
 
 from ..harness.objects import Object, Objects, condition, eventually
 from ..runtimes.rich import surroundings

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 
 from .layout import CHECKOUT
 from .objects import Object, Objects, condition, eventually, load

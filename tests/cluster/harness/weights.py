@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs

@@ -11,7 +11,9 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from slipway.catalog import Deployment
-from slipway.runtimes import flows, namespaces, registry
+from slipway.runtimes import registry
+from slipway.runtimes.cluster import namespaces
+from slipway.runtimes.rendering import flows
 
 from ..harness.objects import Object, Objects, eventually
 from ..runtimes.rich import RICH, Rich, resolved, surroundings

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 from kubernetes.client import ApiClient
 
-from slipway.dataplane.kubernetes import errors
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api import errors
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.runtimes import rbac
+from slipway.runtimes.cluster import rbac
 
 from ..dataplane.conftest import fake, surroundings
 from ..harness.objects import Object

@@ -21,17 +21,17 @@ import pytest
 import yaml
 
 from slipway.catalog.resolved import ResolvedDeployment, resolve
-from slipway.check import check_catalog
-from slipway.dataplane.connected import connected
-from slipway.dataplane.planes import Planes
-from slipway.dataplane.revisions import RevisionStore
+from slipway.control.check import check_catalog
+from slipway.dataplane.planes.connected import connected
+from slipway.dataplane.planes.planes import Planes
 from slipway.environment import Environment
-from slipway.gateway import routes
 from slipway.objectstore import ObjectStore
-from slipway.runtimes import gateway as gateway_objects
-from slipway.runtimes import identity, pods
-from slipway.runtimes.surroundings import Pods, StoreAddress, Surroundings
-from slipway.runtimes.weights_access import store_secret
+from slipway.records import routes
+from slipway.records.revisions import RevisionStore
+from slipway.runtimes.cluster import gateway as gateway_objects
+from slipway.runtimes.rendering import identity, pods
+from slipway.runtimes.rendering.cluster_settings import Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
 

@@ -16,7 +16,7 @@ from assets.gateways import gateway_keys
 from pipelines.definitions import build_definitions
 from resources.all import resources
 from slipway.catalog import data_planes
-from slipway.check import check_catalog
+from slipway.control.check import check_catalog
 
 
 def deploy(catalog: Path, variables: Mapping[str, str]) -> dg.ExecuteInProcessResult:

@@ -13,10 +13,10 @@ from kubernetes.client import ApiClient, PolicyV1Api
 from assets import keys
 from resources.all import resources
 from sensors.catalog_drift import catalog_drift
-from slipway.catalog.plan import Change
-from slipway.check import check_catalog
+from slipway.control.changes import Change
+from slipway.control.check import check_catalog
+from slipway.control.plans import deployed_changes
 from slipway.environment import Environment
-from slipway.plans import deployed_changes
 
 from . import deploying
 from .conftest import ENDPOINT, World

@@ -15,13 +15,13 @@ from kubernetes.client import ApiClient, AppsV1Api
 
 from assets import keys
 from assets.partitions import key_of
-from slipway.catalog.plan import Change
-from slipway.check import check_catalog
+from slipway.control.changes import Change
+from slipway.control.check import check_catalog
+from slipway.control.plans import deployed_changes
 from slipway.environment import Environment
 from slipway.metering import queries
 from slipway.metering.published import PublishedCopy
-from slipway.plans import deployed_changes
-from slipway.runtimes import identity
+from slipway.runtimes.rendering import identity
 from slipway.stack.demo.traffic import Client, Seen
 
 from ..harness.objects import eventually

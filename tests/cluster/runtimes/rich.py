@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.runtimes import registry
-from slipway.runtimes.surroundings import ObjectName, Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ObjectName, Pods, StoreAddress, Surroundings
 
 IMAGE = f"registry.slipway.test/engine@sha256:{'a' * 64}"
 COMMIT = "1" * 40

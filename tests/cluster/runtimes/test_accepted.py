@@ -8,9 +8,10 @@ from kubernetes.client.exceptions import ApiException
 
 from slipway.catalog import Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
-from slipway.runtimes import edge, gateway, gpu_sharing, namespaces, rbac, registry, table
+from slipway.runtimes import registry, table
+from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces, rbac
+from slipway.runtimes.rendering.cluster_settings import ObjectName, Surroundings
 from slipway.runtimes.samples import SAMPLES
-from slipway.runtimes.surroundings import ObjectName, Surroundings
 
 from ..harness.objects import Object, Objects
 from .kept import lost

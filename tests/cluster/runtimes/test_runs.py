@@ -4,12 +4,14 @@ import json
 import urllib.request
 from collections.abc import Callable
 
-from slipway.artifacts.manifest import Manifest
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.objectstore import ObjectStore
-from slipway.runtimes import identity, namespaces, vllm
-from slipway.runtimes.surroundings import StoreAddress, Surroundings
-from slipway.runtimes.weights_access import store_secret
+from slipway.runtimes.cluster import namespaces
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import StoreAddress, Surroundings
+from slipway.runtimes.rendering.weights_access import store_secret
+from slipway.runtimes.vllm import render as vllm
 
 from ..harness.objects import Object, Objects, eventually
 

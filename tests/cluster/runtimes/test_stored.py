@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 from kubernetes.client import ApiClient
 
-from slipway.dataplane.kubernetes import applied as records
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.kubernetes.prune import KINDS
+from slipway.dataplane.kubernetes.objects import recorded as records
+from slipway.dataplane.kubernetes.objects.prune import KINDS
 from slipway.dataplane.protocol import Applied
-from slipway.runtimes import identity, rbac
+from slipway.runtimes.cluster import rbac
+from slipway.runtimes.rendering import identity
 
 from ..harness.objects import Object, Objects
 from .kept import lost

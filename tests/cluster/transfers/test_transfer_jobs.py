@@ -9,8 +9,8 @@ import yaml
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from assets import keys
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.safetensors import PREFIX_BYTES
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.safetensors import PREFIX_BYTES
 from slipway.objectstore import ObjectStore
 
 from ..harness.objects import Objects

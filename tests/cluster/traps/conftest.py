@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from kubernetes.client import ApiClient
 
-from slipway.dataplane.kubernetes.client import KubernetesApi
-from slipway.runtimes import rbac
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.runtimes.cluster import rbac
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import threading
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
-from slipway.dataplane.kubernetes.client import KubernetesApi
-from slipway.dataplane.kubernetes.serving.pods import digest_of
-from slipway.dataplane.kubernetes.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.runtimes.judging.pods import digest_of
 
 from ..harness.objects import Object, Objects
 

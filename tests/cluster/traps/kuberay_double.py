@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from kubernetes.client import ApiClient
 
-from slipway.dataplane.kubernetes.serving.verdict import Seen, Wanted
-from slipway.runtimes import identity
-from slipway.runtimes.kuberay import CLUSTER_DIGEST
+from slipway.runtimes.judging.verdict import Seen, Wanted
+from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
+from slipway.runtimes.rendering import identity
 
 from ..harness.objects import Object
 from .operator_double import OperatorDouble, condition, is_ready, template

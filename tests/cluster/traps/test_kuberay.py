@@ -12,13 +12,13 @@ import pytest
 from kubernetes.client import ApiClient
 
 from slipway.dataplane.errors import NotServingError
-from slipway.dataplane.kubernetes import errors
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api import errors
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.kubernetes.serving import kuberay as judging
 from slipway.dataplane.protocol import Applied
-from slipway.runtimes import rbac
-from slipway.runtimes.kuberay import CLUSTER_DIGEST
+from slipway.runtimes.cluster import rbac
+from slipway.runtimes.kuberay import judge as judging
+from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 
 from ..harness.objects import condition, eventually
 from ..runtimes.rich import surroundings

@@ -13,9 +13,9 @@ import pytest
 from kubernetes.client import ApiClient
 
 from slipway.dataplane.errors import NotServingError
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.kubernetes.serving import nim as judging_nim
+from slipway.runtimes.nim import judge as judging_nim
 
 from ..harness.objects import Object, condition, eventually
 from ..runtimes.rich import surroundings

@@ -15,15 +15,16 @@ import yaml
 from click.testing import CliRunner
 from kubernetes.client import ApiClient
 
-from slipway import cli
 from slipway.catalog import Catalog, Engine, ResolvedDeployment
 from slipway.catalog.deployment import Validation
-from slipway.dataplane import rollout, validation
-from slipway.dataplane.kubernetes.client import KubernetesApi
+from slipway.commands import main as cli
+from slipway.control import rollout
+from slipway.control.routing import Target, routes_of
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.revisions import Revision, RevisionStore
+from slipway.dataplane.validation import validation
 from slipway.objectstore import ObjectStore
-from slipway.routing import Target, routes_of
+from slipway.records.revisions import Revision, RevisionStore
 
 from ..harness.objects import Object, Objects
 from ..runtimes.rich import surroundings

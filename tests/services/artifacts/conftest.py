@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
-from slipway.artifacts.hub import HubSource
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB, TransferLimits
-from slipway.artifacts.progress import Progress
-from slipway.artifacts.retry import RetryPolicy
-from slipway.artifacts.transfer import TransferSettings
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.hub import HubSource
+from slipway.artifacts.transfer.parts import MIB, TransferLimits
+from slipway.artifacts.transfer.progress import Progress
+from slipway.artifacts.transfer.retry import RetryPolicy
+from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Repository, StandinHub
 

@@ -4,12 +4,12 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Catalog, Deployment, Engine, Model, ResolvedArtifact, ResolvedDeployment, Settings
-from slipway.dataplane import revisions
 from slipway.dataplane.protocol import Applied
-from slipway.dataplane.revisions import Revision
 from slipway.objectstore import ObjectStore
+from slipway.records import revisions
+from slipway.records.revisions import Revision
 
 FILES = {"config.json": b"{}", "model.gguf": b"weights" * 100, "tokenizer.json": b"[]"}
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from slipway.artifacts import claims, collection
-from slipway.artifacts.claims import MARKS, Terms
-from slipway.artifacts.collection import Collected, collect
 from slipway.artifacts.errors import NotPublishedError
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.references import UnknownReferencesError
+from slipway.artifacts.weights import claims, collection
+from slipway.artifacts.weights.claims import MARKS, Terms
+from slipway.artifacts.weights.collection import Collected, collect
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.users import UnknownReferencesError
 from slipway.catalog import Catalog
-from slipway.dataplane.held_weights import hold_weights
-from slipway.dataplane.revisions import RevisionStore
-from slipway.gateway import routes
+from slipway.control.held_weights import hold_weights
 from slipway.objectstore import ObjectStore
+from slipway.records import routes
+from slipway.records.revisions import RevisionStore
 
 from .keeping import catalog_of, commit, deployment, is_whole, keys, publish, revision_of
 

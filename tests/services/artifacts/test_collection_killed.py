@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from slipway.artifacts.claims import MARKS, Terms
-from slipway.artifacts.collection import collect
-from slipway.artifacts.manifest import Manifest
-from slipway.dataplane.held_weights import hold_weights
+from slipway.artifacts.weights.claims import MARKS, Terms
+from slipway.artifacts.weights.collection import collect
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.control.held_weights import hold_weights
 from slipway.objectstore import ObjectStore
 
 from .keeping import FILES, catalog_of, commit, deployment, is_whole, keys, publish
@@ -81,7 +81,7 @@ def test_a_rollout_does_not_wait_for_a_dead_collector_for_ever(store: ObjectStor
 def test_a_pull_completes_what_a_killed_collector_half_removed(
     pull: Any, tiny: Any, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slipway.artifacts.claims.Terms", lambda: QUICK)
+    monkeypatch.setattr("slipway.artifacts.weights.claims.Terms", lambda: QUICK)
     first = pull(tiny)
     for key in keys(store):
         if key.startswith("leases/"):
@@ -94,7 +94,7 @@ def test_a_pull_completes_what_a_killed_collector_half_removed(
 
 COLLECT = """
 import json, sys
-from slipway.artifacts.collection import collect
+from slipway.artifacts.weights.collection import collect
 from slipway.catalog import Catalog, Settings
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore

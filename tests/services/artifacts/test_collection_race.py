@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from slipway.artifacts import claims, weights
-from slipway.artifacts.claims import Terms
-from slipway.artifacts.collection import collect
 from slipway.artifacts.errors import NotPublishedError
-from slipway.artifacts.hub import HubSource
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.weights import WeightsRequest
-from slipway.dataplane import held_weights
-from slipway.dataplane.revisions import RevisionStore
+from slipway.artifacts.sources.hub import HubSource
+from slipway.artifacts.weights import claims
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.claims import Terms
+from slipway.artifacts.weights.collection import collect
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.control import held_weights
 from slipway.objectstore import ObjectStore
+from slipway.records.revisions import RevisionStore
 from slipway.stack.standin_hub import Repository, StandinHub
 
 from .keeping import catalog_of, deployment, is_whole, publish, revision_of

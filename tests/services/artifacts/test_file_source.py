@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import AccessError, SourceError
-from slipway.artifacts.file_source import FileSource
-from slipway.artifacts.listing import commit_of
-from slipway.artifacts.manifest import Manifest
 from slipway.artifacts.source import Snapshot
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.file import FileSource
+from slipway.artifacts.sources.listing import commit_of
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.catalog.documents import Adapter
 
 

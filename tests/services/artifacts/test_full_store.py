@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import SourceUnavailableError
+from slipway.artifacts.weights import pull as weights
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack import seaweedfs

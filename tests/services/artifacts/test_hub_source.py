@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import AccessError, SourceError
-from slipway.artifacts.hub import HubSource
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB
-from slipway.artifacts.retry import TransientError
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.hub import HubSource
+from slipway.artifacts.transfer.parts import MIB
+from slipway.artifacts.transfer.retry import TransientError
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.stack.standin_hub import Fault, LocalXetStore, Repository, StandinHub
 
 TOKEN = "hf_of-the-owner"

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError, SourceUnavailableError
-from slipway.artifacts.listing import commit_of
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.ngc import NgcSnapshot, NgcSource
-from slipway.artifacts.parts import MIB
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.listing import commit_of
+from slipway.artifacts.sources.ngc import NgcSnapshot, NgcSource
+from slipway.artifacts.transfer.parts import MIB
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.catalog.fields import SecretRef
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import Fault

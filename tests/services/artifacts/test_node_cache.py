@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from slipway.artifacts.errors import ArtifactError, CorruptFileError, NoSpaceError, NotPublishedError
-from slipway.artifacts.manifest import Manifest, ManifestFile
-from slipway.artifacts.node_cache import NodeCache
+from slipway.artifacts.node.cache import NodeCache
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack.ports import free_ports
 
 FETCH = """
 import sys, time
 from pathlib import Path
-from slipway.artifacts.node_cache import NodeCache
+from slipway.artifacts.node.cache import NodeCache
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 

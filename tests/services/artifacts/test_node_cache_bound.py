@@ -6,7 +6,7 @@ from slipway.artifacts.errors import NoSpaceError
 from slipway.catalog import Settings
 from slipway.engines import fetching
 from slipway.objectstore import ObjectStore
-from slipway.runtimes import ray
+from slipway.runtimes.ray import render as ray
 
 from .keeping import commit, deployment, publish
 

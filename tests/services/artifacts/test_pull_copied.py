@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import CorruptFileError, SourceError
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB, TransferLimits
-from slipway.artifacts.s3_source import S3Source
 from slipway.artifacts.source import Digest, Snapshot, SourceFile, StoredAt
-from slipway.artifacts.transfer import TransferSettings
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.s3 import S3Source
+from slipway.artifacts.transfer.parts import MIB, TransferLimits
+from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.catalog.documents import SourceBucket
 from slipway.catalog.fields import SecretRef
 from slipway.environment import S3Location

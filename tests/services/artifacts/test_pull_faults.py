@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import (
     AccessError,
     ArtifactError,
@@ -15,13 +14,14 @@ from slipway.artifacts.errors import (
     SourceError,
     SourceUnavailableError,
 )
-from slipway.artifacts.hub import HubSource
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB, TransferLimits
-from slipway.artifacts.progress import Progress
-from slipway.artifacts.transfer import TransferSettings
-from slipway.artifacts.uploads import Uploads
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.hub import HubSource
+from slipway.artifacts.transfer.parts import MIB, TransferLimits
+from slipway.artifacts.transfer.progress import Progress
+from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.catalog.fields import SecretRef
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack.ports import free_ports

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import CorruptFileError
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.transfer.parts import MIB
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.stack.standin_hub import Repository, StandinHub
 
 INDEX = "model.safetensors.index.json"

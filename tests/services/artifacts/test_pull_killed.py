@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
-from slipway.artifacts.manifest import Manifest, prefix
-from slipway.artifacts.parts import MIB, MOST_PARTS
-from slipway.artifacts.paths import MANIFEST_NAME
-from slipway.artifacts.uploads import Uploads
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.transfer.parts import MIB, MOST_PARTS
+from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest, prefix
+from slipway.artifacts.weights.paths import MANIFEST_NAME
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 
 PULL = """
 import sys
 from slipway.artifacts import weights
-from slipway.artifacts.hub import HubSource
+from slipway.artifacts.sources.hub import HubSource
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 

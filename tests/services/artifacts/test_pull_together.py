@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts import weights
-from slipway.artifacts.hub import HubSource
-from slipway.artifacts.manifest import Manifest, prefix
-from slipway.artifacts.parts import MIB
-from slipway.artifacts.retry import RetryPolicy
-from slipway.artifacts.uploads import Uploads
+from slipway.artifacts.sources.hub import HubSource
+from slipway.artifacts.transfer.parts import MIB
+from slipway.artifacts.transfer.retry import RetryPolicy
+from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest, prefix
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs
@@ -26,7 +26,7 @@ from slipway.stack.standin_hub import Fault
 PULL = """
 import sys
 from slipway.artifacts import weights
-from slipway.artifacts.hub import HubSource
+from slipway.artifacts.sources.hub import HubSource
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 
@@ -41,7 +41,7 @@ print(manifest.encode().hex())
 HUB = """
 import sys, time
 from pathlib import Path
-from slipway.artifacts.parts import MIB
+from slipway.artifacts.transfer.parts import MIB
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 
 directory, api, cdn = sys.argv[1:]

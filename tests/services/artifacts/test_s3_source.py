@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.artifacts import weights
 from slipway.artifacts.errors import AccessError, SourceError, SourceUnavailableError
-from slipway.artifacts.listing import commit_of
-from slipway.artifacts.manifest import Manifest
-from slipway.artifacts.parts import MIB
-from slipway.artifacts.s3_source import S3Snapshot, S3Source
 from slipway.artifacts.source import Digest
-from slipway.artifacts.weights import WeightsRequest
+from slipway.artifacts.sources.listing import commit_of
+from slipway.artifacts.sources.s3 import S3Snapshot, S3Source
+from slipway.artifacts.transfer.parts import MIB
+from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.catalog.documents import SourceBucket
 from slipway.catalog.fields import SecretRef
 from slipway.environment import S3Location

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from slipway.cli import cli
+from slipway.commands.main import cli
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 
 from .keeping import commit, keys, publish
 
-MAIN = "from slipway.cli import main; main()"
+MAIN = "from slipway.commands.main import main; main()"
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from resources.environment import EnvironmentResource, StoreResource
 from resources.gateway import GatewayResource
 from resources.standing import StandingResource
 from sensors.catalog_drift import catalog_drift
-from slipway.artifacts import claims
-from slipway.artifacts.collection import collect
+from slipway.artifacts.weights import claims
+from slipway.artifacts.weights.collection import collect
 from slipway.catalog import Catalog, Model, Settings
-from slipway.check import check_catalog
+from slipway.control.check import check_catalog
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 

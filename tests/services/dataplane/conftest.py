@@ -16,14 +16,14 @@ from typing import Any
 import psutil
 import pytest
 
-from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane.protocol import Progress
-from slipway.dataplane.ray_serve import RayServe, lock_path
-from slipway.dataplane.revisions import RevisionStore
-from slipway.dataplane.serve_api import ServeApi
+from slipway.dataplane.ray.ray_serve import RayServe, lock_path
+from slipway.dataplane.ray.serve_api import ServeApi
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
+from slipway.records.revisions import RevisionStore
 from slipway.stack import ray_head
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.dataplane import rollout
+from slipway.control import rollout
 from slipway.dataplane.errors import NotServingError, RolloutFailedError
 from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
-from slipway.dataplane.revisions import Revision, RevisionStore
-from slipway.dataplane.validation import CheckResult
+from slipway.dataplane.validation.validation import CheckResult
 from slipway.objectstore import ObjectStore
-from slipway.runtimes import ray as renderer
+from slipway.records.revisions import Revision, RevisionStore
+from slipway.runtimes.ray import render as renderer
 
 from .conftest import RunLog, resolved
 

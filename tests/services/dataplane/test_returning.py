@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
-from slipway.dataplane import returning, revisions, rollout
+from slipway.control import returning, rollout
 from slipway.dataplane.errors import DataPlaneError, NotServingError, RolloutFailedError
 from slipway.dataplane.protocol import Applied, LiveApplication, Report
-from slipway.dataplane.revisions import Revision, RevisionStore, to_route
-from slipway.dataplane.validation import CheckResult
+from slipway.dataplane.validation.validation import CheckResult
 from slipway.objectstore import ObjectStore
+from slipway.records import revisions
+from slipway.records.revisions import Revision, RevisionStore, to_route
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PASSED = [CheckResult("completion", True, {}, "Paris")]

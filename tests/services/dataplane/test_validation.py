@@ -12,10 +12,11 @@ import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.catalog.deployment import Validation
-from slipway.dataplane import revisions, validation
 from slipway.dataplane.protocol import Applied
-from slipway.dataplane.revisions import Revision
-from slipway.dataplane.validation import CheckResult
+from slipway.dataplane.validation import validation
+from slipway.dataplane.validation.validation import CheckResult
+from slipway.records import revisions
+from slipway.records.revisions import Revision
 
 from .fake_engine import FakeEngine
 

@@ -15,9 +15,9 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from slipway.dataplane.errors import DataPlaneUnreachableError
-from slipway.dataplane.kubernetes.client import KubernetesApi
-from slipway.dataplane.kubernetes.errors import ForbiddenError
-from slipway.dataplane.kubernetes.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.errors import ForbiddenError
+from slipway.dataplane.kubernetes.api.watch import Target, Watch
 
 from ..images.registry_server import make_certificate
 

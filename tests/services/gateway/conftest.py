@@ -19,8 +19,8 @@ import pytest
 import uuid_utils
 
 from slipway.environment import S3Location
-from slipway.gateway import routes
 from slipway.objectstore import ObjectStore
+from slipway.records import routes
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
 

@@ -2,7 +2,7 @@ import asyncio
 
 import aiohttp
 
-from slipway.gateway.connections import WarmConnector
+from slipway.gateway.routing.connections import WarmConnector
 
 
 async def test_an_engine_that_closes_after_each_answer_finds_the_next_connection_open() -> None:

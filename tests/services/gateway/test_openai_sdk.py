@@ -6,7 +6,7 @@ import urllib.request
 import openai
 import pytest
 
-from slipway.gateway import estimate
+from slipway.gateway.admission import estimate
 
 HI = [{"role": "user", "content": "Say hi in five words."}]
 # `ignore_eos` is llama.cpp's: exactly six tokens, whatever the dice say.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from slipway.gateway import routes
+from slipway.records import routes
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -185,7 +185,7 @@ def test_shipping_twice_writes_each_event_once(gateway, fake, route):
 
 
 def test_an_event_lies_under_the_hour_of_its_id(gateway, fake, route):
-    from slipway import usage
+    from slipway.records import usage
 
     gateway.route(route("chat", fake.url))
     asked = ask(gateway)

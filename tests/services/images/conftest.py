@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts.progress import Progress
-from slipway.artifacts.retry import RetryPolicy
+from slipway.artifacts.images.mirror import ImageRequest, Mirrored, mirror
+from slipway.artifacts.images.record import ImageRecord, ImageRecords
+from slipway.artifacts.images.registries import Registries
+from slipway.artifacts.transfer.progress import Progress
+from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
-from slipway.images.mirror import ImageRequest, Mirrored, mirror
-from slipway.images.record import ImageRecord, ImageRecords
-from slipway.images.registries import Registries
 from slipway.objectstore import ObjectStore
 
 from ...tools import programs

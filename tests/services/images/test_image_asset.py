@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from assets.images import image_assets
 from resources.all import resources
-from slipway.check import check_catalog
-from slipway.cli import cli
+from slipway.commands.main import cli
+from slipway.control.check import check_catalog
 
 from .conftest import PATH
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from slipway.artifacts.images import removal
+from slipway.artifacts.images.collection import gc
+from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.record import ImageRecord
+from slipway.artifacts.images.references import referrers_tag
 from slipway.catalog import Catalog
 from slipway.catalog.documents import Engine, EngineImage, Settings
-from slipway.images import removal
-from slipway.images.collection import gc
-from slipway.images.errors import TargetError
-from slipway.images.record import ImageRecord
-from slipway.images.references import referrers_tag
 
 from .conftest import PATH
 

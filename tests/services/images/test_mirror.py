@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from slipway.artifacts.images.mirror import mirror, moved, resolve
+from slipway.artifacts.images.references import kept_tag
+from slipway.artifacts.images.registries import Registries
 from slipway.environment import Environment
-from slipway.images.mirror import mirror, moved, resolve
-from slipway.images.references import kept_tag
-from slipway.images.registries import Registries
 
 from .conftest import QUICK
 from .made_images import OCI_INDEX, sha256

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from slipway.artifacts.errors import SourceUnavailableError
-from slipway.artifacts.retry import RetryPolicy
+from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.mirror import mirror
+from slipway.artifacts.images.registries import Registries
+from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.environment import Environment
-from slipway.images.errors import TargetError
-from slipway.images.mirror import mirror
-from slipway.images.registries import Registries
 
 from .made_images import sha256
 
@@ -22,8 +22,8 @@ import sys
 from pathlib import Path
 from slipway.catalog.documents import Settings
 from slipway.environment import Environment, S3Location
-from slipway.images.mirror import ImageRequest, mirror
-from slipway.images.registries import Registries
+from slipway.artifacts.images.mirror import ImageRequest, mirror
+from slipway.artifacts.images.registries import Registries
 from slipway.objectstore import ObjectStore
 
 request, settings, *location = sys.argv[1:]

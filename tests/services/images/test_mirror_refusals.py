@@ -11,12 +11,12 @@ from slipway.artifacts.errors import (
     SourceError,
     SourceUnavailableError,
 )
+from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.mirror import mirror
+from slipway.artifacts.images.registries import Registries
 from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
-from slipway.images.errors import TargetError
-from slipway.images.mirror import mirror
-from slipway.images.registries import Registries
 
 from .conftest import PATH, QUICK
 from .made_images import OCI_INDEX, ImageMaker, sha256

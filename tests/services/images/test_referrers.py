@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from slipway.artifacts.images.mirror import mirror
+from slipway.artifacts.images.registries import Registries
 from slipway.environment import Environment
-from slipway.images.mirror import mirror
-from slipway.images.registries import Registries
 
 from .conftest import PATH, QUICK
 from .made_images import ImageMaker, sha256

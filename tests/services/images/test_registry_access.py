@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from slipway.artifacts.errors import AccessError, SourceError
+from slipway.artifacts.images.mirror import mirror
+from slipway.artifacts.images.registries import Registries
 from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
-from slipway.images.mirror import mirror
-from slipway.images.registries import Registries
 
 from .conftest import PATH, QUICK
 from .made_images import ImageMaker, sha256

@@ -12,7 +12,7 @@ import pytest
 from slipway.metering.prices import PriceRow, PriceSchedule
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
-from slipway.usage import UsageEvent, object_key
+from slipway.records.usage import UsageEvent, object_key
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)

@@ -21,7 +21,7 @@ from slipway.metering.queries import bill_lines, bills, prices
 from slipway.metering.rollup import roll_up
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
-from slipway.usage import event_time
+from slipway.records.usage import event_time
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)

@@ -9,7 +9,7 @@ from slipway.metering.publish import publish_copy, publish_parquet
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
-from slipway.samples import INTERVAL_S, Instant, Sample
+from slipway.records.replica_samples import INTERVAL_S, Instant, Sample
 
 from .conftest import HOUR
 

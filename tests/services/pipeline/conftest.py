@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import Environment
-from slipway.gateway import routes
 from slipway.objectstore import ObjectStore
+from slipway.records import routes
 from slipway.stack import supervisor
 from slipway.stack.demo.dagster_api import DagsterApi
 from slipway.stack.demo.traffic import Client, until

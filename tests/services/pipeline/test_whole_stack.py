@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from slipway import usage
-from slipway.catalog.loader import load
+from slipway.catalog.files.loader import load
+from slipway.control.plans import deployed_changes
 from slipway.metering import price_table, prices, publish, queries, rollup
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
-from slipway.plans import deployed_changes
+from slipway.records import usage
 from slipway.stack import supervisor
 from slipway.stack.demo import edits
 from slipway.stack.demo.traffic import Seen, steady_flow, until

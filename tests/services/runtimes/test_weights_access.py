@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.objectstore import ObjectStore
-from slipway.runtimes.surroundings import StoreAddress
-from slipway.runtimes.weights_access import WeightsAccess, node_cache_access, store_secret, weights_access
+from slipway.runtimes.rendering.cluster_settings import StoreAddress
+from slipway.runtimes.rendering.weights_access import (
+    WeightsAccess,
+    node_cache_access,
+    store_secret,
+    weights_access,
+)
 
 CONTENT = b"weights" * 100_000
 

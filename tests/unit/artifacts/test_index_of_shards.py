@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from slipway.artifacts.inspection import index_problems
+from slipway.artifacts.weights.inspection import index_problems
 
 INDEX = "model.safetensors.index.json"
 ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

@@ -1,6 +1,6 @@
 import hashlib
 
-from slipway.artifacts import integrity
+from slipway.artifacts.transfer import integrity
 
 MD5 = hashlib.md5(b"body", usedforsecurity=False).hexdigest()
 OTHER = hashlib.md5(b"other", usedforsecurity=False).hexdigest()

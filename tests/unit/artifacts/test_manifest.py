@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from slipway.artifacts.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 
 COMMIT = "a" * 40
 

@@ -2,7 +2,13 @@ from itertools import pairwise
 
 import pytest
 
-from slipway.artifacts.parts import MIB, SMALLEST_PART_BYTES, TransferLimits, cut, cut_for_copy
+from slipway.artifacts.transfer.parts import (
+    MIB,
+    SMALLEST_PART_BYTES,
+    TransferLimits,
+    cut,
+    cut_for_copy,
+)
 
 LIMITS = TransferLimits()
 TB = 10**12

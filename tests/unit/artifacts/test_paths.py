@@ -2,8 +2,8 @@ import pytest
 from huggingface_hub.utils import filter_repo_objects
 
 from slipway.artifacts.errors import SourceError
-from slipway.artifacts.paths import problem_with, wanted
 from slipway.artifacts.source import Digest, SourceFile
+from slipway.artifacts.weights.paths import problem_with, wanted
 
 
 def files(*paths: str) -> list[SourceFile]:

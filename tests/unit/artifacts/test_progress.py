@@ -1,4 +1,4 @@
-from slipway.artifacts.progress import Meter
+from slipway.artifacts.transfer.progress import Meter
 
 
 class HandClock:

@@ -2,9 +2,9 @@ import threading
 
 import pytest
 
-from slipway.artifacts.parts import MIB, SMALLEST_PART_BYTES
-from slipway.artifacts.ramp import Ramp, may_start
-from slipway.artifacts.workers import Stop, StoppedError
+from slipway.artifacts.transfer.parts import MIB, SMALLEST_PART_BYTES
+from slipway.artifacts.transfer.ramp import Ramp, may_start
+from slipway.artifacts.transfer.workers import Stop, StoppedError
 
 PART = SMALLEST_PART_BYTES
 

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from slipway.artifacts.parts import MIB, Cut
-from slipway.artifacts.resume import Adopted, StoredPart, Unfinished, choose, older_than
+from slipway.artifacts.transfer.parts import MIB, Cut
+from slipway.artifacts.transfer.resume import Adopted, StoredPart, Unfinished, choose, older_than
 
 CUT = Cut(size_bytes=12 * MIB, step_bytes=5 * MIB)  # 5, 5, 2
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -4,7 +4,13 @@ from email.utils import format_datetime
 import pytest
 
 from slipway.artifacts.errors import SourceUnavailableError
-from slipway.artifacts.retry import RetryPolicy, TransientError, attempt, retry_after_s, wait_s
+from slipway.artifacts.transfer.retry import (
+    RetryPolicy,
+    TransientError,
+    attempt,
+    retry_after_s,
+    wait_s,
+)
 
 POLICY = RetryPolicy(attempts=4, first_wait_s=1.0, longest_wait_s=8.0)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

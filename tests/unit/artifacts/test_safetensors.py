@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from slipway.artifacts import safetensors
+from slipway.artifacts.weights import safetensors
 
 TENSORS: dict[str, Any] = {
     "__metadata__": {"format": "pt"},

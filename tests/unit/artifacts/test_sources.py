@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from slipway.artifacts.errors import SourceError
-from slipway.artifacts.sources import Sources
+from slipway.artifacts.sources.by_scheme import Sources
 from slipway.catalog.documents import Settings
 from slipway.environment import Environment
 

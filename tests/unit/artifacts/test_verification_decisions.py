@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
-from slipway.artifacts.manifest import Manifest, ManifestFile
-from slipway.artifacts.verification import draw, listed_wrong
+from slipway.artifacts.weights.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.verification import draw, listed_wrong
 
 SHA = "0" * 64
 FILES = tuple(ManifestFile(path=f"{n:02}.bin", size_bytes=10 * n, sha256=SHA) for n in range(1, 21))

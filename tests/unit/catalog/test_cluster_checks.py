@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from slipway.catalog import Catalog, Deployment, Endpoint
-from slipway.catalog.checks import RULES
 from slipway.catalog.problems import dotted
+from slipway.catalog.rules.documents import RULES
 
 CHAT = {"name": "chat", "model": "m", "engine": "e", "runtime": "vllm"}
 

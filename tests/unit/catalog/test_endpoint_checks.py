@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.catalog import Catalog, Deployment, Endpoint, data_planes
-from slipway.catalog.endpoint_checks import gateways
+from slipway.catalog.rules.endpoints import gateways
 
 
 def catalog(*endpoints: Endpoint, planes: tuple[str, ...] = ("east",), runtime: str = "vllm") -> Catalog:

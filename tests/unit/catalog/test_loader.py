@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.catalog.loader import load
+from slipway.catalog.files.loader import load
 from slipway.catalog.problems import CatalogError
 
 REPOSITORY = Path(__file__).parents[3]

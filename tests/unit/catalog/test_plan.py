@@ -1,4 +1,4 @@
-from slipway.catalog.plan import Change, FieldChange, plan
+from slipway.control.changes import Change, FieldChange, plan
 
 
 def test_a_plan_names_what_is_created_updated_and_deleted() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Catalog, Deployment
-from slipway.catalog.loader import load
+from slipway.catalog.files.loader import load
 from slipway.catalog.resolved import UnresolvedRevisionError, resolve
 
 CATALOG = load(Path(__file__).parents[3] / "catalog").catalog

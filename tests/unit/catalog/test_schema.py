@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from slipway.catalog.schema import json_schema
+from slipway.catalog.files.schema import json_schema
 
 FILES = sorted((Path(__file__).parents[3] / "catalog").glob("*.yaml"))
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from slipway.artifacts.progress import Progress
+from slipway.artifacts.transfer.progress import Progress
 from slipway.commands.bars import shown
 
 HALF = Progress(5_000_000, 10_000_000, 1, 2, rate_bytes_per_s=1e6, elapsed_s=5)

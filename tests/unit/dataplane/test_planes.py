@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.connected import kubernetes_names
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.settings import surroundings
-from slipway.dataplane.planes import Key, Planes, key_of
+from slipway.dataplane.planes.connected import kubernetes_names
+from slipway.dataplane.planes.planes import Key, Planes, key_of
 from slipway.dataplane.protocol import Applied
 from slipway.environment import Environment
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane import samples
+from slipway.control import replica_samples as samples
 from slipway.dataplane.protocol import LiveApplication
-from slipway.samples import Instant
+from slipway.records.replica_samples import Instant
 
 NOON = datetime(2026, 1, 31, 12, 5, 9, tzinfo=UTC)
 

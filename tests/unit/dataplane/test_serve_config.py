@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.serve_config import declared, differences, is_applied, merged, owned
+from slipway.runtimes.ray.serve_config import declared, differences, is_applied, merged, owned
 
 SERVE_URL = "http://127.0.0.1:8123"
 

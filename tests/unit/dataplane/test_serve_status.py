@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.serve_status import UNHEALTHY_GRACE_S, cause, failed_replica, verdict
+from slipway.runtimes.ray.serve_status import UNHEALTHY_GRACE_S, cause, failed_replica, verdict
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "serving.json").read_text())
 NAME = next(iter(RECORDED["applications"]))

@@ -1,8 +1,8 @@
 import orjson
 import pytest
 
-from slipway.gateway import bodies
-from slipway.gateway.errors import ApiError
+from slipway.gateway.api import bodies
+from slipway.gateway.api.errors import ApiError
 
 HI = {"role": "user", "content": "hi"}
 

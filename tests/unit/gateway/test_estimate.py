@@ -1,8 +1,9 @@
 import pytest
 
-from slipway.gateway import bodies, estimate
-from slipway.gateway.estimate import Demand, TemplateAllowance
-from slipway.gateway.limits import Bound
+from slipway.gateway.admission import estimate
+from slipway.gateway.admission.estimate import Demand, TemplateAllowance
+from slipway.gateway.admission.limits import Bound
+from slipway.gateway.api import bodies
 
 ALLOWANCE = TemplateAllowance().of("chat")
 

@@ -3,8 +3,8 @@ import asyncio
 import orjson
 import pytest
 
-from slipway.gateway import limit_headers
-from slipway.gateway.limits import Bound, MemoryLimiter
+from slipway.gateway.admission import limit_headers
+from slipway.gateway.admission.limits import Bound, MemoryLimiter
 
 ORG = Bound("org", ("chat", "a"), "requests", 100)
 KEY = Bound("api_key", ("chat", "k"), "requests", 2)

@@ -5,7 +5,14 @@ from collections import defaultdict
 import pytest
 
 from slipway.catalog.deployment import Limit, Limits
-from slipway.gateway.limits import WINDOW_S, Admission, Bound, Denied, MemoryLimiter, bounds_of
+from slipway.gateway.admission.limits import (
+    WINDOW_S,
+    Admission,
+    Bound,
+    Denied,
+    MemoryLimiter,
+    bounds_of,
+)
 
 REQUESTS = Bound("org", ("chat", "a"), "requests", 2)
 TOKENS = Bound("org", ("chat", "a"), "tokens", 100)

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from slipway.catalog.deployment import Limit, Limits
-from slipway.gateway.routes import Route, RouteTableError, build, encode, parse
+from slipway.records.routes import Route, RouteTableError, build, encode, parse
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 

@@ -3,9 +3,9 @@ import os
 import pytest
 
 from slipway.environment import Environment, MissingSettingError
-from slipway.gateway import auth
-from slipway.gateway.in_flight import Gauge
+from slipway.gateway.admission import auth
 from slipway.gateway.periodic import Periodic
+from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.settings import SettingError, Settings
 
 REQUIRED = {

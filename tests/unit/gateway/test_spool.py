@@ -12,9 +12,9 @@ import orjson
 import pytest
 import uuid_utils
 
-from slipway import usage
-from slipway.gateway.shipper import pack
-from slipway.gateway.spool import Segment, Spool, SpoolError
+from slipway.gateway.usage.shipper import pack
+from slipway.gateway.usage.spool import Segment, Spool, SpoolError
+from slipway.records import usage
 
 
 def line(at: datetime | None = None) -> bytes:
@@ -62,7 +62,7 @@ def test_dropping_a_segment_forgets_its_events(spool):
 
 def test_a_second_process_is_refused_and_told_why(spool, tmp_path):
     code = f"""
-from slipway.gateway.spool import Spool; from pathlib import Path; Spool(Path({str(tmp_path)!r}), "b")
+from slipway.gateway.usage.spool import Spool; from pathlib import Path; Spool(Path({str(tmp_path)!r}), "b")
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "another gateway uses it" in ended.stderr
@@ -85,7 +85,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
     code = f"""
 import resource, signal
 from pathlib import Path
-from slipway.gateway.spool import Spool, SpoolError
+from slipway.gateway.usage.spool import Spool, SpoolError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = Spool(Path({str(tmp_path)!r}), "gateway-0")
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))

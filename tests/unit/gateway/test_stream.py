@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from slipway.gateway.stream import EventSplitter, StreamEditor, Wants, edit_whole
+from slipway.gateway.api.stream import EventSplitter, StreamEditor, Wants, edit_whole
 
 USAGE = {"prompt_tokens": 32, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 31}}
 NOTHING, USAGE_WANTED = Wants(usage=False, timings=False), Wants(usage=True, timings=False)

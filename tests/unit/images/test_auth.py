@@ -5,12 +5,12 @@ import json
 import pytest
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
-from slipway.artifacts.retry import TransientError
-from slipway.images.access import RegistryAccess
-from slipway.images.answers import trouble
-from slipway.images.auth import Authenticator, challenges
-from slipway.images.errors import TargetError
-from slipway.images.transport import Transport
+from slipway.artifacts.images.access import RegistryAccess
+from slipway.artifacts.images.answers import trouble
+from slipway.artifacts.images.auth import Authenticator, challenges
+from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.transport import Transport
+from slipway.artifacts.transfer.retry import TransientError
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from slipway.artifacts.errors import SourceError
-from slipway.images.attachments import fallback_index
-from slipway.images.manifests import INDEXES, MANIFESTS, Manifest, fits, read_manifest
+from slipway.artifacts.images.attachments import fallback_index
+from slipway.artifacts.images.manifests import INDEXES, MANIFESTS, Manifest, fits, read_manifest
 
 DIGEST = f"sha256:{'a' * 64}"
 BLOB = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": f"sha256:{'b' * 64}", "size": 3}

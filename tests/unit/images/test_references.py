@@ -3,12 +3,9 @@
 import pytest
 
 from slipway.artifacts.errors import SourceError
-from slipway.catalog.documents import EngineImage, Registry, Settings
-from slipway.catalog.image_names import split_image
-from slipway.environment import Environment, RegistryLocation
-from slipway.images.access import of_target, registry_name
-from slipway.images.errors import TargetError
-from slipway.images.references import (
+from slipway.artifacts.images.access import of_target, registry_name
+from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.references import (
     Repository,
     cosign_tags,
     kept_tag,
@@ -16,6 +13,9 @@ from slipway.images.references import (
     platform_tag,
     referrers_tag,
 )
+from slipway.catalog.documents import EngineImage, Registry, Settings
+from slipway.catalog.image_names import split_image
+from slipway.environment import Environment, RegistryLocation
 
 HEX = "0123456789abcdef" * 4
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from slipway.images.record import ImageRecord
-from slipway.images.retention import Use, decide
+from slipway.artifacts.images.record import ImageRecord
+from slipway.artifacts.images.retention import Use, decide
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 GRACE = timedelta(days=1)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
-from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import ObjectName, Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ObjectName, Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.rendered import Object, Rendered
 
 CRDS = Path(__file__).parents[2] / "crds"
 COMMIT = "1" * 40

@@ -11,9 +11,11 @@ from slipway.catalog import Deployment, Endpoint, ResolvedDeployment
 from slipway.catalog.documents import AddressPool, Tls
 from slipway.environment import Environment
 from slipway.gateway.settings import Settings
-from slipway.runtimes import edge, gateway, gpu, gpu_sharing, namespaces, rbac, vllm
-from slipway.runtimes.rendered import Object
-from slipway.runtimes.surroundings import Pods, RenderError, Surroundings
+from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces, rbac
+from slipway.runtimes.rendering import gpu
+from slipway.runtimes.rendering.cluster_settings import Pods, RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object
+from slipway.runtimes.vllm import render as vllm
 
 Problems = Callable[[Object], list[str]]
 

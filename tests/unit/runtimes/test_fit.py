@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Deployment
-from slipway.runtimes import fit
+from slipway.control.fit import arithmetic as fit
 
 GIB = 2**30
 # Llama 3.1 8B, as its config.json says.

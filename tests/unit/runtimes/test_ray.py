@@ -4,7 +4,7 @@ import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment, Settings
 from slipway.engines import llamacpp
-from slipway.runtimes import ray
+from slipway.runtimes.ray import render as ray
 
 COMMIT = "1" * 40
 

@@ -8,9 +8,9 @@ import yaml
 from click.testing import CliRunner
 
 from slipway.catalog import Catalog, Deployment, Endpoint
-from slipway.cli import cli
-from slipway.runtimes import rights
-from slipway.runtimes.surroundings import ObjectName, StoreAddress, Surroundings
+from slipway.commands.main import cli
+from slipway.runtimes.cluster import rights
+from slipway.runtimes.rendering.cluster_settings import ObjectName, StoreAddress, Surroundings
 
 AROUND = Surroundings(store=StoreAddress("http://s3:8333", "models", secret="keys"))
 S3 = {"SLIPWAY_S3_ENDPOINT": "http://s3:1", "SLIPWAY_S3_ACCESS_KEY": "a", "SLIPWAY_S3_SECRET_KEY": "s"}

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sensors.drift import (
+from slipway.control.drift import (
     BACKOFF_S,
     Alert,
     Attempts,

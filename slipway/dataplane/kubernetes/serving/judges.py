@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.dataplane.kubernetes.serving import (
-    deployments,
-    dynamo,
-    kserve,
-    kubeai,
-    kuberay,
-    leaderworkerset,
-    nim,
-)
-from slipway.dataplane.kubernetes.serving.verdict import Judge
+from slipway.runtimes.dynamo import judge as dynamo
+from slipway.runtimes.judging import deployments
+from slipway.runtimes.judging.verdict import Judge
+from slipway.runtimes.kserve import judge as kserve
+from slipway.runtimes.kubeai import judge as kubeai
+from slipway.runtimes.kuberay import judge as kuberay
+from slipway.runtimes.nim import judge as nim
+from slipway.runtimes.vllm import leaderworkerset_judge as leaderworkerset
 
 JUDGES: Mapping[str, Judge] = {
     "Deployment": deployments.JUDGE,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from slipway.dataplane.kubernetes.objects import Object, Ref, is_true
-from slipway.dataplane.kubernetes.serving.verdict import Seen, Wanted
-from slipway.runtimes import identity
+from slipway.runtimes.judging.objects import Object, Ref, is_true
+from slipway.runtimes.judging.verdict import Seen, Wanted
+from slipway.runtimes.rendering import identity
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NEW, OLD = "a" * 64, "b" * 64

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from slipway.catalog import Deployment, Endpoint
-from slipway.dataplane.kubernetes.around import Around
-from slipway.dataplane.kubernetes.standing import Wanted
-from slipway.runtimes.surroundings import Pods, StoreAddress, Surroundings
+from slipway.dataplane.kubernetes.bringing import Wanted
+from slipway.dataplane.kubernetes.cluster_parts import Around
+from slipway.runtimes.rendering.cluster_settings import Pods, StoreAddress, Surroundings
 
 AROUND = Surroundings(store=StoreAddress("http://s3:1", "slipway"), gateway=Pods("system", {"app": "g"}))
 SHARED = Deployment.model_validate(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.kubernetes import diff, owned_fields, plan
-from slipway.dataplane.kubernetes.errors import Owner
-from slipway.dataplane.kubernetes.objects import Object, ref_of
-from slipway.runtimes import identity
+from slipway.dataplane.kubernetes.api.errors import Owner
+from slipway.dataplane.kubernetes.objects import diff, owned_fields, plan
+from slipway.runtimes.judging.objects import Object, ref_of
+from slipway.runtimes.rendering import identity
 
 
 def spec() -> Object:

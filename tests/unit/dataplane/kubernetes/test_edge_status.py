@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from slipway.dataplane.kubernetes.edge_status import status_of
+from slipway.runtimes.cluster.edge_status import status_of
 
 
 def told(kind: str, condition: str, status: str, **more: Any) -> dict[str, Any]:

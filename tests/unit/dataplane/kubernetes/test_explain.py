@@ -4,10 +4,10 @@ from typing import cast
 
 import pytest
 
-from slipway.dataplane.kubernetes import explain, parking
-from slipway.dataplane.kubernetes.client import KubernetesApi, Listed
-from slipway.dataplane.kubernetes.diff import APPLIED
-from slipway.dataplane.kubernetes.objects import annotations_of
+from slipway.dataplane.kubernetes.api.client import KubernetesApi, Listed
+from slipway.dataplane.kubernetes.objects.diff import APPLIED
+from slipway.dataplane.kubernetes.serving import explain, parking
+from slipway.runtimes.judging.objects import annotations_of
 
 from .observed import conditions, crashed, pod
 from .test_diff import stored

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.kubernetes.serving import deployments
-from slipway.dataplane.kubernetes.serving import pods as judging
+from slipway.runtimes.judging import deployments
+from slipway.runtimes.judging import pods as judging
 
 from .observed import NOW, OLD, crashed, deployment, pod, seen, waiting_for, wanted
 

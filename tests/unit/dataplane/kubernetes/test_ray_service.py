@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.dataplane.kubernetes.serving import kuberay
-from slipway.runtimes.kuberay import CLUSTER_DIGEST
+from slipway.runtimes.kuberay import judge as kuberay
+from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 
 from .observed import NAME, NEW, NOW, OLD, Trap, custom, pod, ready, seen, wanted
 from .observed import conditions as told

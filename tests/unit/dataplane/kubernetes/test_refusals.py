@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from slipway.dataplane.errors import ConfigRefusedError
-from slipway.dataplane.kubernetes import errors
-from slipway.dataplane.kubernetes.refusals import Call, is_passing, once_back, refused
+from slipway.dataplane.kubernetes.api import errors
+from slipway.dataplane.kubernetes.api.refusals import Call, is_passing, once_back, refused
 
 CALL = Call("PATCH", "Deployment chat in namespace n", "n")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.dataplane.kubernetes.remedies import remedy
+from slipway.dataplane.kubernetes.serving.remedies import remedy
 
 PULL = "container engine of chat-a-0: ErrImagePull: failed to resolve reference: "
 CASES = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from slipway.dataplane.errors import DataPlaneError
-from slipway.dataplane.kubernetes.connection import connect
+from slipway.dataplane.kubernetes.api.connection import connect
 from slipway.dataplane.kubernetes.settings import surroundings
 from slipway.environment import Environment
 

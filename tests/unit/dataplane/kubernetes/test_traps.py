@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.kubernetes.objects import is_true
 from slipway.dataplane.kubernetes.serving.judges import JUDGES
-from slipway.dataplane.kubernetes.serving.verdict import Seen
-from slipway.runtimes import identity
+from slipway.runtimes.judging.objects import is_true
+from slipway.runtimes.judging.verdict import Seen
+from slipway.runtimes.rendering import identity
 
 from .observed import NAME, NEW, OLD, Trap, custom, deployment, pod, ready, seen, wanted
 from .observed import conditions as told

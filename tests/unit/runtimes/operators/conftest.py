@@ -8,8 +8,8 @@ import pytest
 
 from slipway.catalog import ResolvedDeployment
 from slipway.runtimes import registry
-from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.rendered import Object, Rendered
 
 
 @pytest.fixture

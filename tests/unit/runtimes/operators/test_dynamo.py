@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from slipway.catalog import Deployment, ResolvedDeployment
-from slipway.runtimes import dynamo
-from slipway.runtimes.rendered import Object
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.dynamo import render as dynamo
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object
 
 from .variants import DYNAMO, VARIANTS
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes import identity, registry
-from slipway.runtimes.rendered import Object
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes import registry
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.rendered import Object
 
 from .variants import VARIANTS
 
@@ -77,7 +78,7 @@ def test_the_digest_reaches_the_annotations_of_pods(
 def test_slipways_role_may_write_every_kind_that_is_rendered(
     resolved: Resolve, cluster: Surroundings, variant: str
 ) -> None:
-    from slipway.runtimes import rbac
+    from slipway.runtimes.cluster import rbac
 
     spec = resolved(**VARIANTS[variant])
     rendered = registry.RENDERERS[spec.deployment.runtime](spec, cluster)

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from slipway.catalog import Deployment, ResolvedDeployment
-from slipway.runtimes import kserve
-from slipway.runtimes.rendered import Object
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.kserve import render as kserve
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object
 
 from .variants import GPU, VARIANTS
 

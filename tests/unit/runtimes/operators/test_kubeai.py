@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes import identity, kubeai
-from slipway.runtimes.rendered import Object
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.kubeai import render as kubeai
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object
 
 from .variants import VARIANTS
 
@@ -45,7 +46,7 @@ class TestKubeAI:
 
     def test_names_with_their_revision_fit_forty_characters(self, resolved: Resolve) -> None:
         from slipway.catalog.catalog import Catalog
-        from slipway.catalog.cluster_checks import names_fit_runtimes
+        from slipway.catalog.rules.cluster import names_fit_runtimes
 
         longest = 40 - len("-") - 8
         for length, refused in ((longest, 0), (longest + 1, 1)):

@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes import identity, kuberay, raycluster
-from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.kuberay import raycluster
+from slipway.runtimes.kuberay import render as kuberay
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object, Rendered
 
 from .variants import GPU, SCALED, VARIANTS
 

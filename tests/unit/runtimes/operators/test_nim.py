@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes import nim
-from slipway.runtimes.rendered import Object
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.nim import render as nim
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object
 
 from .variants import NIM, VARIANTS
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes import vllm
-from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.rendered import Object, Rendered
+from slipway.runtimes.vllm import render as vllm
 
 Resolve = Callable[..., ResolvedDeployment]
 Accept = Callable[[Rendered], dict[str, Object]]

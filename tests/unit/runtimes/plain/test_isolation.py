@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes import vllm
-from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object, Rendered
+from slipway.runtimes.vllm import render as vllm
 
 from .variants import VARIANTS, container
 

@@ -10,9 +10,10 @@ import pytest
 
 from slipway.catalog import ResolvedDeployment
 from slipway.engines import llamacpp
-from slipway.runtimes import identity, vllm
-from slipway.runtimes.rendered import Object, Rendered
-from slipway.runtimes.surroundings import RenderError, Surroundings
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object, Rendered
+from slipway.runtimes.vllm import render as vllm
 
 from .variants import GPU, VARIANTS, container, env
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from slipway.runtimes.rendered import Object
+from slipway.runtimes.rendering.rendered import Object
 
 GPU = {"gpu": {"count": 1}}
 

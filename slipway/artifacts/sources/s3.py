@@ -1,0 +1,231 @@
+"""`s3://` sources: a bucket of Slipway's own store, or of another that Settings.s3_sources describes.
+
+Belongs here: listing and reading objects as they were listed, and S3's errors in our words.
+Does not: copying within one store or writing to it (transfer.py, uploads.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from slipway.artifacts.errors import AccessError, ArtifactError, SourceError, SourceUnavailableError
+from slipway.artifacts.source import Count, SourceFile, StoredAt
+from slipway.artifacts.sources.listing import check_pin, commit_of
+from slipway.artifacts.sources.s3_digests import listed_digest
+from slipway.artifacts.transfer import workers
+from slipway.artifacts.transfer.connections import Connections
+from slipway.artifacts.transfer.ranged import Door, RangedReader
+from slipway.artifacts.transfer.secrets import secret_in
+from slipway.catalog.documents import SourceBucket
+from slipway.catalog.fields import SecretRef
+from slipway.environment import S3Location
+from slipway.objectstore import ObjectStore, StoredObject
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+SCHEME = "s3://"
+_LINK_S = 3600
+_HEADS = 8
+_REFUSALS = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "401"}
+_STALE = "Wait until nobody writes there, then run this again."
+
+
+@dataclass(frozen=True)
+class _Access:
+    """A bucket, and what to do when it refuses us."""
+
+    location: S3Location
+    remedy: str
+
+
+class S3Source:
+    """Buckets. `own` is asked for Slipway's own store, which holds every bucket not in `buckets`."""
+
+    def __init__(
+        self,
+        own: Callable[[], S3Location],
+        buckets: Mapping[str, SourceBucket],
+        variables: Mapping[str, str],
+    ) -> None:
+        self._own = own
+        self._buckets = buckets
+        self._variables = variables
+
+    def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> S3Snapshot:
+        """List what lies there now. See `source.Source`."""
+        bucket, _, prefix = location.removeprefix(SCHEME).partition("/")
+        objects = _Objects(location, self._access(bucket))
+        listed = objects.list(prefix.removesuffix("/"))
+        commit = commit_of((path, each.size_bytes, each.etag.strip('"')) for path, each in listed.items())
+        check_pin(location, revision, commit)
+        return S3Snapshot(objects, listed, commit)
+
+    def _access(self, bucket: str) -> _Access:
+        described = self._buckets.get(bucket)
+        if described is None:
+            own = self._own()
+            remedy = (
+                f"Let SLIPWAY_S3_ACCESS_KEY read {bucket}, or give its store and keys in "
+                f"Settings.s3_sources.{bucket}."
+            )
+            # Fields of their own: whoever opened Slipway's store may hold it to one bucket.
+            return _Access(
+                S3Location(own.endpoint_url, bucket, own.region, own.access_key, own.secret_key, own.ca_file),
+                remedy,
+            )
+        keys = (described.access_key, described.secret_key)
+        access_key, secret_key = (self._secret(bucket, each) for each in keys)
+        location = S3Location(
+            described.endpoint_url.rstrip("/"),
+            bucket,
+            described.region,
+            access_key,
+            secret_key,
+            described.ca_file,
+        )
+        remedy = f"Check {keys[0].env} and {keys[1].env}, and that this key may read and list {bucket}."
+        return _Access(location, remedy)
+
+    def _secret(self, bucket: str, ref: SecretRef) -> str:
+        value = secret_in(self._variables, ref.env or "")
+        if not value:
+            raise AccessError(
+                f"s3://{bucket}: a key of Settings.s3_sources.{bucket} is to come from {ref.env}, which is "
+                f"not set. Set {ref.env}."
+            )
+        return value
+
+
+class S3Snapshot:
+    """Objects under one prefix as they were listed; implements `source.Snapshot`."""
+
+    licence: str | None = None
+
+    def __init__(self, objects: _Objects, listed: Mapping[str, StoredObject], commit: str) -> None:
+        self._objects = objects
+        self._listed = listed
+        self.commit = commit
+
+    def files(self) -> tuple[SourceFile, ...]:
+        """Every object, with the digest that the store vouches for, if any."""
+        described: dict[str, SourceFile] = {}
+
+        def describe(path: str) -> None:
+            described[path] = self._objects.describe(path, self._listed[path])
+
+        workers.each(list(self._listed), describe, workers=_HEADS, tick=lambda: None)
+        return tuple(described[path] for path in self._listed)
+
+    def read_into(self, file: SourceFile, offset: int, buffer: memoryview, count: Count) -> None:
+        """Fill the buffer from the object, on the condition that it is still the one that was listed."""
+        self._objects.read_into(self._listed[file.path], file, offset, buffer, count)
+
+    def stored_at(self, file: SourceFile) -> StoredAt:
+        """The object itself."""
+        listed, location = self._listed[file.path], self._objects.access.location
+        return StoredAt(location.endpoint_url, location.bucket, listed.key, listed.etag)
+
+
+class _Objects:
+    """The S3 calls against one bucket, with their errors explained."""
+
+    def __init__(self, name: str, access: _Access) -> None:
+        self.name = name
+        self.access = access
+        self._store = ObjectStore(access.location)
+        self._reader = RangedReader(name, Connections(ca_file=access.location.ca_file))
+
+    def list(self, prefix: str) -> dict[str, StoredObject]:
+        """Objects by their path under the prefix, in order of key; or the one object of that very key."""
+        folder = f"{prefix}/" if prefix else ""
+        # Consoles keep folders as empty objects whose key ends with a slash.
+        found = {
+            each.key.removeprefix(folder): each
+            for each in self._under(folder)
+            if each.size_bytes or not each.key.endswith("/")
+        }
+        if not found and prefix:
+            # Of all keys that begin with it, the key itself comes first.
+            first = next(self._under(prefix), None)
+            if first is not None and first.key == prefix:
+                found[prefix.rpartition("/")[2]] = first
+        if not found:
+            raise SourceError(f"{self.name}: there is no object of or under this key. Correct the prefix.")
+        return found
+
+    def _under(self, prefix: str) -> Iterator[StoredObject]:
+        with self._explained(self.name):
+            pages = self._store.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.access.location.bucket, Prefix=prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield StoredObject(item["Key"], item["Size"], item["ETag"])
+
+    def describe(self, path: str, listed: StoredObject) -> SourceFile:
+        """The file with its digest: one more call, which says whether the entity tag is an MD5."""
+        with self._explained(f"{self.name} file {path}"):
+            head: Any = self._store.client.head_object(
+                Bucket=self.access.location.bucket,
+                Key=listed.key,
+                IfMatch=listed.etag,
+                ChecksumMode="ENABLED",
+            )
+        return SourceFile(path, listed.size_bytes, listed_digest(listed.etag, head))
+
+    def read_into(
+        self, listed: StoredObject, file: SourceFile, offset: int, buffer: memoryview, count: Count
+    ) -> None:
+        """One ranged GET through a presigned link: signed anew for each, so it is never too old."""
+        url = self._store.client.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": self.access.location.bucket, "Key": listed.key},
+            ExpiresIn=_LINK_S,
+        )
+        door = Door(url, {}, linked=False, remedy=self.access.remedy, stale=_STALE, etag=listed.etag)
+        self._reader.read_into(door, file, offset, buffer, count)
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError, SSLError
+
+        endpoint_url, bucket = self.access.location.endpoint_url, self.access.location.bucket
+        try:
+            yield
+        except ClientError as error:
+            raise self._in_our_words(what, error) from error
+        except SSLError as error:
+            raise SourceError(
+                f"{what}: the certificate of {endpoint_url} is not trusted. Name its authority "
+                f"in Settings.s3_sources.{bucket}.ca_file."
+            ) from error
+        except BotoCoreError as error:
+            # botocore has tried several times by now.
+            raise SourceUnavailableError(
+                f"{what}: {endpoint_url} did not answer: {error}. Run this again when it is back."
+            ) from error
+
+    def _in_our_words(self, what: str, error: ClientError) -> ArtifactError:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        endpoint_url = self.access.location.endpoint_url
+        if code == "NoSuchBucket":
+            return SourceError(
+                f"{what}: {endpoint_url} has no bucket {self.access.location.bucket}. Correct its name, or "
+                "say in Settings.s3_sources which store it is in."
+            )
+        if code in _REFUSALS:
+            return AccessError(f"{what}: {endpoint_url} refused ({code}). {self.access.remedy}")
+        if code in {"404", "NoSuchKey"}:
+            return SourceError(f"{what}: was listed, but is gone. {_STALE}")
+        if code in {"412", "PreconditionFailed"}:
+            return SourceError(f"{what}: changed between listing and reading. {_STALE}")
+        if re.match(r"^(5\d\d|429|SlowDown|InternalError|ServiceUnavailable)$", code):
+            return SourceUnavailableError(
+                f"{what}: {endpoint_url} answered {code}. Run this again when it is back."
+            )
+        return SourceError(f"{what}: {endpoint_url} answered {error}. Correct the source.")

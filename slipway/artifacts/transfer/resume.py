@@ -1,0 +1,74 @@
+"""Which unfinished upload a run goes on with, and which of its parts count.
+
+Belongs here: the pure choice. Does not: asking the store (uploads.py), or what is then fetched (transfer.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from slipway.artifacts.transfer.parts import MOST_PARTS, Cut
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part that the store has of an unfinished upload."""
+
+    number: int
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An upload that was begun, neither completed nor aborted. `initiated` by the store's clock."""
+
+    key: str
+    upload_id: str
+    initiated: datetime
+    parts: tuple[StoredPart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The upload to go on with, and the entity tags of the parts that need not be sent again."""
+
+    upload_id: str
+    etags: dict[int, str]
+
+
+def choose(found: Iterable[Unfinished], cut: Cut) -> Adopted | None:
+    """The upload that holds most of the file, of several the newest; None when none was cut this way."""
+    fitting = [each for each in found if _fits(each, cut)]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda each: (len(_usable(each)), each.initiated, each.upload_id))
+    return Adopted(best.upload_id, _usable(best))
+
+
+def older_than(found: Iterable[Unfinished], instant: datetime) -> list[Unfinished]:
+    """Those that were begun before the instant."""
+    return [each for each in found if each.initiated < instant]
+
+
+def _fits(upload: Unfinished, cut: Cut) -> bool:
+    return all(
+        1 <= part.number <= cut.count and part.size_bytes == cut.length(part.number) for part in _ours(upload)
+    )
+
+
+def _ours(upload: Unfinished) -> Iterator[StoredPart]:
+    """Parts of the file; numbers beyond them are only trials of what the store checks (checks.py)."""
+    return (part for part in upload.parts if part.number <= MOST_PARTS)
+
+
+def _usable(upload: Unfinished) -> dict[int, str]:
+    """Entity tags by number. Some stores list a part once for each time that it was sent: when the tags
+    differ, one of them was damaged, and none is believed.
+    """
+    etags: dict[int, set[str]] = {}
+    for part in _ours(upload):
+        etags.setdefault(part.number, set()).add(part.etag)
+    return {number: next(iter(tags)) for number, tags in etags.items() if len(tags) == 1}

@@ -1,0 +1,260 @@
+"""From a source straight into the store: parts read, digested in order and sent, several at a time.
+
+Belongs here: the workers that carry parts.
+Does not: which files and what is believed of them (delivery.py), how a source is read (hub.py), the S3
+calls (uploads.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from slipway.artifacts.errors import CorruptFileError
+from slipway.artifacts.source import Count, Snapshot, SourceFile, StoredAt
+from slipway.artifacts.transfer import copying, workers
+from slipway.artifacts.transfer.copying import CopyRefusedError
+from slipway.artifacts.transfer.incoming import Incoming, Job, Piece
+from slipway.artifacts.transfer.parts import TransferLimits, cut, cut_for_copy
+from slipway.artifacts.transfer.progress import Meter, Report
+from slipway.artifacts.transfer.ramp import Ramp
+from slipway.artifacts.transfer.replies import UploadGoneError
+from slipway.artifacts.transfer.resume import Unfinished, choose
+from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
+from slipway.artifacts.transfer.uploads import Sent, Uploads
+from slipway.objectstore import ObjectStore, ObjectStoreError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """How a transfer behaves; the defaults suit a fast network and 256 MiB of memory."""
+
+    limits: TransferLimits = field(default_factory=TransferLimits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a transfer tells while it runs.
+
+    `began`: the first bytes of a file, when they are at hand. `overtaken` raises when another run published.
+    """
+
+    meter: Meter
+    report: Report
+    began: Callable[[SourceFile, memoryview], None]
+    overtaken: Callable[[], None]
+
+
+class Transfer:
+    """Brings files of one snapshot into one store; what is left of an interrupted run is gone on with."""
+
+    def __init__(self, snapshot: Snapshot, store: ObjectStore, settings: TransferSettings, name: str) -> None:
+        self._snapshot = snapshot
+        self._store = store
+        self._settings = settings
+        self._name = name
+        self._uploads = Uploads(store)
+        self._stop = workers.Stop()
+        self._ramp = Ramp(self._stop)
+        self._afresh: set[str] = set()
+
+    def run(self, jobs: Sequence[Job], unfinished: Sequence[Unfinished], watch: Watch) -> list[Incoming]:
+        """Transfer the files, going on with these uploads where they fit; returns what became of each.
+
+        A file that is not `complete` lost its upload to another run. Uploads stay when this raises, for the
+        next run: CorruptFileError naming the file, AccessError, SourceError, SourceUnavailableError,
+        ObjectStoreError, or what `watch.overtaken` raises.
+        """
+        files = [self._incoming(job) for job in jobs]
+        limits = self._settings.limits
+        # Copies hold nothing in memory.
+        held = (each for each in files if each.copied_from is None)
+        largest = max((min(each.cut.size_bytes, each.cut.step_bytes) for each in held), default=0)
+        size = limits.buffer_bytes(largest)
+
+        def work(pieces: Iterator[Piece]) -> None:
+            buffer = memoryview(bytearray(size))  # one per worker: this is all the memory there is
+            for piece in pieces:
+                self._carry(piece, buffer, watch)
+
+        workers.run(
+            self._pieces(files, unfinished),
+            work,
+            workers=limits.workers(largest),
+            stop=self._stop,
+            tick=lambda: watch.report(watch.meter.look()),
+        )
+        return files
+
+    def afresh(self, path: str) -> None:
+        """From now on fetch this file from its source alone: no copy, and digested on the way."""
+        self._afresh.add(path)
+
+    def _incoming(self, job: Job) -> Incoming:
+        limits, size_bytes = self._settings.limits, job.file.size_bytes
+        at = None if job.file.path in self._afresh else self._snapshot.stored_at(job.file)
+        if at is not None and not copying.is_same_store(at, self._store.location):
+            at = None
+        how = cut_for_copy(size_bytes, limits) if at else cut(size_bytes, limits)
+        held = how.step_bytes <= limits.buffer_bytes(how.step_bytes)
+        return Incoming(job, how, self._stop, digested=held and at is None, copied_from=at)
+
+    def _pieces(self, files: Sequence[Incoming], unfinished: Sequence[Unfinished]) -> Iterator[Piece]:
+        """All missing parts of all files, file after file and in order, each when it may start."""
+        for incoming in files:
+            if not incoming.whole:
+                self._begin(incoming, [each for each in unfinished if each.key == incoming.job.key])
+            for number in incoming.missing or [0]:
+                piece = Piece(incoming, number)
+                self._ramp.begin(piece.at_risk_bytes)
+                yield piece
+
+    def _begin(self, incoming: Incoming, found: Sequence[Unfinished]) -> None:
+        with_parts = self._patiently(lambda: [self._uploads.with_parts(each) for each in found])
+        adopted = choose(with_parts, incoming.cut)
+        if adopted is not None:
+            incoming.go_on(adopted)
+
+    def _place(self, incoming: Incoming) -> tuple[str, str]:
+        """Where its parts go: key and upload."""
+        key = incoming.job.key
+        return key, incoming.upload_id(lambda: self._patiently(lambda: self._uploads.create(key)))
+
+    def _carry(self, piece: Piece, buffer: memoryview, watch: Watch) -> None:
+        """Bring one part, and complete the file after its last."""
+        self._stop.check()
+        incoming = piece.incoming
+        body = buffer[: piece.length] if piece.length <= len(buffer) else None
+        sent = None
+        try:
+            try:
+                sent = None if incoming.gone else self._bring(piece, body, buffer, watch)
+            finally:
+                self._ramp.end(piece.at_risk_bytes, brought=sent is not None)
+            if sent is not None and incoming.arrived(piece.number, body, sent):
+                self._complete(incoming, watch)
+        except UploadGoneError:
+            incoming.give_up()
+            watch.overtaken()
+        except CopyRefusedError:
+            incoming.give_up()
+            self.afresh(incoming.job.file.path)
+
+    def _bring(self, piece: Piece, body: memoryview | None, buffer: memoryview, watch: Watch) -> Sent:
+        """Read one part and send it, or let the store copy it."""
+        incoming = piece.incoming
+        if piece.number == 0:
+            return Sent("", proven=True)
+        at = incoming.copied_from
+        if at is not None:
+            sent = self._patiently(lambda: self._copied(piece, at))
+            self._moved(incoming, watch)(piece.length)
+            return sent
+        if body is None:
+            return self._patiently(lambda: self._streamed(piece, buffer, watch))
+        self._read(incoming, piece.offset, body, watch)
+        if piece.number == 1:
+            watch.began(incoming.job.file, body)
+        if not incoming.whole:
+            place = self._place(incoming)
+            return self._patiently(lambda: self._uploads.put_part(*place, piece.number, body))
+        incoming.digest.update(body)
+        self._verify(incoming)
+        return self._patiently(lambda: self._uploads.put(incoming.job.key, body))
+
+    def _copied(self, piece: Piece, at: StoredAt) -> Sent:
+        incoming = piece.incoming
+        with copying.explained(at, self._name, incoming.job.file.path):
+            if incoming.whole:
+                return self._uploads.copy(incoming.job.key, at)
+            place = self._place(incoming)
+            return self._uploads.copy_part(*place, piece.number, at, piece.offset, piece.length)
+
+    def _streamed(self, piece: Piece, buffer: memoryview, watch: Watch) -> Sent:
+        """A part larger than the buffer, slice by slice."""
+        read_bytes = 0
+
+        def slices() -> Iterator[memoryview]:
+            nonlocal read_bytes
+            while read_bytes < piece.length:
+                body = buffer[: min(len(buffer), piece.length - read_bytes)]
+                self._read(piece.incoming, piece.offset + read_bytes, body, watch)
+                if piece.number == 1 and read_bytes == 0:
+                    watch.began(piece.incoming.job.file, body)
+                read_bytes += len(body)
+                yield body
+
+        place = self._place(piece.incoming)
+        try:
+            return self._uploads.stream_part(*place, piece.number, piece.length, slices())
+        except BaseException:
+            self._moved(piece.incoming, watch)(-read_bytes)  # they will come again
+            raise
+
+    def _complete(self, incoming: Incoming, watch: Watch) -> None:
+        if not incoming.whole:
+            if incoming.digested:
+                self._verify(incoming)
+            place, etags = self._place(incoming), incoming.etags
+            whole = self._patiently(lambda: self._uploads.complete(*place, etags))
+            incoming.proven = incoming.proven and whole
+        self._require_unchanged(incoming)
+        incoming.complete = True
+        if incoming.certain:
+            watch.meter.file_done()
+
+    def _require_unchanged(self, incoming: Incoming) -> None:
+        """Where no digest tells: some stores copy whatever is there, and do not mind the condition."""
+        at, file = incoming.copied_from, incoming.job.file
+        if at is None or file.digest is not None:
+            return
+
+        def still() -> bool:
+            with copying.explained(at, self._name, file.path):
+                return self._uploads.is_still(at)
+
+        if not self._patiently(still):
+            raise copying.changed(at, self._name, file.path)
+
+    def _verify(self, incoming: Incoming) -> None:
+        """Before the object appears: its digest must be the one that the source listed."""
+        file, found = incoming.job.file, incoming.digest.found
+        if found is None or file.digest is None or found == file.digest:
+            return
+        if not incoming.whole:
+            with contextlib.suppress(ObjectStoreError):  # must not hide the cause; nobody can complete it
+                self._uploads.abort(*self._place(incoming))
+        raise CorruptFileError(
+            f"{self._name} file {file.path}: {file.size_bytes} bytes arrived with {found.algorithm} "
+            f"{found.hex}, but the source lists {file.digest.hex}. Nothing was published. Run this "
+            "again; if it stays, the source's copy is damaged: ask its owner, or pin another commit."
+        )
+
+    def _read(self, incoming: Incoming, offset: int, body: memoryview, watch: Watch) -> None:
+        file, count = incoming.job.file, self._moved(incoming, watch)
+        self._patiently(lambda: self._snapshot.read_into(file, offset, body, count))
+
+    def _moved(self, incoming: Incoming, watch: Watch) -> Count:
+        def count(size_bytes: int) -> None:
+            incoming.moved(size_bytes)
+            watch.meter.moved(size_bytes)
+
+        return count
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Try again what may pass, also a store that is starting again."""
+
+        def tried() -> T:
+            try:
+                return action()
+            except ObjectStoreError as error:
+                if error.unreachable:
+                    raise TransientError(str(error)) from error
+                raise
+
+        return attempt(self._settings.retry, tried, self._stop.pause)

@@ -1,0 +1,235 @@
+"""Writing into the store: whole objects and multipart uploads, with proof that they arrived as sent.
+
+Belongs here: the S3 calls. Does not: which parts there are (parts.py), which upload to go on with
+(resume.py), or when to complete one (transfer.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from slipway.artifacts.source import StoredAt
+from slipway.artifacts.transfer import integrity, resume
+from slipway.artifacts.transfer.replies import UploadGoneError, broken, error_code, refuse
+from slipway.artifacts.transfer.resume import StoredPart, Unfinished
+from slipway.artifacts.transfer.retry import TransientError
+from slipway.objectstore import ObjectStore, ObjectStoreError
+
+# No file has as many parts, so this number is free for trying what the store checks.
+_TRIAL_PART = 10_000
+_CRC_HEADER = "x-amz-checksum-crc32"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the store has now: its entity tag, and whether it is proven to be what was sent."""
+
+    etag: str
+    proven: bool
+
+
+class Uploads:
+    """Writes into one store. Safe to share between threads."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._bucket = store.location.bucket
+        self._trying = threading.Lock()
+        self._checks_crc: bool | None = None
+
+    def put(self, key: str, body: memoryview) -> Sent:
+        """Write a whole object. Raises TransientError when trying again may help, else ObjectStoreError."""
+        reply = self._put(key, {}, body, f"write {key}")
+        return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), f"write {key}")
+
+    def create(self, key: str) -> str:
+        """Begin an upload and return its id."""
+        with self._calling(f"begin upload of {key}"):
+            return self._store.client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, ContentType="application/octet-stream"
+            )["UploadId"]
+
+    def put_part(self, key: str, upload_id: str, number: int, body: memoryview) -> Sent:
+        """Send one part.
+
+        Raises UploadGoneError, TransientError when trying again may help, else ObjectStoreError.
+        """
+        action = f"write part {number} of {key}"
+        query = {"uploadId": upload_id, "partNumber": str(number)}
+        if self._store_checks_crc(key, upload_id):
+            reply = self._put(key, query, body, action, {_CRC_HEADER: integrity.crc32(body)})
+            return Sent(reply.headers.get("ETag", ""), proven=True)
+        reply = self._put(key, query, body, action)
+        return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), action)
+
+    def stream_part(
+        self, key: str, upload_id: str, number: int, size_bytes: int, slices: Iterator[memoryview]
+    ) -> Sent:
+        """Send one part that is never in memory as a whole. Raises as `put_part`."""
+        action, md5 = f"write part {number} of {key}", hashlib.md5(usedforsecurity=False)
+
+        def digested() -> Iterator[memoryview]:
+            for piece in slices:
+                md5.update(piece)
+                yield piece
+
+        query = {"uploadId": upload_id, "partNumber": str(number)}
+        reply = self._put(key, query, digested(), action, {"Content-Length": str(size_bytes)})
+        return self._judged(reply, md5.hexdigest(), action)
+
+    def complete(self, key: str, upload_id: str, etags: list[str]) -> bool:
+        """Make the object out of its parts, in order; True when its entity tag proves that it is these parts.
+
+        Raises UploadGoneError, also where a part was replaced or lost, or ObjectStoreError.
+        """
+        parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
+        with self._calling(f"complete upload of {key}"):
+            reply = self._store.client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+            )
+        return integrity.proves_whole(reply.get("ETag", ""), etags)
+
+    def copy(self, key: str, source: StoredAt) -> Sent:
+        """Let the store copy a whole object, on the condition that it is still the listed one.
+
+        Raises ClientError: copying.py knows what each means.
+        """
+        reply = self._store.client.copy_object(
+            Bucket=self._bucket,
+            Key=key,
+            CopySource={"Bucket": source.bucket, "Key": source.key},
+            CopySourceIfMatch=source.etag,
+        )
+        return Sent(reply["CopyObjectResult"]["ETag"], proven=False)
+
+    def is_still(self, source: StoredAt) -> bool:
+        """Whether the object that was copied is still the listed one. Raises ClientError."""
+        found = self._store.client.head_object(Bucket=source.bucket, Key=source.key)
+        return found["ETag"].strip('"') == source.etag.strip('"')
+
+    def copy_part(
+        self, key: str, upload_id: str, number: int, source: StoredAt, offset: int, length: int
+    ) -> Sent:
+        """Let the store copy a range of an object into a part. Raises ClientError."""
+        reply = self._store.client.upload_part_copy(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            CopySource={"Bucket": source.bucket, "Key": source.key},
+            CopySourceIfMatch=source.etag,
+            CopySourceRange=f"bytes={offset}-{offset + length - 1}",
+        )
+        return Sent(reply["CopyPartResult"]["ETag"], proven=False)
+
+    def unfinished(self, prefix: str) -> list[Unfinished]:
+        """Every upload under a prefix that was begun and is not over, without its parts."""
+        with self._calling(f"list uploads under {prefix}"):
+            # Not by `Prefix`: MinIO answers that with nothing unless it is a whole key. Nobody but Slipway
+            # writes here, so what is filtered out is little.
+            pages = self._store.client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket)
+            return [
+                Unfinished(each["Key"], each["UploadId"], each["Initiated"])
+                for page in pages
+                for each in page.get("Uploads", [])
+                if each["Key"].startswith(prefix)
+            ]
+
+    def with_parts(self, upload: Unfinished) -> Unfinished:
+        """The same upload with the parts that the store has; none when it is over meanwhile."""
+        with contextlib.suppress(UploadGoneError), self._calling(f"list parts of {upload.key}"):
+            pages = self._store.client.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id
+            )
+            found = [
+                StoredPart(each["PartNumber"], each["Size"], each["ETag"])
+                for page in pages
+                for each in page.get("Parts", [])
+            ]
+            return replace(upload, parts=tuple(found))
+        return upload
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop an upload with its parts; harmless when it is over."""
+        with contextlib.suppress(UploadGoneError), self._calling(f"abort upload of {key}"):
+            self._store.client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+
+    def abort_under(self, prefix: str) -> int:
+        """Abort every upload under a prefix, whoever began it; returns how many there were.
+
+        Only for a published prefix, where no upload can be of use any more.
+        """
+        return self._abort_all(self.unfinished(prefix))
+
+    def abort_older_than(self, prefix: str, instant: datetime) -> int:
+        """Abort uploads under a prefix that were begun before the instant; returns how many there were."""
+        return self._abort_all(resume.older_than(self.unfinished(prefix), instant))
+
+    def _abort_all(self, uploads: list[Unfinished]) -> int:
+        for each in uploads:
+            self.abort(each.key, each.upload_id)
+        return len(uploads)
+
+    def _put(
+        self,
+        key: str,
+        query: dict[str, str],
+        body: memoryview | Iterator[memoryview],
+        action: str,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """One presigned PUT: it spares the sha256 over the body that a signed one over http costs."""
+        reply = self._asked(key, query, body, action, headers)
+        if reply.status != 200:
+            if error_code(reply) in integrity.MISMATCH_CODES:
+                raise TransientError(f"{action}: other bytes arrived than were sent.")
+            refuse(self._store, action, reply)
+        return reply
+
+    def _asked(self, key: str, query: dict[str, str], body: Any, action: str, headers: Any) -> Any:
+        import urllib3
+
+        try:
+            return self._store.presigned("PUT", key, query, body=body, headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise broken(self._store, action, error) from error
+
+    def _judged(self, reply: Any, md5_hex: str, action: str) -> Sent:
+        etag = reply.headers.get("ETag", "")
+        proven = integrity.proves(etag, md5_hex, reply.headers)
+        if proven is False:
+            raise TransientError(f"{action}: arrived with another MD5 than it was sent with.")
+        return Sent(etag, proven is True)
+
+    def _store_checks_crc(self, key: str, upload_id: str) -> bool:
+        """Whether this store refuses a part whose CRC32 does not match; tried once, on any upload of ours."""
+        with self._trying:
+            if self._checks_crc is None:
+                trial = {"uploadId": upload_id, "partNumber": str(_TRIAL_PART)}
+                wrong = {_CRC_HEADER: integrity.crc32(memoryview(b"what was meant"))}
+                reply = self._asked(key, trial, b"what is sent", "try a checksum", wrong)
+                if reply.status >= 500 or error_code(reply) == "NoSuchUpload":
+                    return False  # not an answer to the question; the next part asks again
+                self._checks_crc = reply.status == 400 and error_code(reply) in integrity.MISMATCH_CODES
+            return self._checks_crc
+
+    @contextlib.contextmanager
+    def _calling(self, action: str) -> Iterator[None]:
+        """boto3's errors in our words: UploadGoneError or ObjectStoreError."""
+        from botocore.exceptions import ClientError
+
+        try:
+            with self._store.explained(action):
+                yield
+        except ObjectStoreError as error:
+            cause = error.__cause__
+            code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else ""
+            if code in {"NoSuchUpload", "InvalidPart"}:
+                raise UploadGoneError(f"{error} Run this again.") from error
+            raise

@@ -1,0 +1,142 @@
+"""Until every file of a snapshot lies in the store and was digested there or on its way.
+
+Belongs here: the rounds of transferring and reading back, and which bytes are believed.
+Does not: carrying bytes (transfer.py), what is published of them (weights.py).
+
+S3 cannot read back the parts of an unfinished upload, and the state of a digest does not outlive its process.
+So a file with parts of an earlier run is completed first and then read back; without a manifest its prefix
+does not exist, and nobody reads what may still turn out wrong: docs/adr/0019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slipway.artifacts.errors import CorruptFileError, SourceUnavailableError
+from slipway.artifacts.source import Snapshot, SourceFile
+from slipway.artifacts.transfer import workers
+from slipway.artifacts.transfer.digests import RunningDigest
+from slipway.artifacts.transfer.incoming import Job
+from slipway.artifacts.transfer.progress import Meter, Report
+from slipway.artifacts.transfer.resume import Unfinished
+from slipway.artifacts.transfer.stored import stream
+from slipway.artifacts.transfer.transfer import Transfer, TransferSettings, Watch
+from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.weights.inspection import Inspection
+from slipway.objectstore import ObjectStore
+
+# Each round that is lost was lost to another run that made progress; more than a few are a fault.
+_ROUNDS = 6
+_READERS = 4
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """A complete object that nobody digested yet; its bytes: found in the store, and moved by this run."""
+
+    file: SourceFile
+    found_bytes: int
+    moved_bytes: int
+
+
+class Delivery:
+    """Brings the files of one snapshot under one prefix. `overtaken` raises when another run published it."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        store: ObjectStore,
+        settings: TransferSettings,
+        source: str,
+        key_prefix: str,
+        overtaken: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._key_prefix = key_prefix
+        self._overtaken = overtaken
+        self._transfer = Transfer(snapshot, store, settings, source)
+        self._sha256: dict[str, str] = {}
+        self._distrusted: set[str] = set()
+        self.inspection = Inspection(store, key_prefix)
+
+    def run(self, files: Sequence[SourceFile], meter: Meter, report: Report) -> dict[str, str]:
+        """Bring what is missing; returns sha256 by path once every file is as the source lists it.
+
+        Raises CorruptFileError naming the file, AccessError, SourceError, SourceUnavailableError,
+        ObjectStoreError, or what `overtaken` raises. What was transferred stays for the next run.
+        """
+        watch = Watch(meter, report, self.inspection.passing, self._overtaken)
+        for _ in range(_ROUNDS):
+            left = [file for file in files if file.path not in self._sha256]
+            if not left:
+                return self._sha256
+            self._round(left, watch)
+        lost = next(file.path for file in files if file.path not in self._sha256)
+        if lost in self._distrusted:
+            raise CorruptFileError(
+                f"{self._source} file {lost}: what the store gives back is not what the source lists. "
+                "Nothing was published. Check the store, then run this again."
+            )
+        raise SourceUnavailableError(
+            f"{self._source} file {lost}: its upload was ended by others {_ROUNDS} times. Nothing was "
+            "published. See who aborts uploads in this bucket, then run this again."
+        )
+
+    def _round(self, files: Sequence[SourceFile], watch: Watch) -> None:
+        stored = {item.key: item.size_bytes for item in self._store.list(self._key_prefix)}
+        found = [
+            file
+            for file in files
+            if stored.get(self._key_prefix + file.path) == file.size_bytes
+            and file.path not in self._distrusted
+        ]
+        known = {file.path for file in found}
+        jobs = [Job(file, self._key_prefix + file.path) for file in files if file.path not in known]
+        unread = [_Unread(file, file.size_bytes, 0) for file in found]
+        unread += self._transferred(jobs, watch)
+        workers.each(
+            unread,
+            lambda each: self._read_back(each, watch.meter),
+            workers=_READERS,
+            tick=lambda: watch.report(watch.meter.look()),
+        )
+
+    def _transferred(self, jobs: Sequence[Job], watch: Watch) -> list[_Unread]:
+        """Transfer the files; returns those that are complete and must still be read back."""
+        if not jobs:
+            return []
+        unread = []
+        for each in self._transfer.run(jobs, self._unfinished(), watch):
+            file = each.job.file
+            if each.certain:
+                self._sha256[file.path] = each.digest.sha256
+            elif each.complete:
+                unread.append(_Unread(file, each.adopted_bytes, each.moved_bytes))
+            else:
+                watch.meter.moved(-each.moved_bytes)
+        return unread
+
+    def _unfinished(self) -> list[Unfinished]:
+        """Uploads to go on with: not those of a file that came out wrong."""
+        doubted = {self._key_prefix + path for path in self._distrusted}
+        return [each for each in Uploads(self._store).unfinished(self._key_prefix) if each.key not in doubted]
+
+    def _read_back(self, unread: _Unread, meter: Meter) -> None:
+        """Digest an object as the store has it. One that is wrong is fetched again, afresh."""
+        file = unread.file
+        running, first = RunningDigest(file.size_bytes, file.digest), True
+        for piece in stream(self._store, self._key_prefix + file.path, file.size_bytes):
+            if first:
+                self.inspection.passing(file, piece)
+            first = False
+            running.update(piece)
+        if running.found == file.digest:
+            self._sha256[file.path] = running.sha256
+            meter.found(unread.found_bytes)
+            meter.file_done()
+        else:
+            self._distrusted.add(file.path)
+            self._transfer.afresh(file.path)
+            meter.moved(-unread.moved_bytes)

@@ -1,0 +1,127 @@
+"""What lies in the store under `weights/`, commit by commit: published, half pulled, claimed.
+
+Belongs here: reading it into values.
+Does not: judging it (garbage.py), or who names it (references.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from slipway.artifacts.weights import ages, claims
+from slipway.artifacts.weights.ages import Aged
+from slipway.artifacts.weights.claims import Lease
+from slipway.artifacts.weights.manifest import prefix
+from slipway.artifacts.weights.paths import MANIFEST_NAME
+from slipway.catalog.fields import NAME_PATTERN
+from slipway.objectstore import ObjectStore
+
+# When a collector first saw weights that nobody names: their time of grace starts then.
+NOTES = "unreferenced/"
+
+_KEY = re.compile(
+    rf"^weights/(?P<name>{NAME_PATTERN.strip('^$')})/(?P<commit>[0-9a-f]{{40,64}})/(?P<path>.+)$"
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The weights of one name at one commit. Sizes and counts leave the manifest out.
+
+    `published_at` is when the manifest was written, None without one; `touched_at` when anything was, an
+    upload's beginning too. `unreferenced_since` is when a collector first found that nobody names them.
+    """
+
+    name: str
+    commit: str
+    published_at: datetime | None
+    touched_at: datetime
+    files: int
+    size_bytes: int
+    oldest_upload_at: datetime | None = None
+    leases: tuple[Lease, ...] = ()
+    unreferenced_since: datetime | None = None
+
+    @property
+    def prefix(self) -> str:
+        """Key prefix of the files."""
+        return prefix(self.name, self.commit)
+
+    @property
+    def last_asked_for_at(self) -> datetime:
+        """When somebody last published or claimed them."""
+        return max([self.published_at or self.touched_at, *(each.written_at for each in self.leases)])
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything under `weights/` at one moment of the store's clock.
+
+    `leases` are all that there are, those on absent weights, too.
+    """
+
+    now: datetime
+    stored: tuple[Stored, ...]
+    leases: tuple[Lease, ...]
+
+
+def read(store: ObjectStore) -> Inventory:
+    """List the store; raises ObjectStoreError, or CorruptFileError for a lease that cannot be read."""
+    now = ages.now(store)
+    files = _by_commit(ages.objects(store, "weights/"))
+    uploads = _by_commit(ages.uploads(store, "weights/"))
+    notes = {each.key.removeprefix(NOTES).removesuffix(".json"): each for each in ages.objects(store, NOTES)}
+    leases = claims.leases(store)
+    stored = (
+        _stored(
+            *key,
+            files.get(key, []),
+            uploads.get(key, []),
+            tuple(each for each in leases if each.prefix == prefix(*key)),
+            notes.get(prefix(*key).rstrip("/")),
+        )
+        for key in sorted(files.keys() | uploads.keys())
+    )
+    return Inventory(now, tuple(stored), tuple(leases))
+
+
+def note_key(stored: Stored) -> str:
+    """Key of the note that nobody names these weights."""
+    return f"{NOTES}{stored.prefix.rstrip('/')}.json"
+
+
+def _by_commit(found: Iterable[Aged]) -> dict[tuple[str, str], list[Aged]]:
+    grouped: dict[tuple[str, str], list[Aged]] = defaultdict(list)
+    for item in found:
+        match = _KEY.match(item.key)
+        if match:  # anything else under weights/ is not Slipway's, and is left alone
+            grouped[match["name"], match["commit"]].append(item)
+    return grouped
+
+
+def _stored(
+    name: str,
+    commit: str,
+    objects: list[Aged],
+    uploads: list[Aged],
+    leases: tuple[Lease, ...],
+    note: Aged | None,
+) -> Stored:
+    manifest_key = prefix(name, commit) + MANIFEST_NAME
+    files = [each for each in objects if each.key != manifest_key]
+    published = next((each.written_at for each in objects if each.key == manifest_key), None)
+    return Stored(
+        name=name,
+        commit=commit,
+        published_at=published,
+        touched_at=max(each.written_at for each in (*objects, *uploads)),
+        files=len(files),
+        size_bytes=sum(each.size_bytes for each in files),
+        oldest_upload_at=min((each.written_at for each in uploads), default=None),
+        leases=leases,
+        unreferenced_since=note.written_at if note else None,
+    )

@@ -1,0 +1,158 @@
+"""`python -m slipway.catalog.files.reference docs/catalog.md`: the fields of every kind as Markdown tables.
+
+Belongs here: words for types and defaults, and rewriting the generated part of a page.
+Does not: the fields and their meaning (documents.py, deployment.py), the prose around them (the page).
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from slipway.catalog.documents import Instant, PricePerMillion
+from slipway.catalog.fields import Cpu, Name, Size, Source
+from slipway.catalog.files.loader import HEADER, KINDS
+
+BEGIN = "<!-- fields: written by `python -m slipway.catalog.files.reference docs/catalog.md` -->"
+END = "<!-- end of fields -->"
+
+# Types with a syntax of their own, in the words of the page's section "How values are written".
+_NAMED: tuple[tuple[Any, str], ...] = (
+    (Name, "name"),
+    (Size, "size"),
+    (Cpu, "CPU"),
+    (Source, "source"),
+    (Instant, "instant"),
+    (PricePerMillion, "decimal"),
+)
+_SCALARS: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false"}
+_BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+
+
+def markdown() -> str:
+    """Tables of all kinds, then of the parts that they are made of, in the order of first use."""
+    parts: list[type[BaseModel]] = []
+    sections = [_section(f"### {kind}", model, parts, skip=HEADER) for kind, (model, _) in KINDS.items()]
+    done = 0
+    while done < len(parts):  # a part may name further parts
+        sections.append(_section(f"#### {parts[done].__name__}", parts[done], parts))
+        done += 1
+    return "\n\n".join(sections)
+
+
+def rewritten(page: str) -> str:
+    """The page with its generated part made anew; raises ValueError when the two marks are not there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no generated part. Put the lines {BEGIN} and {END} into it.")
+    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
+
+
+def field_paths() -> set[str]:
+    """Every `Kind.field.inner` that a document may hold; items of lists and maps are not counted."""
+    paths: set[str] = set()
+    for kind, (model, _) in KINDS.items():
+        paths |= {f"{kind}.{path}" for path in _paths(model)}
+    return paths
+
+
+def _paths(model: type[BaseModel]) -> Iterator[str]:
+    for name, item in model.model_fields.items():
+        written = item.alias or name
+        yield written
+        for inner in _models_in(item.annotation):
+            yield from (f"{written}.{path}" for path in _paths(inner))
+
+
+def _section(
+    heading: str, model: type[BaseModel], parts: list[type[BaseModel]], skip: tuple[str, ...] = ()
+) -> str:
+    said = " ".join((model.__doc__ or "").split())
+    lines = [heading, "", said, "", "| field | value | default | meaning |", "|---|---|---|---|"]
+    hints = typing.get_type_hints(model, include_extras=True)
+    for name, item in model.model_fields.items():
+        if name in skip:
+            continue
+        for inner in _models_in(item.annotation):
+            if inner not in parts:
+                parts.append(inner)
+        value = " ".join(filter(None, (_words(hints[name]), _bounds(item))))
+        meaning = " ".join((item.description or "").split())
+        lines.append(f"| `{item.alias or name}` | {value} | {_default(item)} | {_cell(meaning)} |")
+    return "\n".join(lines)
+
+
+def _words(annotation: Any) -> str:
+    for known, words in _NAMED:
+        if annotation == known:
+            return words
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _words(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(each) for each in arguments if each is not type(None))
+    if origin is tuple:
+        return f"list of {_words(arguments[0])}"
+    if origin is dict:
+        return f"map of {_words(arguments[0])} to {_words(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    raise TypeError(f"no words for the type {annotation!r}. Add them to slipway/catalog/files/reference.py.")
+
+
+def _bounds(item: FieldInfo) -> str:
+    found = [
+        f"{sign} {getattr(rule, name)}"
+        for name, sign in _BOUNDS
+        for rule in item.metadata
+        if getattr(rule, name, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _default(item: FieldInfo) -> str:
+    if item.default is PydanticUndefined:
+        return "**required**"
+    if item.default is None or item.default in ((), {}, ""):
+        return "none"
+    if isinstance(item.default, BaseModel):
+        given = item.default.model_dump(exclude_unset=True, exclude_none=True)
+        return ", ".join(f"`{name}: {value:g}`" for name, value in given.items()) or "see there"
+    text = str(item.default).lower() if isinstance(item.default, bool) else str(item.default)
+    return f"`{text}`"
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for each in typing.get_args(annotation) for model in _models_in(each)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> None:
+    """Rewrite the generated part of the page that is named, or print the tables."""
+    if not arguments:
+        sys.stdout.write(markdown() + "\n")
+        return
+    page = Path(arguments[0])
+    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,323 @@
+"""Rules between documents: references, names, contradictions. Each is a function that yields findings.
+
+Belongs here: what can be judged offline from the whole catalog, for every runtime alike.
+Does not: what one runtime cannot honour (slipway.runtimes), reading files (loader.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment, Limit, LoadBalancing, Quantities
+from slipway.catalog.documents import Adapter, Document, Model
+from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
+from slipway.catalog.problems import FieldPath, Finding
+from slipway.catalog.rules.cluster import aliases, labels, names_fit_runtimes, variables
+from slipway.catalog.rules.endpoints import addresses, gateways, hosts
+
+Rule = Callable[[Catalog], Iterable[Finding]]
+
+HOSTS = {
+    "ray": {"llama.cpp"},
+    "kuberay": {"llama.cpp", "vllm"},
+    "vllm": {"vllm", "llama.cpp"},
+    "nim": {"nim"},
+    "dynamo": {"dynamo", "vllm"},
+    "kubeai": {"vllm", "infinity", "faster-whisper"},
+    "kserve": {"vllm", "huggingface"},
+}
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY)$", re.IGNORECASE)
+
+
+def references(catalog: Catalog) -> Iterator[Finding]:
+    """Every name that a deployment or adapter gives is a document's."""
+    models, adapters = _names(catalog.models), _names(catalog.adapters)
+    engines, books = _names(catalog.engines), _names(catalog.price_books)
+    orgs = _names(catalog.organizations)
+    for adapter in catalog.adapters:
+        yield from _missing("Adapter", adapter.name, ("base",), adapter.base, "Model", models)
+    for each in catalog.deployments:
+        yield from _missing("Deployment", each.name, ("model",), each.model, "Model", models)
+        yield from _missing("Deployment", each.name, ("engine",), each.engine, "Engine", engines)
+        if each.price is not None:
+            yield from _missing("Deployment", each.name, ("price",), each.price, "PriceBook", books)
+        for n, served in enumerate(each.adapters):
+            yield from _missing("Deployment", each.name, ("adapters", n), served.adapter, "Adapter", adapters)
+        for n, org in enumerate(each.sharing if isinstance(each.sharing, tuple) else ()):
+            yield from _missing("Deployment", each.name, ("sharing", n), org, "Organization", orgs)
+
+
+def references_of_endpoints_and_prices(catalog: Catalog) -> Iterator[Finding]:
+    """The same for the documents around deployments."""
+    known, orgs = _names(catalog.deployments), _names(catalog.organizations)
+    for endpoint in catalog.endpoints:
+        listed = endpoint.deployments if endpoint.deployments != "all" else ()
+        for n, name in enumerate(listed):
+            yield from _missing("Endpoint", endpoint.name, ("deployments", n), name, "Deployment", known)
+    for book in catalog.price_books:
+        for n, price in enumerate(book.prices):
+            if price.org is not None:
+                where = ("prices", n, "org")
+                yield from _missing("PriceBook", book.name, where, price.org, "Organization", orgs)
+
+
+def adapters_fit_their_base(catalog: Catalog) -> Iterator[Finding]:
+    """An adapter is only listed by deployments of the model that it was trained on."""
+    bases = {adapter.name: adapter.base for adapter in catalog.adapters}
+    for each in catalog.deployments:
+        for n, served in enumerate(each.adapters):
+            base = bases.get(served.adapter, each.model)
+            if base != each.model:
+                message = (
+                    f"adapter for another base: it was made for {base}, this deployment serves {each.model}. "
+                    "Remove the adapter, or deploy its base"
+                )
+                yield Finding("Deployment", each.name, ("adapters", n), message)
+
+
+def served_names(catalog: Catalog) -> Iterator[Finding]:
+    """A name in requests means one thing: deployments' and adapters' names do not meet."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for each in catalog.deployments:
+        for name in each.served_names:
+            owners[name].append(each.name)
+    for each in catalog.deployments:
+        for n, served in enumerate(each.adapters):
+            others = owners[served.model_name]
+            if len(others) > 1:
+                message = (
+                    f"model name {served.model_name} is served by {' and '.join(sorted(set(others)))}. "
+                    "Give the adapter a served_name of its own"
+                )
+                yield Finding("Deployment", each.name, ("adapters", n), message)
+
+
+def weights_names(catalog: Catalog) -> Iterator[Finding]:
+    """Models and adapters share `weights/<name>` in the store."""
+    models = _names(catalog.models)
+    for adapter in catalog.adapters:
+        if adapter.name in models:
+            message = "the name of a model, too; their weights would lie in one place. Rename the adapter"
+            yield Finding("Adapter", adapter.name, ("name",), message)
+
+
+def scaling(catalog: Catalog) -> Iterator[Finding]:
+    """Bounds and idle policies that contradict each other."""
+    for each in catalog.deployments:
+        auto = each.autoscaling
+        if auto is None:
+            continue
+        if auto.min_replicas > auto.max_replicas:
+            message = (
+                f"larger than max_replicas = {auto.max_replicas}. Lower min_replicas or raise max_replicas"
+            )
+            yield Finding("Deployment", each.name, ("autoscaling", "min_replicas"), message)
+        if auto.idle == "zero" and auto.min_replicas > 0:
+            message = f"contradicts min_replicas = {auto.min_replicas}. Set that to 0, or idle to keep"
+            yield Finding("Deployment", each.name, ("autoscaling", "idle"), message)
+        if not auto.target.model_dump(exclude_none=True):
+            message = "says no target. Give one of cpu_percent, memory_percent, ongoing_requests, queue_depth"
+            yield Finding("Deployment", each.name, ("autoscaling", "target"), message)
+        if each.replicas != Deployment.model_fields["replicas"].default:
+            message = "given beside autoscaling, which decides the count. Remove replicas"
+            yield Finding("Deployment", each.name, ("replicas",), message)
+
+
+def resources(catalog: Catalog) -> Iterator[Finding]:
+    """A limit is not below its request."""
+    for each in catalog.deployments:
+        requests, limits = each.resources.requests, each.resources.limits
+        for name in ("cpu", "memory"):
+            asked, most = _amount(requests, name), _amount(limits, name)
+            if asked is not None and most is not None and asked > most:
+                message = f"larger than limits.{name} = {getattr(limits, name)}. Lower it or raise the limit"
+                yield Finding("Deployment", each.name, ("resources", "requests", name), message)
+
+
+def engines(catalog: Catalog) -> Iterator[Finding]:
+    """The runtime can host the engine's server, and there is an image for the accelerator asked for."""
+    known = {engine.name: engine for engine in catalog.engines}
+    for each in catalog.deployments:
+        engine = known.get(each.engine)
+        if engine is None:
+            continue
+        servers = HOSTS[each.runtime]
+        if engine.server not in servers:
+            message = (
+                f"runtime {each.runtime} does not host server {engine.server}. "
+                f"Choose an engine with one of: {', '.join(sorted(servers))}"
+            )
+            yield Finding("Deployment", each.name, ("engine",), message)
+        gpu = each.resources.gpu
+        accelerator = gpu.vendor if gpu else "cpu"
+        in_environment = each.runtime == "ray" and engine.server == "llama.cpp"
+        if accelerator not in engine.images and not in_environment:
+            message = f"engine {engine.name} has no image for {accelerator}. Add images.{accelerator} to it"
+            if gpu is None and each.resources.profile is not None:
+                message += "; or, where resources.profile is of GPUs, say so in resources.gpu, too"
+            yield Finding("Deployment", each.name, ("engine",), message)
+    for engine in catalog.engines:
+        if engine.server == "nim" and engine.api_key is None:
+            yield Finding(
+                "Engine", engine.name, ("api_key",), "NIM needs a licence key. Name its secret here"
+            )
+
+
+def load_balancing(catalog: Catalog) -> Iterator[Finding]:
+    """Settings of a strategy go with it."""
+    for each in catalog.deployments:
+        for name in ("prefix_length", "load_factor_percent"):
+            is_given = getattr(each.load_balancing, name) != LoadBalancing.model_fields[name].default
+            if is_given and each.load_balancing.strategy != "prefix-hash":
+                message = "goes with strategy = prefix-hash. Set that, or remove it"
+                yield Finding("Deployment", each.name, ("load_balancing", name), message)
+
+
+_ENVIRONMENT_ALONE = "Slipway reads it where it pulls, from the environment alone. Name a variable in env"
+
+
+def sources(catalog: Catalog) -> Iterator[Finding]:
+    """A hub source names a revision, and a token is one that Slipway can read and has a use for."""
+    artifacts: list[tuple[str, Model | Adapter]] = [("Model", each) for each in catalog.models]
+    artifacts += [("Adapter", each) for each in catalog.adapters]
+    for kind, each in artifacts:
+        if each.source.startswith("hf://") and split_revision(each.source)[1] is None:
+            message = "names no revision. Add @<commit> to pin it, or @main to follow it"
+            yield Finding(kind, each.name, ("source",), message)
+        if each.token is not None and each.source.startswith(("s3://", "file://")):
+            message = "this source takes no token. Remove it; a bucket's keys are in Settings.s3_sources"
+            yield Finding(kind, each.name, ("token",), message)
+        elif each.token is not None and each.token.env is None:
+            yield Finding(kind, each.name, ("token",), _ENVIRONMENT_ALONE)
+    for model in catalog.models:
+        if not model.host_locally:
+            message = "the engine downloads at every start, which is slow and fails with the hub. Prefer true"
+            yield Finding("Model", model.name, ("host_locally",), message, severity="warning")
+
+
+def buckets(catalog: Catalog) -> Iterator[Finding]:
+    """What is said of a bucket that artifacts are read from is complete."""
+    settings = catalog.settings
+    for name, bucket in settings.s3_sources.items():
+        for field in ("access_key", "secret_key"):
+            if getattr(bucket, field).env is None:
+                yield Finding("Settings", settings.name, ("s3_sources", name, field), _ENVIRONMENT_ALONE)
+
+
+def registries(catalog: Catalog) -> Iterator[Finding]:
+    """What is said of a registry fits together."""
+    settings = catalog.settings
+    for name, registry in settings.registries.items():
+        where = ("registries", name)
+        if registry.insecure_http and registry.ca_file:
+            message = "plain http has no certificate to verify. Remove ca_file or insecure_http"
+            yield Finding("Settings", settings.name, (*where, "ca_file"), message)
+        if registry.pull_secret is not None and registry.pull_secret.env is None:
+            message = "Slipway reads it where it mirrors, from the environment alone. Name a variable in env"
+            yield Finding("Settings", settings.name, (*where, "pull_secret"), message)
+
+
+def secrets(catalog: Catalog) -> Iterator[Finding]:
+    """What looks like a secret is not written down in the catalog."""
+    for kind, documents in (("Deployment", catalog.deployments), ("Engine", catalog.engines)):
+        for each in documents:
+            for name in each.env:
+                if _SECRET_NAME.search(name):
+                    message = "looks like a secret in plain text. Move it to secrets, by reference"
+                    yield Finding(kind, each.name, ("env", name), message, show_value=False)
+
+
+def limits(catalog: Catalog) -> Iterator[Finding]:
+    """A narrower scope's limit above a wider one's can never be reached."""
+    scopes = ("api_key", "user", "org")
+    for each in catalog.deployments:
+        for n, narrow in enumerate(scopes):
+            for wide in scopes[n + 1 :]:
+                yield from _unreachable(each, narrow, wide)
+
+
+def _unreachable(each: Deployment, narrow: str, wide: str) -> Iterator[Finding]:
+    inner: Limit | None = getattr(each.limits, narrow)
+    outer: Limit | None = getattr(each.limits, wide)
+    for name in Limit.model_fields:
+        low, high = getattr(inner, name, None), getattr(outer, name, None)
+        if low is not None and high is not None and low > high:
+            message = f"above limits.{wide}.{name} = {high}, so never reached. Lower it or raise that one"
+            yield Finding("Deployment", each.name, ("limits", narrow, name), message)
+
+
+def prices(catalog: Catalog) -> Iterator[Finding]:
+    """One price per scope and instant; cached input is not dearer than uncached."""
+    for book in catalog.price_books:
+        seen: set[tuple[object, object]] = set()
+        for n, price in enumerate(book.prices):
+            scope = (price.org, price.effective_from)
+            if scope in seen:
+                message = "a second price of this scope from the same instant. Remove one or move it"
+                yield Finding("PriceBook", book.name, ("prices", n, "effective_from"), message)
+            seen.add(scope)
+            if price.cached_input > price.input:
+                message = f"dearer than input = {price.input}. Cached input costs at most as much as input"
+                yield Finding("PriceBook", book.name, ("prices", n, "cached_input"), message)
+
+
+def paths(catalog: Catalog) -> Iterator[Finding]:
+    """A public path belongs to one deployment."""
+    owners: dict[str, str] = {}
+    for each in catalog.deployments:
+        if each.path is None:
+            continue
+        if each.path in owners:
+            message = f"the path of {owners[each.path]}, too. Change one of them"
+            yield Finding("Deployment", each.name, ("path",), message)
+        owners.setdefault(each.path, each.name)
+
+
+RULES: tuple[Rule, ...] = (
+    references,
+    references_of_endpoints_and_prices,
+    adapters_fit_their_base,
+    served_names,
+    weights_names,
+    names_fit_runtimes,
+    aliases,
+    labels,
+    variables,
+    scaling,
+    resources,
+    engines,
+    load_balancing,
+    sources,
+    buckets,
+    registries,
+    secrets,
+    limits,
+    prices,
+    paths,
+    gateways,
+    hosts,
+    addresses,
+)
+
+
+def _names(documents: Iterable[Document]) -> set[str]:
+    return {document.name for document in documents}
+
+
+def _missing(
+    kind: str, owner: str, path: FieldPath, name: str, wanted_kind: str, known: set[str]
+) -> Iterator[Finding]:
+    if name not in known:
+        choices = ", ".join(sorted(known)) or "none yet"
+        message = f"no {wanted_kind} of that name. Add one, or use one of: {choices}"
+        yield Finding(kind, owner, path, message, missing=(wanted_kind, name))
+
+
+def _amount(quantities: Quantities, name: str) -> int | None:
+    written: str | None = getattr(quantities, name)
+    if written is None:
+        return None
+    return cpu_in_millicores(written) if name == "cpu" else size_in_bytes(written)

@@ -1,0 +1,73 @@
+"""Whether models fit the GPU memory that their deployments ask for, where enough is known to tell.
+
+Belongs here: which deployments are judged, and the message.
+Does not: the arithmetic (arithmetic.py), what is known of weights (known_weights.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from slipway.catalog.catalog import Catalog
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Model
+from slipway.catalog.problems import Finding
+from slipway.control.fit import arithmetic as fit
+from slipway.control.fit import known_weights
+from slipway.control.fit.known_weights import KnownWeights
+from slipway.environment import Environment
+
+Known = Callable[[Model], KnownWeights | None]
+
+# Engines that take vLLM's arguments, and hold weights and cache as vLLM does.
+_JUDGED = frozenset({"vllm", "dynamo"})
+
+
+def models_fit(catalog: Catalog) -> Iterator[Finding]:
+    """A model that cannot fit is refused, from what this disk knows; asks no server."""
+    asked = [each for each in catalog.deployments if _is_judged(catalog, each)]
+    if asked:
+        home = Environment.load().home
+        yield from _findings(catalog, asked, lambda model: known_weights.offline(model, home))
+
+
+def refusals(catalog: Catalog, known: Known) -> Iterator[tuple[str, str]]:
+    """The same by deployment, for who knows more, such as the manifests in the store."""
+    asked = [each for each in catalog.deployments if _is_judged(catalog, each)]
+    for each in _findings(catalog, asked, known):
+        yield each.name, each.message
+
+
+def keeping(home: Path, known: Known) -> Known:
+    """As `known`, and what it says is kept for checks without a server."""
+
+    def found(model: Model) -> KnownWeights | None:
+        said = known(model)
+        if said is not None:
+            known_weights.keep(home, model, said)
+        return said
+
+    return found
+
+
+def _is_judged(catalog: Catalog, deployment: Deployment) -> bool:
+    gpu = deployment.resources.gpu
+    servers = {each.name: each.server for each in catalog.engines}
+    return gpu is not None and gpu.memory is not None and servers.get(deployment.engine) in _JUDGED
+
+
+def _findings(catalog: Catalog, asked: list[Deployment], known: Known) -> Iterator[Finding]:
+    models = {each.name: each for each in catalog.models}
+    for each in asked:
+        model = models.get(each.model)
+        weights = known(model) if model is not None else None
+        if model is None or weights is None:
+            continue
+        found = fit.judge(each, weights.weights_bytes, weights.config, model.context_length)
+        if found is not None and not found.fits:
+            message = (
+                f"{model.name} cannot fit: {found.arithmetic}. Ask for more cards (gpu.count) or larger "
+                "ones, or give a shorter --max-model-len"
+            )
+            yield Finding("Deployment", each.name, ("resources", "gpu", "memory"), message)

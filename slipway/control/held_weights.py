@@ -1,0 +1,41 @@
+"""The first step of a rollout: hold its weights, so that no garbage collection takes them from under it.
+
+Belongs here: claiming what a spec names until its revision's record does.
+Does not: the protocol with the collector (slipway.artifacts.weights.claims), the rollout itself (rollout.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slipway.artifacts.errors import NotPublishedError
+from slipway.artifacts.weights.claims import Terms, claim
+from slipway.artifacts.weights.manifest import Manifest
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.objectstore import ObjectStore
+
+# Beyond the deadlines of the rollout and of undoing it: for the time between them and the record.
+_MARGIN_S = 3600.0
+
+
+def hold_weights(
+    store: ObjectStore,
+    resolved: ResolvedDeployment,
+    report: Callable[[str], None],
+    terms: Terms | None = None,
+) -> None:
+    """Claim model and adapters, then see that they are published; the claims outlast the rollout.
+
+    Raises NotPublishedError when they are not (or not any more): a rollout could only fail, later.
+    """
+    holder = f"the rollout of {resolved.revision_name}"
+    hold_s = 2 * resolved.deployment.rollout.deadline_s + _MARGIN_S
+    artifacts = (resolved.model, *resolved.adapters)
+    for each in artifacts:
+        claim(store, each.name, each.commit, holder, hold_s=hold_s, terms=terms, report=report)
+    for each in artifacts:
+        if Manifest.read_prefix(store, each.prefix) is None:
+            raise NotPublishedError(
+                f"{each.prefix}: not published in bucket {store.location.bucket}, so {resolved.name} cannot "
+                f"serve it. Materialize weights/{each.name}, then this again."
+            )

@@ -1,0 +1,48 @@
+"""Samples of what runs: replicas and GPUs by deployment, for the cost of a request besides its price.
+
+Belongs here: from what is live to rows, and writing them. Does not: when to sample, the format
+(slipway.records.replica_samples), what they cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from slipway.dataplane.protocol import LiveApplication
+from slipway.objectstore import ObjectStore
+from slipway.records.replica_samples import INTERVAL_S, Instant, Sample, instant_of
+
+SpecOf = Callable[[str, str], Mapping[str, Any] | None]
+
+
+def sampled(live: Iterable[LiveApplication], spec_of: SpecOf, now: datetime) -> Instant:
+    """A row for each revision with ready replicas; `spec_of` gives a revision's recorded spec.
+
+    The instant is that of `now`'s interval: sampled again within it, there is still one.
+    """
+    rows = []
+    for each in live:
+        if each.replicas_ready:
+            spec = spec_of(each.deployment, each.spec_digest) or {}
+            cards, gpu_class = _cards(spec.get("deployment") or {})
+            gpus = cards * each.replicas_ready
+            rows.append(Sample(each.deployment, each.spec_digest, each.replicas_ready, gpus, gpu_class))
+    return Instant(instant_of(now), INTERVAL_S, tuple(rows))
+
+
+def _cards(deployment: Mapping[str, Any]) -> tuple[float, str | None]:
+    """Cards of one replica, over all its nodes."""
+    gpu = (deployment.get("resources") or {}).get("gpu")
+    if not gpu:
+        return 0.0, None
+    share = gpu.get("fraction")
+    cards = float(share) if share is not None else float(gpu.get("count") or 1)
+    return cards * int(deployment.get("nodes_per_replica") or 1), gpu.get("class")
+
+
+def write(store: ObjectStore, instant: Instant) -> str:
+    """Write the samples of an instant; the same instant again replaces them. Returns the key."""
+    store.put(instant.key, instant.encode(), content_type="application/json")
+    return instant.key

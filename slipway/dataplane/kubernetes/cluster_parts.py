@@ -1,0 +1,170 @@
+"""A cluster around its deployments: what a data plane holds for all of them, and the gateway of an Endpoint.
+
+Belongs here: which objects that takes, bringing them, and waiting until the gateway serves.
+Does not: what each looks like (slipway.runtimes), comparing and applying (standing.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Endpoint
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.dataplane.kubernetes.bringing import Place, Say, Standing, Wanted
+from slipway.dataplane.kubernetes.objects import snapshot
+from slipway.dataplane.kubernetes.objects.apply import Applier
+from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
+from slipway.dataplane.kubernetes.serving.waiting import Actions, wait
+from slipway.dataplane.protocol import Report
+from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces
+from slipway.runtimes.cluster import gateway_judge as gateways
+from slipway.runtimes.cluster.edge_status import EdgeStatus, status_of
+from slipway.runtimes.judging.objects import Ref, labels_of, ref_of
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+
+# A gateway starts within seconds; a first pull of its image may take minutes.
+GATEWAY_DEADLINE_S = 300.0
+# A controller of gateways accepts within seconds, or there is none; then its proxies have to start.
+_ACCEPTED_S, _PROGRAMMED_S = 3.0, 30.0
+_FIRST_LIST_S = 30.0
+
+_INSIDE = (
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("v1", "ServiceAccount"),
+    ("gateway.networking.k8s.io/v1", "Gateway"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("cert-manager.io/v1", "Certificate"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+)
+_ADDRESSES = (("metallb.io/v1beta1", "IPAddressPool"), ("metallb.io/v1beta1", "L2Advertisement"))
+_EDGE = frozenset({"Gateway", "Certificate"})
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A gateway that serves: what was done, where pods find it, and what is known of its public side."""
+
+    done: tuple[ObjectPlan, ...]
+    base_url: str
+    edge: EdgeStatus
+
+
+class Around:
+    """What stands around the deployments of one cluster."""
+
+    def __init__(self, api: KubernetesApi, applier: Applier, surroundings: Surroundings) -> None:
+        self._api = api
+        self._standing = Standing(api, applier)
+        self._surroundings = surroundings
+
+    def data_plane(self, deployments: Sequence[Deployment], endpoints: Sequence[Endpoint]) -> Wanted:
+        """Namespaces of these deployments and of these endpoints' gateways, and the cluster's shared cards.
+
+        Gateways of other endpoints, which Slipway made from this home, are left over.
+        """
+        around = self._surroundings
+        also = [around.gateway.namespace] if endpoints else []
+        made = namespaces.objects(deployments, around, also)
+        if around.gpu_operator_namespace is not None:
+            made += gpu_sharing.objects(deployments, around, around.gpu_operator_namespace)
+        known = {each.name for each in endpoints}
+        homes = [each["metadata"]["name"] for each in made if each["kind"] == "Namespace"]
+        quotas = [Place("v1", "ResourceQuota", name, snapshot.OWNED) for name in homes]
+        places = [*quotas, *self._gateway_places(gateway.ENDPOINT, sure=also)]
+        return Wanted(made, places, keep=lambda found: labels_of(found).get(gateway.ENDPOINT) in known)
+
+    def gateway(self, endpoint: Endpoint, deployments: Sequence[Deployment]) -> Wanted:
+        """The gateway of an endpoint, and its public side; `deployments` are the catalog's.
+
+        Raises RenderError without an image.
+        """
+        around = self._surroundings
+        inside = gateway.objects(endpoint, around)
+        made = [*inside, *edge.objects(endpoint, deployments, around)]
+        sure = {str(each["metadata"]["namespace"]) for each in made}
+        return Wanted(made, self._gateway_places(f"{gateway.ENDPOINT}={endpoint.name}", sure))
+
+    def no_gateways(self) -> Wanted:
+        """Nothing of any endpoint that Slipway made from this home."""
+        return Wanted([], self._gateway_places(gateway.ENDPOINT, sure=()))
+
+    def plans(self, wanted: Wanted, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
+        """What would happen to each object; see Standing.plans."""
+        return self._standing.plans(wanted, confirmed=confirmed)
+
+    def bring(self, wanted: Wanted, say: Say) -> tuple[ObjectPlan, ...]:
+        """Make it so, and return what was done. Raises DataPlaneError."""
+        return self._standing.bring(wanted, say)
+
+    def serve(
+        self, endpoint: Endpoint, deployments: Sequence[Deployment], say: Say, report: Report
+    ) -> Serving:
+        """Bring a gateway, and wait until every replica is ready and of this spec.
+
+        Of the public side it is told what is known: there may be no controller of it. Raises NotServingError.
+        """
+        wanted = self.gateway(endpoint, deployments)
+        done = self.bring(wanted, say)
+        workload = gateway.workload(endpoint, self._surroundings)
+        ref = Ref(workload.api_version, workload.kind, workload.namespace, workload.name)
+        rendered = next(each for each in wanted.objects if ref_of(each) == ref)
+        actions = Actions(
+            apply=lambda: _nothing(self.bring(wanted, say)), wake=lambda: None, dashboard=lambda *_: None
+        )
+        judged = gateways.wanted(endpoint.name, ref, rendered)
+        wait(self._api, judged, GATEWAY_DEADLINE_S, report, actions, judge=gateways.JUDGE)
+        changed = any(each.ref.kind in _EDGE for each in done)
+        status = self._edge_status(endpoint, ref.namespace, is_new=changed)
+        return Serving(done, f"http://{ref.name}.{ref.namespace}.svc:{gateway.PORT}/v1", status)
+
+    @property
+    def store_secret(self) -> str:
+        """Name of the Secret with the store's credentials, in every namespace."""
+        return self._surroundings.store.secret
+
+    def missing_store_secrets(self, wanted: Wanted) -> tuple[str, ...]:
+        """Of the namespaces, those without the Secret that pods read the store with."""
+        homes = [each["metadata"]["name"] for each in wanted.objects if each["kind"] == "Namespace"]
+        return tuple(
+            home for home in homes if self._api.get(Ref("v1", "Secret", home, self.store_secret)) is None
+        )
+
+    def _gateway_places(self, label: str, sure: Collection[str]) -> list[Place]:
+        around = self._surroundings
+        labels = f"{snapshot.OWNED},{identity.HOME}={around.namespace},{label}"
+        kinds = [(around.gateway.namespace, each) for each in _INSIDE]
+        kinds += [(around.metallb_namespace, each) for each in _ADDRESSES]
+        return [
+            Place(api_version, kind, namespace, labels, is_other=namespace not in sure)
+            for namespace, (api_version, kind) in kinds
+        ]
+
+    def _edge_status(self, endpoint: Endpoint, namespace: str, *, is_new: bool) -> EdgeStatus:
+        targets = [
+            Target(api_version, kind, namespace, labels=f"{gateway.ENDPOINT}={endpoint.name}")
+            for api_version, kind in _INSIDE
+            if kind in _EDGE and self._api.serves(api_version, kind)
+        ]
+        began = time.monotonic()
+        with Watch(self._api, targets) as watch:
+            watch.wait_until_listed(_FIRST_LIST_S)
+            while True:
+                version = watch.version
+                status = status_of(each for target in targets for each in watch.objects(target))
+                patience_s = (_PROGRAMMED_S if status.is_seen else _ACCEPTED_S) if is_new else 0.0
+                left_s = began + patience_s - time.monotonic()
+                if status.is_complete or left_s <= 0:
+                    return status
+                watch.wait_for_change(version, left_s)
+
+
+def _nothing(_: object) -> None:
+    return None

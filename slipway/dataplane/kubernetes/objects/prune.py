@@ -1,0 +1,80 @@
+"""What goes, and in which order: objects that Slipway applied, and nobody wants any more.
+
+Belongs here: the kinds that Slipway makes, whose an object is, the order of removal. Pure.
+Does not: removing (apply.py), what is wanted (slipway.runtimes).
+
+The order: first what would bring replicas back (autoscalers), then what leads traffic in (routes), then the
+workload, whose pods end after their grace; only when they have ended their Service and what protects them
+(NetworkPolicy, PodDisruptionBudget), as requests that drain still need both; then what they mounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from slipway.dataplane.kubernetes.api.client import FIELD_MANAGER
+from slipway.dataplane.kubernetes.objects import owned_fields
+from slipway.runtimes.judging.objects import Object, Ref, is_owned, ref_of
+
+_AUTOSCALERS = (
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("keda.sh/v1alpha1", "ScaledObject"),
+)
+_ROUTES = (
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("nvidia.com/v1alpha1", "DynamoModel"),
+)
+WORKLOADS = (
+    ("apps/v1", "Deployment"),
+    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
+    ("kubeai.org/v1", "Model"),
+    ("serving.kserve.io/v1beta1", "InferenceService"),
+    ("serving.kserve.io/v1alpha2", "LLMInferenceService"),
+    ("ray.io/v1", "RayService"),
+    ("apps.nvidia.com/v1alpha1", "NIMService"),
+    ("nvidia.com/v1beta1", "DynamoGraphDeployment"),
+)
+_SERVICES = (
+    ("v1", "Service"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+)
+_MOUNTED = (
+    ("apps.nvidia.com/v1alpha1", "NIMCache"),
+    ("v1", "ServiceAccount"),
+)
+
+ORDER = (_AUTOSCALERS, _ROUTES, WORKLOADS, _SERVICES, _MOUNTED)
+KINDS = tuple(kind for step in ORDER for kind in step)
+
+
+def step_of(ref: Ref) -> int:
+    """In which step of the order an object goes; kinds that Slipway does not make go last."""
+    kind = (ref.api_version, ref.kind)
+    return next((number for number, kinds in enumerate(ORDER) if kind in kinds), len(ORDER))
+
+
+def is_autoscaler(ref: Ref) -> bool:
+    """Whether it writes the replicas of something else."""
+    return (ref.api_version, ref.kind) in _AUTOSCALERS
+
+
+def steps(refs: Iterable[Ref]) -> list[list[Ref]]:
+    """References in the order of removal, those of one step together."""
+    by_step: dict[int, list[Ref]] = {}
+    for ref in refs:
+        by_step.setdefault(step_of(ref), []).append(ref)
+    return [sorted(by_step[number]) for number in sorted(by_step)]
+
+
+def is_ours(live: Object) -> bool:
+    """Whether Slipway itself applied it: operators copy labels to what they make, and that is theirs."""
+    made_by_another = any(each.get("controller") for each in live["metadata"].get("ownerReferences") or ())
+    return is_owned(live) and not made_by_another and owned_fields.of_manager(live, FIELD_MANAGER) is not None
+
+
+def to_prune(wanted: Iterable[Object], live: Mapping[Ref, Object]) -> list[Ref]:
+    """Of the objects of an application those that it does not have any more."""
+    kept = {ref_of(each) for each in wanted}
+    return [ref for ref, each in live.items() if ref not in kept and is_ours(each)]

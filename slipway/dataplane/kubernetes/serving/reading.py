@@ -1,0 +1,120 @@
+"""A revision as a person looks at it: conditions, pods, events, output; and holding a rollout still.
+
+Belongs here: what `slipway describe`, `logs`, `pause` and `resume` show and do, for every runtime alike.
+Does not: the command line (slipway.commands), judging (serving).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from slipway.dataplane.errors import DataPlaneError
+from slipway.dataplane.kubernetes.api.client import KubernetesApi
+from slipway.dataplane.kubernetes.serving import live
+from slipway.dataplane.kubernetes.serving.explain import unscheduled, warnings
+from slipway.dataplane.kubernetes.serving.waiting import PAUSED
+from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging.objects import Object, is_deleted, ref_of
+from slipway.runtimes.judging.verdict import Wanted
+
+
+@dataclass(frozen=True)
+class Description:
+    """One revision: its workload, the conditions of that, its pods, the last warnings. Lines for a person."""
+
+    workload: str
+    conditions: tuple[str, ...]
+    pods: tuple[str, ...]
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PodOutput:
+    """Last lines of one container."""
+
+    pod: str
+    container: str
+    lines: tuple[str, ...]
+
+
+class People:
+    """Reads the revisions of a deployment in some namespaces."""
+
+    def __init__(self, api: KubernetesApi, namespaces: Sequence[str]) -> None:
+        self._api = api
+        self._namespaces = tuple(namespaces)
+
+    def describe(self, deployment: str) -> dict[str, Description]:
+        """Every revision of a deployment by its application's name."""
+        return {found[1].application: self._described(*found) for found in self._found(deployment)}
+
+    def output(
+        self, deployment: str, application: str | None, lines: int, *, previous: bool
+    ) -> Iterator[PodOutput]:
+        """Last lines of every container; of the run before the last restart with `previous`."""
+        for _, wanted, pods in self._found(deployment):
+            if application not in (None, wanted.application):
+                continue
+            for pod in pods:
+                for status in judging.containers(pod):
+                    yield self._output(pod, str(status["name"]), lines, previous=previous)
+
+    def pause(self, deployment: str, *, paused: bool) -> tuple[str, ...]:
+        """Let rollouts of a deployment stand still, or go on; returns the names of its workloads.
+
+        A rollout that waits reports it, and its deadline stands still, too; a Deployment that is changed in
+        place replaces no more pods.
+        """
+        found = [workload for workload, _, _ in self._found(deployment)]
+        for each in found:
+            note = {"annotations": {PAUSED: "true" if paused else None}}
+            spec = {"spec": {"paused": True if paused else None}} if each["kind"] == "Deployment" else {}
+            self._api.merge(ref_of(each), {"metadata": note, **spec})
+        return tuple(each["metadata"]["name"] for each in found)
+
+    def _found(self, deployment: str) -> Iterator[tuple[Object, Wanted, list[Object]]]:
+        """Workloads, the revision that each stands for, and its pods."""
+        reader = live.Reader(self._api)
+        for workload in live.workloads(self._api, self._namespaces, deployment).workloads():
+            for wanted in live.wanted_of(workload):
+                if wanted.deployment == deployment:
+                    yield workload, wanted, list(reader.seen(wanted).of("Pod"))
+
+    def _described(self, workload: Object, wanted: Wanted, pods: list[Object]) -> Description:
+        namespace = wanted.workload.namespace
+        try:
+            found = self._api.list("v1", "Event", namespace, fields="type=Warning").objects
+        except DataPlaneError:
+            found = ()
+        lines = [*warnings(found, wanted.application), *(line for pod in pods for line in unscheduled(pod))]
+        return Description(str(wanted.workload), _conditions(workload), tuple(map(_pod, pods)), tuple(lines))
+
+    def _output(self, pod: Object, container: str, lines: int, *, previous: bool) -> PodOutput:
+        named = pod["metadata"]
+        try:
+            found = self._api.log(
+                named["namespace"], named["name"], container, lines=lines, previous=previous
+            )
+        except DataPlaneError as error:
+            found = (f"(no output: {error})",)
+        return PodOutput(named["name"], container, found)
+
+
+def _conditions(workload: Object) -> tuple[str, ...]:
+    found = (workload.get("status") or {}).get("conditions") or ()
+    lines = (
+        f"{each.get('type')}={each.get('status')}: {each.get('message') or each.get('reason') or ''}"
+        for each in found
+    )
+    return tuple(line.rstrip(": ") for line in lines)
+
+
+def _pod(pod: Object) -> str:
+    """Name, what it does, its restarts, its node, the spec that it carries."""
+    statuses = judging.containers(pod)
+    restarts = sum(int(each.get("restartCount") or 0) for each in statuses)
+    node = (pod.get("spec") or {}).get("nodeName") or "no node"
+    digest = (judging.digest_of(pod) or "no spec")[:8]
+    state = "ending" if is_deleted(pod) else judging.phases([pod]).removeprefix("1 ")
+    return f"{pod['metadata']['name']}  {state}  {restarts} restarts  {node}  {digest}"

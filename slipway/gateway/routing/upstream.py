@@ -1,0 +1,151 @@
+"""The connection to engines: choosing an upstream, keeping connections, and what an engine's failure means.
+
+Belongs here: opening an exchange with one retry, and turning every way to fail into the client's error.
+Does not: what is in the answer (proxy.py, stream.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import orjson
+
+from slipway.gateway.api import errors
+from slipway.gateway.api.errors import ApiError
+from slipway.gateway.routing.connections import WarmConnector
+from slipway.gateway.routing.in_flight import Gauge
+from slipway.gateway.usage.call import Call
+from slipway.records.routes import Route
+
+_CONNECT_TIMEOUT_S = 5.0
+# Shorter than any engine's own (llama.cpp 5 s, uvicorn 5 s), so that a connection is not taken up just as the
+# engine closes it.
+_KEEP_ALIVE_S = 4.0
+# What the client did wrong, in the engine's eyes. Other statuses of an engine are the operator's business.
+_CLIENT_ERRORS = frozenset({400, 413, 415, 422})
+
+
+class Upstreams:
+    """All connections to engines. Open it inside the event loop; close it at the end."""
+
+    def __init__(self) -> None:
+        self._outstanding = Gauge()
+        self._connector = WarmConnector(
+            connect_timeout_s=_CONNECT_TIMEOUT_S, limit=0, keepalive_timeout=_KEEP_ALIVE_S
+        )
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+            skip_auto_headers=("User-Agent", "Accept"),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def open(self, route: Route, path: str, payload: bytes, call: Call) -> Exchange:
+        """Send the request to the least busy upstream and return once its answer begins.
+
+        When it does not take the connection, or breaks it off before a byte of an answer, the request goes
+        once more to another one (to the same if there is no other: a kept connection may just have closed).
+        Making an answer twice changes nothing, and only one is counted. Raises ApiError.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=route.timeout_s
+        )
+        tried: list[str] = []
+        while True:
+            base = self._outstanding.least(route.upstreams, without=tried)
+            tried.append(base)
+            call.attempt = len(tried)
+            self._outstanding.enter(base)
+            try:
+                response = await self._session.post(
+                    base + path,
+                    data=payload,
+                    headers={"x-request-id": call.request_id},
+                    timeout=timeout,
+                    allow_redirects=False,
+                )
+            except aiohttp.ClientError as error:
+                self._outstanding.leave(base)
+                if len(tried) > 1 or not _worth_a_retry(error, route):
+                    raise explained(error, route) from error
+            except BaseException:
+                self._outstanding.leave(base)
+                raise
+            else:
+                return Exchange(response, base, self._outstanding, self._connector)
+
+
+class Exchange:
+    """One answer that has begun. After `close` its connection is used again if it was read to its end."""
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, base: str, outstanding: Gauge, connector: WarmConnector
+    ) -> None:
+        self.response = response
+        self._connector = connector
+        self._base = base
+        self._outstanding: Gauge | None = outstanding
+
+    def close(self) -> None:
+        """Let go of it; an answer still coming is broken off, which makes the engine stop."""
+        if self._outstanding is not None:
+            self._outstanding.leave(self._base)
+            self._outstanding = None
+            self.response.close()
+            self._connector.warm()
+
+
+def explained(error: Exception, route: Route) -> ApiError:
+    """The client's error for a failed exchange."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return errors.unreachable(route.model, f"no connection in {_CONNECT_TIMEOUT_S:g} s")
+    if isinstance(error, TimeoutError):
+        return errors.timed_out(route.model, route.timeout_s)
+    return errors.unreachable(route.model, f"{type(error).__name__}: {error}")
+
+
+async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
+    """The client's error for an engine's answer other than 200."""
+    model, body = route.model, await response.content.read(64 * 1024)
+    if response.status in _CLIENT_ERRORS:
+        return _client_error(response.status, body.replace(route.upstream_model.encode(), model.encode()))
+    cause = f"HTTP {response.status}: {body[:500].decode(errors='replace')}"
+    if response.status in {429, 503}:
+        return errors.overloaded(model, cause)
+    if response.status == 504:
+        return errors.UpstreamError(504, "upstream_timeout", f"The server of `{model}` timed out.", cause)
+    return errors.failed(model, cause)
+
+
+def _client_error(status: int, body: bytes) -> ApiError:
+    """The engine's own words, in OpenAI's shape; engines differ in how close to it they are."""
+    try:
+        found: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = body.decode(errors="replace")
+    if isinstance(found, dict):
+        found = found.get("error") or found
+    if not isinstance(found, dict):
+        found = {"message": str(found)}
+    message = found.get("message") or found.get("detail") or "The server refused the request."
+    kind, param, code = found.get("type"), found.get("param"), found.get("code")
+    return ApiError(
+        status,
+        kind if isinstance(kind, str) else "invalid_request_error",
+        code if isinstance(code, str) else None,
+        message if isinstance(message, str) else orjson.dumps(message).decode(),
+        param=param if isinstance(param, str) else None,
+    )
+
+
+def _worth_a_retry(error: aiohttp.ClientError, route: Route) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return len(route.upstreams) > 1
+    if isinstance(error, TimeoutError):
+        return False
+    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)

@@ -1,0 +1,50 @@
+"""Live metrics of one replica, in Prometheus' text format.
+
+Belongs here: what is measured, its names and labels. Does not: who may read it (operator.py), hours and bills
+(slipway.metering). KEDA scales revisions by `slipway_gateway_requests_in_flight`
+(slipway.runtimes.rendering.scaling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+IN_FLIGHT = "slipway_gateway_requests_in_flight"
+# Of a spec digest, as in the names of a revision's objects.
+_REVISION_DIGITS = 8
+
+
+def exposition(in_flight: Mapping[str, int], spooled_events: int) -> bytes:
+    """The metrics, from requests in flight by `<deployment>/<spec_digest>` and events that are not shipped.
+
+    https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Now(in_flight, spooled_events))
+    return generate_latest(registry)
+
+
+class _Now(Collector):
+    def __init__(self, in_flight: Mapping[str, int], spooled_events: int) -> None:
+        self._in_flight = in_flight
+        self._spooled_events = spooled_events
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample per revision with requests, and the spool's."""
+        requests = GaugeMetricFamily(
+            IN_FLIGHT, "Requests of tenants that are not answered yet.", labels=["deployment", "revision"]
+        )
+        for serving, count in sorted(self._in_flight.items()):
+            deployment, _, spec_digest = serving.partition("/")
+            requests.add_metric([deployment, spec_digest[:_REVISION_DIGITS]], count)
+        yield requests
+        yield GaugeMetricFamily(
+            "slipway_gateway_usage_events_spooled",
+            "Usage events that are recorded here and not shipped yet.",
+            value=self._spooled_events,
+        )

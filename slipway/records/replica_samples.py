@@ -1,0 +1,76 @@
+"""Samples of what runs: replicas and GPUs by deployment at an instant; the format of them.
+
+Belongs here: values, object names, both directions.
+Does not: sampling (slipway.control.replica_samples), what an hour of them costs (slipway.metering.replicas).
+
+An object is one instant, whatever ran: an hour with few objects was seldom looked at, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+PREFIX = "samples/replicas/"
+# Each instant stands for the time until the next one.
+INTERVAL_S = 60
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One revision at one instant. `gpus` are cards, or fractions of them, of all ready replicas."""
+
+    deployment: str
+    spec_digest: str
+    replicas: int
+    gpus: float
+    gpu_class: str | None
+
+
+@dataclass(frozen=True)
+class Instant:
+    """Everything that ran at one instant, and the seconds that it stands for."""
+
+    at: datetime
+    interval_s: int
+    samples: tuple[Sample, ...]
+
+    @property
+    def key(self) -> str:
+        """Where it lies: by hour, so that an hour is one listing."""
+        return f"{hour_prefix(self.at)}{self.at.astimezone(UTC):%M%S}.json"
+
+    def encode(self) -> bytes:
+        """The object."""
+        rows = [asdict(each) for each in self.samples]
+        said = {"at": self.at.astimezone(UTC).isoformat(), "interval_s": self.interval_s, "samples": rows}
+        return json.dumps(said).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Instant:
+        """From the object; raises ValueError for anything else."""
+        try:
+            said = json.loads(body)
+            rows = tuple(Sample(**each) for each in said["samples"])
+            at = datetime.fromisoformat(said["at"])
+            found = cls(at, int(said["interval_s"]), rows)
+        except (KeyError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError(f"not a sample: {error}") from error
+        if at.tzinfo is None or found.interval_s <= 0:
+            raise ValueError(f"not a sample: at = {said['at']}, interval_s = {found.interval_s}")
+        return found
+
+
+def instant_of(now: datetime) -> datetime:
+    """The instant that a moment belongs to: whole intervals since midnight in UTC."""
+    utc = now.astimezone(UTC)
+    midnight = utc.replace(hour=0, minute=0, second=0, microsecond=0)
+    return utc.replace(microsecond=0) - (utc.replace(microsecond=0) - midnight) % timedelta(
+        seconds=INTERVAL_S
+    )
+
+
+def hour_prefix(hour: datetime) -> str:
+    """Key prefix of the instants of an hour."""
+    return f"{PREFIX}{hour.astimezone(UTC):%Y/%m/%d/%H}/"

@@ -1,0 +1,103 @@
+"""Namespaces of isolation classes: Pod Security, nothing reachable by default, quota and default requests.
+
+Belongs here: what surrounds all deployments of a namespace. Does not: their own flows (flows.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
+from slipway.runtimes.rendering import flows, identity
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.rendered import Object, plain
+
+NAME = "slipway"
+
+# Operators whose pods do not say all that `restricted` asks for: it would refuse them.
+_BASELINE = frozenset({"nim", "dynamo"})
+# KubeAI's models live beside it, in a namespace that is its own.
+_NOT_OURS = frozenset({"ray", "kubeai"})
+
+# For pods that say nothing, such as operators' sidecars: a quota refuses those.
+_DEFAULT_REQUEST = {"cpu": "100m", "memory": "256Mi"}
+_DEFAULT_LIMIT = {"memory": "1Gi"}
+
+
+def objects(
+    deployments: Iterable[Deployment], surroundings: Surroundings, also: Iterable[str] = ()
+) -> list[Object]:
+    """The namespaces of these deployments and what each holds for all of them, by name.
+
+    `also` are namespaces without deployments, such as the gateway's.
+    """
+    members: dict[str, list[Deployment]] = {name: [] for name in also}
+    for each in deployments:
+        if each.runtime not in _NOT_OURS:
+            members.setdefault(each.isolation.namespace or surroundings.namespace, []).append(each)
+    return [made for name in sorted(members) for made in _of(name, members[name], surroundings.namespace)]
+
+
+def _of(name: str, members: Sequence[Deployment], home: str) -> list[Object]:
+    around = [_deny_by_default(name), _limit_range(name), *_quota(name, members)]
+    return [_namespace(name, members, home), *around]
+
+
+def _namespace(name: str, members: Sequence[Deployment], home: str) -> Object:
+    from kubernetes import client
+
+    level = "baseline" if any(each.runtime in _BASELINE for each in members) else "restricted"
+    security = {
+        "pod-security.kubernetes.io/enforce": level,
+        "pod-security.kubernetes.io/warn": "restricted",
+        "pod-security.kubernetes.io/audit": "restricted",
+    }
+    metadata = {
+        "name": name,
+        "labels": {identity.MANAGED_BY: identity.SLIPWAY, identity.HOME: home, **security},
+    }
+    made: Object = plain(client.V1Namespace(api_version="v1", kind="Namespace", metadata=metadata))
+    return made
+
+
+def _deny_by_default(name: str) -> Object:
+    """Every pod of the namespace; deployments then open what they need, each for itself."""
+    return flows.policy(_metadata(name, f"{NAME}-deny"), {}, ingress=[], egress=[])
+
+
+def _limit_range(name: str) -> Object:
+    from kubernetes import client
+
+    limit = {"type": "Container", "defaultRequest": _DEFAULT_REQUEST, "default": _DEFAULT_LIMIT}
+    made: Object = plain(
+        client.V1LimitRange(
+            api_version="v1", kind="LimitRange", metadata=_metadata(name), spec={"limits": [limit]}
+        )
+    )
+    return made
+
+
+def _quota(name: str, members: Sequence[Deployment]) -> list[Object]:
+    """One quota per namespace: the largest of each resource that its deployments state."""
+    from kubernetes import client
+
+    quotas = [each.isolation.quota for each in members if each.isolation.quota is not None]
+    cpu = [each.cpu for each in quotas if each.cpu is not None]
+    memory = [each.memory for each in quotas if each.memory is not None]
+    hard: dict[str, str] = {}
+    if cpu:
+        hard["requests.cpu"] = max(cpu, key=cpu_in_millicores)
+    if memory:
+        hard["requests.memory"] = max(memory, key=size_in_bytes)
+    if not hard:
+        return []
+    quota = client.V1ResourceQuota(
+        api_version="v1", kind="ResourceQuota", metadata=_metadata(name), spec={"hard": hard}
+    )
+    made: Object = plain(quota)
+    return [made]
+
+
+def _metadata(namespace: str, name: str = NAME) -> Object:
+    return {"name": name, "namespace": namespace, "labels": {identity.MANAGED_BY: identity.SLIPWAY}}

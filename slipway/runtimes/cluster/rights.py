@@ -1,0 +1,50 @@
+"""All rights that Slipway needs for one catalog on one data plane: Roles where it writes, and who has them.
+
+Belongs here: which namespaces a catalog touches, bindings. Does not: the rules themselves (rbac.py).
+"""
+
+from __future__ import annotations
+
+from slipway.catalog import Catalog, data_planes
+from slipway.runtimes.cluster import rbac
+from slipway.runtimes.rendering import identity
+from slipway.runtimes.rendering.cluster_settings import ObjectName, Surroundings
+from slipway.runtimes.rendering.rendered import Object
+
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def namespaces(catalog: Catalog, data_plane: str, surroundings: Surroundings) -> tuple[str, ...]:
+    """Where Slipway writes objects, in order."""
+    found = {surroundings.namespace}
+    for each in data_planes.deployments(catalog, data_plane):
+        own = each.isolation.namespace or surroundings.namespace
+        found.add(surroundings.kubeai.namespace if each.runtime == "kubeai" else own)
+    for endpoint in data_planes.endpoints(catalog, data_plane):
+        found.add(surroundings.gateway.namespace)
+        if endpoint.address_pool is not None:
+            found.add(surroundings.metallb_namespace)
+    return tuple(sorted(found))
+
+
+def objects(
+    catalog: Catalog, data_plane: str, surroundings: Surroundings, account: ObjectName | None
+) -> list[Object]:
+    """Roles and the ClusterRole; with `account`, a ServiceAccount, their bindings to it, too."""
+    roles = [
+        rbac.role(name, surroundings.store.secret) for name in namespaces(catalog, data_plane, surroundings)
+    ]
+    roles.append(rbac.cluster_role())
+    if surroundings.gpu_operator_namespace is not None:
+        roles += rbac.shared_cards(surroundings.gpu_operator_namespace)
+    return roles if account is None else [*roles, *(_binding(each, account) for each in roles)]
+
+
+def _binding(role: Object, account: ObjectName) -> Object:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": f"{role['kind']}Binding",
+        "metadata": {**role["metadata"], "labels": {identity.MANAGED_BY: identity.SLIPWAY}},
+        "roleRef": {"apiGroup": _RBAC, "kind": role["kind"], "name": role["metadata"]["name"]},
+        "subjects": [{"kind": "ServiceAccount", "namespace": account.namespace, "name": account.name}],
+    }

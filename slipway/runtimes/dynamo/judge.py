@@ -1,0 +1,75 @@
+"""Judging a DynamoGraphDeployment by its status and its workers' pods.
+
+Belongs here: when a graph runs a digest. Pure. Does not: the pods' own judgement (pods.py).
+
+The trap: Ready is of what the controller saw last, and during a rolling update of the workers the old ones
+keep it True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.dataplane.kubernetes.api.watch import Target
+from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging.deployments import pods_of
+from slipway.runtimes.judging.objects import Object, annotations_of, condition, is_observed, is_true
+from slipway.runtimes.judging.verdict import Judge, Seen, Verdict, Wanted
+from slipway.runtimes.rendering import identity
+
+
+def targets(wanted: Wanted) -> Mapping[str, Target]:
+    """The deployment's graphs, and this one's pods, frontend and workers."""
+    ref = wanted.workload
+    ours = f"{identity.MANAGED_BY}={identity.SLIPWAY},{identity.DEPLOYMENT}={wanted.deployment}"
+    return {ref.kind: Target(ref.api_version, ref.kind, ref.namespace, labels=ours), "Pod": pods_of(wanted)}
+
+
+def verdict(wanted: Wanted, seen: Seen) -> Verdict:
+    """Generation observed, Ready, no rolling update under way, and every pod with our digest."""
+    found = seen.named(wanted.workload.kind, wanted.workload.name)
+    if found is None:
+        return Verdict("missing", "the DynamoGraphDeployment is not there")
+    replicas = sum(int(each.get("replicas") or 0) for each in components(found))
+    pods = judging.living(seen.of("Pod"))
+    new = judging.carrying(pods, wanted.spec_digest)
+    ready = sum(judging.is_ready(pod) for pod in new)
+    digest = annotations_of(found).get(identity.SPEC_DIGEST)
+    if digest != wanted.spec_digest:
+        return Verdict("overtaken", f"it has spec {(digest or 'of nobody')[:8]}", ready, replicas)
+    if not is_observed(found):
+        return Verdict("waiting", "the operator has not seen the new spec", ready, replicas)
+    trouble = judging.trouble(new, seen.now)
+    if trouble is not None and trouble.is_final:
+        return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
+    unfinished = _unfinished(found, pods, new)
+    if unfinished:
+        said = f"{unfinished}; {trouble.message}" if trouble else unfinished
+        return Verdict("waiting", said, ready, replicas)
+    return Verdict(
+        "serving", "all resources are ready and every pod carries the spec digest", ready, replicas
+    )
+
+
+def components(graph: Object) -> list[dict[str, Any]]:
+    """Frontend and workers, as they are wanted."""
+    return list(graph["spec"].get("components") or ())
+
+
+def _unfinished(graph: Object, pods: list[Object], new: list[Object]) -> str:
+    status: Mapping[str, Any] = graph.get("status") or {}
+    if not is_true(graph, "Ready"):
+        said = condition(graph, "Ready") or {}
+        return f"not Ready: {said.get('message') or said.get('reason') or 'no condition yet'}"
+    phase = (status.get("rollingUpdate") or {}).get("phase") or ""
+    if phase not in ("", "Completed"):
+        return f"rolling update: {phase}"
+    if len(new) < len(pods):
+        return f"{len(pods) - len(new)} pods carry another spec"
+    if not any(judging.is_ready(each) for each in new):
+        return "no pod is ready"
+    return ""
+
+
+JUDGE = Judge(targets, verdict)

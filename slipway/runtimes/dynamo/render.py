@@ -1,0 +1,289 @@
+"""Runtime `dynamo`: a DynamoGraphDeployment of a frontend and vLLM workers.
+
+Belongs here: the graph, its adapters and its scaler. Does not: installing Dynamo, filling the weights' claim.
+Fields: nvidia.com/v1beta1 (v1alpha1 is deprecated), docs of ai-dynamo/dynamo; tests/crds/SOURCES.tsv.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Engine
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.rendering import (
+    flows,
+    gpu,
+    identity,
+    pods,
+    public,
+    refusing,
+    scaling,
+    telemetry,
+    vllm_args,
+)
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Address, Object, Rendered, Workload, workload_of
+from slipway.runtimes.rendering.weights_access import weights_access
+
+_API = "nvidia.com/v1beta1"
+_WEIGHTS = "/models"
+_FRONTEND, _WORKER = "Frontend", "Worker"
+_SYSTEM_PORT = 9090
+# A worker of another shape, since Dynamo 1.3 (ai-dynamo/dynamo#9713).
+_TASK_ARGS: Mapping[str, tuple[str, ...]] = {"embedding": ("--embedding-worker",)}
+_VERSION = re.compile(r"(?:0|[1-9]\d{0,3})(?:\.(?:0|[1-9]\d{0,3})){2}")
+
+
+def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
+    """The objects of one revision; raises RenderError where the surroundings lack something."""
+    graph = _graph(resolved, surroundings)
+    name = identity.object_name(resolved)
+    frontend = f"{name}-{_FRONTEND.lower()}"
+    address = Address(identity.namespace(resolved, surroundings), frontend, pods.PORT)
+    adapter = Workload(
+        _API, "DynamoGraphDeploymentScalingAdapter", address.namespace, f"{name}-{_WORKER.lower()}"
+    )
+    return Rendered(
+        workload=workload_of(graph),
+        objects=(
+            flows.engine_policy(
+                resolved, surroundings, identity.selector(resolved), (pods.PORT, _SYSTEM_PORT)
+            ),
+            graph,
+            *_adapters(resolved, surroundings),
+            *_scaler(resolved, surroundings, adapter, address),
+        ),
+        address=address,
+        public=tuple(public.objects(resolved, surroundings, address)),
+    )
+
+
+def _graph(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    metadata = identity.metadata(resolved, surroundings)
+    # The operator makes PodMonitors by itself.
+    measured = "true" if telemetry.wanted(resolved, surroundings) else "false"
+    annotations = identity.object_annotations(resolved, surroundings)
+    metadata["annotations"] = {**annotations, "nvidia.com/enable-metrics": measured}
+    return {
+        "apiVersion": _API,
+        "kind": "DynamoGraphDeployment",
+        "metadata": metadata,
+        "spec": {
+            "backendFramework": "vllm",
+            "components": [_frontend(resolved, surroundings), _worker(resolved, surroundings)],
+        },
+    }
+
+
+def _frontend(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    balancing = resolved.deployment.load_balancing
+    router = {"DYN_ROUTER_MODE": "kv" if balancing.strategy == "prefix-hash" else "least-loaded"}
+    env = {**router, identity.SPEC_DIGEST_ENV: resolved.spec_digest}
+    container = {
+        "name": "main",
+        "image": pods.image(resolved),
+        "env": pods.env_list({**pods.home_environment(), **env}, {}),
+        "securityContext": pods.container_security(),
+        "volumeMounts": pods.mounts(),
+    }
+    return {
+        "name": _FRONTEND,
+        "type": "frontend",
+        "replicas": 1,
+        "runtimeVersionOverride": _runtime_version(resolved),
+        "podTemplate": _template(resolved, surroundings, container, on_gpu=False),
+    }
+
+
+def _worker(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    deployment = resolved.deployment
+    component: dict[str, Any] = {
+        "name": _WORKER,
+        "type": "worker",
+        "modelRef": {"name": resolved.name},
+        "sharedMemorySize": "8Gi",
+        "runtimeVersionOverride": _runtime_version(resolved),
+        "podTemplate": _template(resolved, surroundings, _engine(resolved, surroundings), on_gpu=True),
+    }
+    if deployment.autoscaling is None:
+        component["replicas"] = deployment.replicas
+    else:
+        component["scalingAdapter"] = {}  # its replicas win over the component's
+    if deployment.nodes_per_replica > 1:
+        component["multinode"] = {"nodeCount": deployment.nodes_per_replica}
+    if surroundings.compile_cache_claim is not None:
+        component["compilationCache"] = {"pvcName": surroundings.compile_cache_claim}
+    return component
+
+
+def _engine(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    access = weights_access(surroundings.store, resolved.model.prefix)
+    env = {
+        "DYN_SYSTEM_ENABLED": "true",
+        "DYN_SYSTEM_PORT": str(_SYSTEM_PORT),
+        # Dynamo's own reader of adapters does not know the SDK's name for this.
+        "AWS_ENDPOINT": surroundings.store.endpoint_url,
+        **({"DYN_LORA_ENABLED": "true"} if resolved.adapters else {}),
+    }
+    merged = pods.environment(resolved, pods.home_environment(), access.env, env)
+    return {
+        "name": "main",
+        "image": pods.image(resolved),
+        "command": ["python3", "-m", "dynamo.vllm"],
+        "args": [
+            f"--model={_WEIGHTS}/{resolved.model.prefix.rstrip('/')}",
+            "--load-format=runai_streamer",
+            f"--served-model-name={resolved.name}",
+            *_TASK_ARGS.get(resolved.task, ()),
+            *vllm_args.engine_args(resolved, surroundings),
+        ],
+        "env": pods.env_list(merged, pods.secret_environment(resolved, access.secret_env)),
+        "resources": pods.resource_lists(resolved, surroundings),
+        "securityContext": pods.container_security(resolved),
+        "volumeMounts": [*pods.mounts(), {"name": "weights", "mountPath": _WEIGHTS, "readOnly": True}],
+    }
+
+
+def _template(
+    resolved: ResolvedDeployment, surroundings: Surroundings, container: Object, *, on_gpu: bool
+) -> Object:
+    deployment = resolved.deployment
+    volumes = [pods.cache_volume(resolved) if on_gpu else {"name": "cache", "emptyDir": {}}]
+    volumes.append({"name": "tmp", "emptyDir": {}})
+    if on_gpu:
+        claim = {"claimName": _weights_claim(resolved, surroundings), "readOnly": True}
+        volumes.append({"name": "weights", "persistentVolumeClaim": claim})
+    spec: Object = {
+        "automountServiceAccountToken": True,  # workers find each other through the API server
+        "securityContext": pods.pod_security(),
+        "terminationGracePeriodSeconds": pods.grace_s(resolved),
+        "containers": [container],
+        "volumes": volumes,
+    }
+    if surroundings.pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in surroundings.pull_secrets]
+    runtime_class = gpu.runtime_class(deployment, surroundings)
+    if runtime_class is not None:
+        spec["runtimeClassName"] = runtime_class
+    if on_gpu:
+        placed = {
+            "nodeSelector": gpu.node_selector(deployment, surroundings),
+            "tolerations": gpu.tolerations(deployment, surroundings),
+        }
+        spec |= {name: value for name, value in placed.items() if value}
+    metadata = {"labels": identity.pod_labels(resolved), "annotations": identity.pod_annotations(resolved)}
+    return {"metadata": metadata, "spec": spec}
+
+
+def _weights_claim(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
+    if surroundings.weights_claim is None:
+        raise RenderError.at(
+            resolved.name,
+            "runtime = dynamo: its workers read weights from a volume claim, "
+            "and none is named. Name the claim that holds a copy of the store's weights/.",
+        )
+    return surroundings.weights_claim
+
+
+def _runtime_version(resolved: ResolvedDeployment) -> str:
+    """Dynamo reads its version off the image's tag, and an image by digest has none."""
+    found = _tagged_version(resolved.engine, resolved.deployment)
+    if found is None:
+        raise RenderError(
+            f"engines[{resolved.engine.name}].images.{resolved.deployment.accelerator}.tag: Dynamo must know "
+            "its own version, such as 1.3.1. Write the tag beside the digest."
+        )
+    return found
+
+
+def _tagged_version(engine: Engine, deployment: Deployment) -> str | None:
+    listed = engine.images.get(deployment.accelerator)
+    found = _VERSION.search(listed.tag or "") if listed is not None else None
+    return found[0] if found is not None else None
+
+
+def _adapters(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+    found = []
+    adapters = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
+    for served, each in adapters:
+        name = f"{identity.object_name(resolved)}-{served.model_name}"
+        spec = {
+            "baseModelName": resolved.name,
+            "modelName": served.model_name,
+            "modelType": "lora",
+            "source": {"uri": weights_access(surroundings.store, each.prefix).uri},
+        }
+        metadata = identity.metadata(resolved, surroundings, name)
+        found.append(
+            {"apiVersion": "nvidia.com/v1alpha1", "kind": "DynamoModel", "metadata": metadata, "spec": spec}
+        )
+    return found
+
+
+def _scaler(
+    resolved: ResolvedDeployment, surroundings: Surroundings, target: Workload, address: Address
+) -> list[Object]:
+    """A scaler of the worker; what is measured of vLLM is said by Prometheus alone here."""
+    if resolved.deployment.autoscaling is not None and surroundings.prometheus_url is None:
+        raise RenderError.at(
+            resolved.name,
+            "autoscaling: Dynamo's load is told to Prometheus alone. Connect one, or remove autoscaling.",
+        )
+    return scaling.scaler(resolved, surroundings, target, address)
+
+
+def _refused_engine(deployment: Deployment, engine: Engine | None) -> tuple[bool, str]:
+    if engine is None or engine.server not in ("dynamo", "vllm"):
+        return engine is not None, "is no Dynamo. Name one of server dynamo, with its images"
+    has_image = deployment.accelerator in engine.images
+    return (
+        has_image and _tagged_version(engine, deployment) is None,
+        f"has an image for {deployment.accelerator} without a version in its tag, which Dynamo must know. "
+        "Write the tag, such as 1.3.1, beside the digest",
+    )
+
+
+def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
+    """(field, reason) for everything in a deployment that Dynamo cannot honour."""
+    auto, balancing = deployment.autoscaling, deployment.load_balancing
+    refused: refusing.Refused = {
+        **scaling.refused(deployment),
+        **refusing.of_a_pod(deployment),
+        "load_balancing.strategy": (False, ""),
+        "load_balancing.prefix_length": (
+            "prefix_length" in balancing.model_fields_set,
+            "is Dynamo's own: it knows which worker has which blocks. Remove it",
+        ),
+        "load_balancing.load_factor_percent": (
+            "load_factor_percent" in balancing.model_fields_set,
+            "is Dynamo's own: its router weighs load by itself. Remove it",
+        ),
+        "rollout.surge": (deployment.rollout.surge > 0, "is not ours to say: Dynamo has none. Set it to 0"),
+        "resources.gpu": (
+            deployment.resources.gpu is None,
+            "is missing, and Dynamo's workers need one. Add resources.gpu",
+        ),
+        "resources.gpu.vendor": (
+            deployment.accelerator not in ("cpu", "nvidia"),
+            f"is {deployment.accelerator}, and Dynamo's images are for NVIDIA's. Use another runtime",
+        ),
+        "engine": _refused_engine(deployment, engine),
+    }
+    if auto is not None:
+        percent = "is told by no adapter of Dynamo's, which has no pods to measure. Use ongoing_requests"
+        refused |= {
+            "autoscaling.idle": (
+                auto.idle != "keep",
+                f"is {auto.idle}, and at least one worker of Dynamo's stays. Use keep",
+            ),
+            "autoscaling.idle_after_s": (
+                "idle_after_s" in auto.model_fields_set,
+                "is for deployments that do not stay up, and Dynamo's do. Remove it",
+            ),
+            "autoscaling.target.cpu_percent": (auto.target.cpu_percent is not None, percent),
+            "autoscaling.target.memory_percent": (auto.target.memory_percent is not None, percent),
+        }
+    return refusing.only(refused)

@@ -1,0 +1,126 @@
+"""Judging a Deployment and its pods: of our own, and of operators that make one.
+
+Belongs here: when a Deployment truly runs a digest. Pure. Does not: the custom resources above it.
+Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
+
+The trap: Available is True all the way through a rollout that never ends, and the counts are the old
+template's until the controller has seen the new generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.dataplane.kubernetes.api.watch import Target
+from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging.objects import Object, condition, is_observed
+from slipway.runtimes.judging.verdict import Judge, Seen, State, Verdict, Wanted
+from slipway.runtimes.rendering import identity
+
+# Pods that cannot be made (quota, an account that is not there) may be the matter of a moment.
+REPLICA_GRACE_S = 30.0
+
+
+def targets(wanted: Wanted) -> Mapping[str, Target]:
+    """The deployment's Deployments, and this application's pods."""
+    namespace = wanted.workload.namespace
+    ours = f"{identity.MANAGED_BY}={identity.SLIPWAY},{identity.DEPLOYMENT}={wanted.deployment}"
+    return {
+        "Deployment": Target("apps/v1", "Deployment", namespace, labels=ours),
+        "Pod": pods_of(wanted),
+    }
+
+
+def pods_of(wanted: Wanted) -> Target:
+    """Pods with the application's label."""
+    selector = f"{identity.INSTANCE}={wanted.application}"
+    return Target("v1", "Pod", wanted.workload.namespace, labels=selector)
+
+
+def verdict(wanted: Wanted, seen: Seen) -> Verdict:
+    """Judge a plain Deployment of ours."""
+    found = seen.named("Deployment", wanted.workload.name)
+    if found is None:
+        return Verdict("missing", "the Deployment is not there")
+    return judge(found, seen.of("Pod"), wanted.spec_digest, seen, is_ours=True)
+
+
+def judge(
+    deployment: Object, pods: Sequence[Object], digest: str, seen: Seen, *, is_ours: bool = False
+) -> Verdict:
+    """Whether this Deployment runs the digest with all its replicas, and nothing else.
+
+    `is_ours`: nobody but Slipway writes it, so that another digest means another rollout.
+    """
+    status: Mapping[str, Any] = deployment.get("status") or {}
+    replicas = int(deployment["spec"].get("replicas", 1))
+    new = judging.carrying(judging.living(pods), digest)
+    ready = sum(judging.is_ready(pod) for pod in new)
+    template = judging.digest_of(deployment["spec"]["template"])
+    if template != digest:
+        state: State = "overtaken" if is_ours else "waiting"
+        return Verdict(state, f"its template has spec {_short(template)}", ready, replicas)
+    if not is_observed(deployment):
+        return Verdict("waiting", "the controller has not seen the new spec", ready, replicas)
+    failed = _failure(deployment, new, seen)
+    if failed is not None:
+        return Verdict("failed", failed.message, ready, replicas, failed.pod)
+    if replicas == 0:
+        return Verdict("idle", "at zero replicas", ready, 0)
+    unfinished = _unfinished(status, replicas, pods, digest, ready)
+    if unfinished:
+        return Verdict("waiting", _with_trouble(unfinished, new, seen), ready, replicas)
+    return Verdict("serving", "every ready pod carries the spec digest", ready, replicas)
+
+
+def _failure(deployment: Object, pods: Sequence[Object], seen: Seen) -> judging.Trouble | None:
+    found = judging.trouble(pods, seen.now)
+    if found is not None and found.is_final:
+        return found
+    progressing = condition(deployment, "Progressing")
+    if progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded":
+        said = f"{progressing.get('message')}" + (f" {found.message}" if found else "")
+        return judging.Trouble(found.pod if found else "", said, True)
+    cannot = condition(deployment, "ReplicaFailure")
+    if cannot is not None and cannot.get("status") == "True":
+        since = cannot.get("lastTransitionTime")
+        age_s = (seen.now - judging.instant(since)).total_seconds() if since else 0.0
+        if age_s >= REPLICA_GRACE_S:
+            return judging.Trouble("", f"pods cannot be made: {cannot.get('message')}", True)
+    return None
+
+
+def _unfinished(
+    status: Mapping[str, Any], replicas: int, pods: Sequence[Object], digest: str, ready: int
+) -> str:
+    """What is left to happen; empty when nothing is."""
+    updated, available, total = (
+        int(status.get(name) or 0) for name in ("updatedReplicas", "availableReplicas", "replicas")
+    )
+    if updated < replicas:
+        return f"{updated} of {replicas} replicas are of the new spec"
+    if available < replicas:
+        return f"{available} of {replicas} replicas are available"
+    if total > replicas:
+        return f"{total - replicas} old replicas are left"
+    others = [each for each in pods if judging.is_ready(each) and judging.digest_of(each) != digest]
+    if others:
+        return f"{len(others)} ready pods carry another spec"
+    if ready < replicas:
+        return f"{ready} of {replicas} pods are ready"
+    return ""
+
+
+def _with_trouble(unfinished: str, pods: Sequence[Object], seen: Seen) -> str:
+    found = judging.trouble(pods, seen.now)
+    return (
+        f"{unfinished}; {found.message}" if found else f"{unfinished}; pods: {judging.phases(pods) or 'none'}"
+    )
+
+
+def _short(digest: str | None) -> str:
+    return digest[:8] if digest else "of nobody"
+
+
+JUDGE = Judge(targets, verdict)

@@ -1,0 +1,70 @@
+"""What a verdict is made from, and what it says.
+
+Belongs here: the values. Does not: any runtime's judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from slipway.dataplane.kubernetes.api.watch import Target
+from slipway.runtimes.judging.objects import Object, Ref
+
+# missing: the workload is not there. waiting: not yet. idle: at zero replicas, so nothing proves the spec.
+# overtaken: another spec was applied over this one. serving and failed are final.
+State = Literal["missing", "waiting", "idle", "overtaken", "serving", "failed"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The revision that is waited for."""
+
+    application: str
+    deployment: str
+    spec_digest: str
+    workload: Ref
+    rendered: Object
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The cluster as it was observed, by kind. `dashboard` is Ray's document: None unless it was asked, empty
+    while it does not answer.
+
+    `unchanged_s` says for how long nothing has changed.
+    """
+
+    objects: Mapping[str, tuple[Object, ...]]
+    now: datetime
+    unchanged_s: float = 0.0
+    dashboard: Mapping[str, Any] | None = None
+
+    def of(self, kind: str) -> tuple[Object, ...]:
+        """All objects of a kind."""
+        return self.objects.get(kind, ())
+
+    def named(self, kind: str, name: str) -> Object | None:
+        """One object by name."""
+        return next((each for each in self.of(kind) if each["metadata"]["name"] == name), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is seen, and the replicas. `cause` names the pod that a failure is about, where there is one."""
+
+    state: State
+    message: str
+    ready: int = 0
+    wanted: int = 0
+    pod: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One kind of workload: what must be seen to judge it, and the judgement."""
+
+    targets: Callable[[Wanted], Mapping[str, Target]]
+    verdict: Callable[[Wanted, Seen], Verdict]

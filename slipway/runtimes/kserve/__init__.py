@@ -1,0 +1,5 @@
+"""Runtime `kserve`: an InferenceService or an LLMInferenceService.
+
+Belongs here: everything that is particular about it: rendering, refusals, names, judging. Pure.
+Does not: talking to a cluster (slipway.dataplane).
+"""

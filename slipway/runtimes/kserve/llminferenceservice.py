@@ -1,0 +1,127 @@
+"""KServe's LLMInferenceService: vLLM with adapters, or over several nodes.
+
+Belongs here: the object. Does not: when it is the one to use (kserve.py).
+Fields: serving.kserve.io/v1alpha2 and config/llmisvcconfig/config-llm-template.yaml of kserve/kserve at the
+commit in tests/crds/SOURCES.tsv: container `main` appends its args to `vllm serve`, in a shell.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import Any
+
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.kserve import inferenceservice
+from slipway.runtimes.rendering import gpu, identity, pods, scaling, vllm_args
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Address, Object
+from slipway.runtimes.rendering.weights_access import weights_access
+
+POD_PORT = 8000
+
+# What the controller says itself, from fields of the object.
+_ITS_OWN = ("--tensor-parallel-size", "--pipeline-parallel-size", "--enable-lora")
+
+
+def address(resolved: ResolvedDeployment, surroundings: Surroundings) -> Address:
+    """The Service that the controller makes over the engines."""
+    name = f"{identity.object_name(resolved)}-kserve-workload-svc"
+    return Address(identity.namespace(resolved, surroundings), name, POD_PORT)
+
+
+def service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    """The LLMInferenceService of one revision; raises RenderError where engines would speak https."""
+    if surroundings.kserve_tls:
+        raise RenderError.at(
+            resolved.name,
+            "runtime = kserve: KServe gives its engines certificates that nobody "
+            "else trusts. Switch enableLLMInferenceServiceTLS off in KServe's configuration.",
+        )
+    return {
+        "apiVersion": "serving.kserve.io/v1alpha2",
+        "kind": "LLMInferenceService",
+        "metadata": identity.metadata(resolved, surroundings),
+        "spec": _spec(resolved, surroundings),
+    }
+
+
+def _spec(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    deployment = resolved.deployment
+    surge = deployment.rollout.surge
+    spec: dict[str, Any] = {
+        "model": _model(resolved, surroundings),
+        "annotations": identity.pod_annotations(resolved),
+        # KServe puts these into its Deployment's selector, which cannot change: not the revision's.
+        "labels": identity.selector(resolved),
+        "rolloutStrategy": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1},
+        **_replicas(resolved, surroundings),
+        "template": _pod(resolved, surroundings),
+    }
+    cards = deployment.resources.gpu.count if deployment.resources.gpu is not None else 1
+    if deployment.nodes_per_replica > 1:
+        spec["parallelism"] = {"tensor": cards, "pipeline": deployment.nodes_per_replica}
+        spec["worker"] = _pod(resolved, surroundings)
+    elif cards > 1:
+        spec["parallelism"] = {"tensor": cards}
+    return spec
+
+
+def _model(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    adapters = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
+    listed = [
+        {"name": served.model_name, "uri": weights_access(surroundings.store, each.prefix).uri}
+        for served, each in adapters
+    ]
+    model: Object = {
+        "uri": weights_access(surroundings.store, resolved.model.prefix).uri,
+        "name": resolved.name,
+    }
+    return {**model, "lora": {"maxAdapters": len(listed), "adapters": listed}} if listed else model
+
+
+def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    """Either a number or scaling: the API server refuses an object that has both."""
+    auto = resolved.deployment.autoscaling
+    if auto is None:
+        return {"replicas": resolved.deployment.replicas}
+    # Without `advanced`: the CRD's rule against a name of the HPA fails where there is none, and the operator
+    # leaves an empty one out when it writes the object back, which then is refused for ever.
+    keda: Object = {
+        "pollingInterval": scaling.POLLING_S,
+        "cooldownPeriod": math.ceil(auto.idle_after_s),
+        "triggers": scaling.triggers(resolved, auto, surroundings, address(resolved, surroundings)),
+    }
+    if auto.idle == "zero":
+        keda["idleReplicaCount"] = 0  # below minReplicas, which is 1 then: the API server asks for that
+    least = max(auto.min_replicas, 1)
+    return {"scaling": {"minReplicas": least, "maxReplicas": auto.max_replicas, "keda": keda}}
+
+
+def _pod(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    deployment = resolved.deployment
+    env = pods.environment(resolved, vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {})
+    wanted = vllm_args.engine_args(resolved, surroundings)
+    args = [each for each in wanted if not each.startswith(_ITS_OWN) or each in deployment.args]
+    main: Object = {
+        "name": "main",
+        "image": pods.image(resolved),
+        "args": [shlex.quote(each) for each in args],
+        "env": pods.env_list(env, pods.secret_environment(resolved)),
+        "resources": inferenceservice.bounded(resolved, surroundings),
+        "securityContext": pods.container_security(resolved),
+    }
+    placed = {
+        "nodeSelector": gpu.node_selector(deployment, surroundings),
+        "tolerations": gpu.tolerations(deployment, surroundings),
+        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
+        "imagePullSecrets": [{"name": name} for name in surroundings.pull_secrets],
+    }
+    return {
+        "serviceAccountName": identity.object_name(resolved),
+        "automountServiceAccountToken": False,
+        "securityContext": pods.pod_security(),
+        "terminationGracePeriodSeconds": pods.grace_s(resolved),
+        "containers": [main],
+        **{name: value for name, value in placed.items() if value},
+    }

@@ -1,0 +1,232 @@
+"""Runtime `nim`: a NIMService, with a NIMCache where replicas share a volume.
+
+Belongs here: both objects. Does not: the licence (the engine's api_key names its Secret).
+Fields: apps.nvidia.com/v1alpha1 at the commit in tests/crds/SOURCES.tsv.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from slipway.catalog.deployment import Deployment
+from slipway.catalog.documents import Engine
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.rendering import (
+    flows,
+    gpu,
+    identity,
+    pods,
+    public,
+    refusing,
+    scaling,
+    telemetry,
+)
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Address, Object, Rendered, workload_of
+from slipway.runtimes.rendering.weights_access import weights_access
+
+_API = "apps.nvidia.com/v1alpha1"
+
+
+def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
+    """The objects of one revision; raises RenderError for a missing key."""
+    service = _service(resolved, surroundings)
+    address = Address(identity.namespace(resolved, surroundings), identity.object_name(resolved), pods.PORT)
+    return Rendered(
+        workload=workload_of(service),
+        objects=(
+            flows.engine_policy(resolved, surroundings, identity.selector(resolved), (pods.PORT,)),
+            *_cache(resolved, surroundings),
+            service,
+        ),
+        address=address,
+        public=tuple(public.objects(resolved, surroundings, address)),
+    )
+
+
+def _environment(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+    """NIM reads the store as a mirror of NGC's layout, by the same variables as any AWS client."""
+    access = weights_access(surroundings.store, resolved.model.prefix)
+    env = pods.environment(
+        resolved,
+        access.env,
+        {
+            "NIM_REPOSITORY_OVERRIDE": f"{access.uri}/",
+            "NIM_SERVED_MODEL_NAME": resolved.name,
+            # One cache for all tenants, without a salt: its speed tells what others asked.
+            "NIM_ENABLE_KV_CACHE_REUSE": "0" if resolved.deployment.isolate_prompt_cache else "1",
+        },
+    )
+    return pods.env_list(env, pods.secret_environment(resolved, access.secret_env))
+
+
+def _cache(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+    """Filled once by a Job; without a volume asked for, every pod downloads into its own directory."""
+    resources = resolved.deployment.resources
+    if resources.volume_size is None:
+        return []
+    claim: Object = {"create": True, "size": resources.volume_size, "volumeAccessMode": "ReadWriteMany"}
+    if resources.volume_class is not None:
+        claim["storageClass"] = resources.volume_class
+    deployment = resolved.deployment
+    spec: Object = {
+        "source": {
+            "ngc": {
+                "modelPuller": pods.image(resolved),
+                "pullSecret": _pull_secrets(resolved, surroundings)[0],
+                "authSecret": _api_secret(resolved),
+                "model": {"tensorParallelism": str(deployment.resources.gpu.count)}
+                if deployment.resources.gpu is not None
+                else {},
+            }
+        },
+        "storage": {"pvc": claim},
+        "env": _environment(resolved, surroundings),
+        "tolerations": gpu.tolerations(deployment, surroundings),
+        "nodeSelector": gpu.node_selector(deployment, surroundings),
+    }
+    return [_object("NIMCache", resolved, surroundings, _filled(spec))]
+
+
+def _service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+    deployment = resolved.deployment
+    repository, _, digest = pods.image(resolved).partition("@")
+    spec: Object = {
+        # The operator joins the two by a colon, and a digest after a tag is what counts.
+        "image": {
+            "repository": repository,
+            "tag": f"mirrored@{digest}",
+            "pullPolicy": "IfNotPresent",
+            "pullSecrets": _pull_secrets(resolved, surroundings),
+        },
+        "authSecret": _api_secret(resolved),
+        "labels": identity.pod_labels(resolved),
+        "annotations": identity.pod_annotations(resolved),
+        "args": list(deployment.args),
+        "env": _environment(resolved, surroundings),
+        "storage": _storage(resolved),
+        "resources": pods.resource_lists(resolved, surroundings),
+        "userID": pods.USER,
+        "groupID": pods.USER,
+        "nodeSelector": gpu.node_selector(deployment, surroundings),
+        "tolerations": gpu.tolerations(deployment, surroundings),
+        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
+        "expose": {"service": {"type": "ClusterIP", "port": pods.PORT}},
+        # Without the Prometheus operator's kinds, metrics that are on make the service Failed.
+        "metrics": {"enabled": telemetry.wanted(resolved, surroundings), "serviceMonitor": {}},
+        "startupProbe": {"enabled": True, "probe": _startup(resolved)},
+        **_scale(deployment),
+    }
+    if deployment.nodes_per_replica > 1:
+        cards = deployment.resources.gpu.count if deployment.resources.gpu is not None else 1
+        parallel = {"tensor": cards, "pipeline": deployment.nodes_per_replica}
+        spec["multiNode"] = {"backendType": "lws", "parallelism": parallel}
+    return _object("NIMService", resolved, surroundings, _filled(spec))
+
+
+def _scale(deployment: Deployment) -> dict[str, Any]:
+    """Either a number or a scale: the API server refuses an object that has both."""
+    auto = deployment.autoscaling
+    if auto is None:
+        return {"replicas": deployment.replicas}
+    hpa = {
+        "minReplicas": auto.min_replicas,
+        "maxReplicas": auto.max_replicas,
+        "metrics": scaling.resource_metrics(auto),
+        "behavior": scaling.behavior(auto),
+    }
+    return {"scale": {"enabled": True, "hpa": hpa}}
+
+
+def _storage(resolved: ResolvedDeployment) -> Object:
+    shared_memory = {"sharedMemorySizeLimit": "8Gi"}
+    if resolved.deployment.resources.volume_size is None:
+        return {"emptyDir": {}, **shared_memory}
+    return {"nimCache": {"name": identity.object_name(resolved), "profile": ""}, **shared_memory}
+
+
+def _startup(resolved: ResolvedDeployment) -> Object:
+    return {
+        "httpGet": {"path": "/v1/health/ready", "port": "api"},
+        "periodSeconds": 10,
+        "failureThreshold": math.ceil(pods.deadline_s(resolved) / 10),
+    }
+
+
+def _api_secret(resolved: ResolvedDeployment) -> str:
+    """Secret with NGC_API_KEY; without it the service would be NotReady for ever, and never Failed."""
+    key = resolved.engine.api_key
+    if key is None or key.secret is None:
+        raise RenderError(
+            f"engines[{resolved.engine.name}].api_key: NIM needs a licence key from a Kubernetes secret. "
+            "Name it."
+        )
+    return key.secret
+
+
+def _pull_secrets(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[str]:
+    """Of the registry that images are mirrored to; the operator does not go without."""
+    if not surroundings.pull_secrets:
+        raise RenderError.at(
+            resolved.name,
+            "runtime = nim: its operator wants a pull secret, and the cluster's "
+            "registry has none. Name the registry's Kubernetes secret.",
+        )
+    return list(surroundings.pull_secrets)
+
+
+def _filled(spec: Object) -> Object:
+    return {name: value for name, value in spec.items() if value not in (None, [], {})}
+
+
+def _object(kind: str, resolved: ResolvedDeployment, surroundings: Surroundings, spec: Object) -> Object:
+    metadata = identity.metadata(resolved, surroundings)
+    return {"apiVersion": _API, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
+    """(field, reason) for everything in a deployment that the NIM operator cannot honour."""
+    auto, rollout = deployment.autoscaling, deployment.rollout
+    refused: refusing.Refused = {
+        **scaling.refused(deployment),
+        **refusing.of_a_pod(deployment),
+        "adapters": (
+            bool(deployment.adapters),
+            "must lie in NIM's model store, and its operator mounts that into no init container. Remove them",
+        ),
+        "resources.gpu": (
+            deployment.resources.gpu is None,
+            "is missing, and NIM needs one. Add resources.gpu",
+        ),
+        "rollout.surge": (rollout.surge > 0, "is not ours to say: the NIM operator has none. Set it to 0"),
+        "rollout.drain_s": (
+            "drain_s" in rollout.model_fields_set and rollout.strategy == "in-place",
+            "is not ours to say: a NIMService has no such field. Remove it, or use blue-green",
+        ),
+        "nodes_per_replica": (
+            deployment.nodes_per_replica > 1 and auto is not None,
+            "is more than 1, and the NIM operator does not scale such replicas. Remove autoscaling",
+        ),
+        "resources.gpu.vendor": (
+            deployment.accelerator not in ("cpu", "nvidia"),
+            f"is {deployment.accelerator}, and NIMs are for NVIDIA's. Use another runtime",
+        ),
+        "engine": (
+            engine is not None
+            and (engine.server != "nim" or engine.api_key is None or engine.api_key.secret is None),
+            "is no NIM with an api_key from a Kubernetes secret. Name one of server nim, and that secret",
+        ),
+    }
+    if auto is not None:
+        by_requests = "is not seen by the NIM operator's autoscaler. Use cpu_percent or memory_percent"
+        refused |= {
+            "autoscaling.target.ongoing_requests": (auto.target.ongoing_requests is not None, by_requests),
+            "autoscaling.target.queue_depth": (auto.target.queue_depth is not None, by_requests),
+            "autoscaling.idle": (auto.idle != "keep", f"is {auto.idle}, and a NIM keeps running. Use keep"),
+            "autoscaling.idle_after_s": (
+                "idle_after_s" in auto.model_fields_set,
+                "is for deployments that do not stay up, and a NIM does. Remove it",
+            ),
+        }
+    return refusing.only(refused)

@@ -1,0 +1,64 @@
+"""Refusals that several runtimes share, and their common form.
+
+Belongs here: (field, reason) pairs for what a pod on Kubernetes cannot honour.
+Does not: what one runtime alone refuses (its module), printing them (slipway.control.check).
+"""
+
+from __future__ import annotations
+
+from slipway.catalog.deployment import Deployment
+
+Refused = dict[str, tuple[bool, str]]
+
+
+def only(refused: Refused) -> list[tuple[str, str]]:
+    """The fields whose condition holds, with their reasons."""
+    return [(field, reason) for field, (is_refused, reason) in refused.items() if is_refused]
+
+
+def of_a_pod(deployment: Deployment) -> Refused:
+    """What no pod template can say."""
+    resources, gpu = deployment.resources, deployment.resources.gpu
+    return {
+        "resources.profile": (resources.profile is not None, "is KubeAI's. Use resources.requests and gpu"),
+        "resources.volume_class": (
+            resources.volume_class is not None and resources.volume_size is None,
+            "is the class of a volume without a size. Give resources.volume_size",
+        ),
+        **_of_a_gpu(deployment),
+        "secrets": (
+            any(each.secret is None for each in deployment.secrets),
+            "names a variable of this machine, which pods do not see. Name a Kubernetes secret and its key",
+        ),
+        "load_balancing.strategy": (
+            deployment.load_balancing.strategy == "prefix-hash",
+            "is prefix-hash, and a Service balances by connection. Use least-load",
+        ),
+        "rollout.surge": (
+            deployment.rollout.surge > 0 and deployment.rollout.strategy == "blue-green",
+            "is for in-place changes, and a blue-green one has room for all. Set it to 0",
+        ),
+        "resources.gpu.fraction": (
+            gpu is not None and gpu.fraction is not None,
+            "is Ray's. Use mig_profile, or sharing with count: 1",
+        ),
+    }
+
+
+def _of_a_gpu(deployment: Deployment) -> Refused:
+    gpu = deployment.resources.gpu
+    if gpu is None:
+        return {}
+    nvidia_only = f"is NVIDIA's, and the vendor is {gpu.vendor}. Remove it"
+    shared = gpu.sharing != "none"
+    return {
+        "resources.gpu.mig_profile": (gpu.mig_profile is not None and gpu.vendor != "nvidia", nvidia_only),
+        "resources.gpu.sharing": (
+            shared and (gpu.vendor != "nvidia" or gpu.mig_profile is not None),
+            nvidia_only if gpu.vendor != "nvidia" else "shares cards, and mig_profile slices them. Use one",
+        ),
+        "resources.gpu.count": (
+            shared and gpu.count > 1,
+            "is more than 1, and several shares of cards are no more time of them. Set it to 1",
+        ),
+    }

@@ -1,0 +1,95 @@
+"""What vLLM is told: the same arguments wherever it runs, as a pod, below an operator or within Ray.
+
+Belongs here: flags from the catalog's fields. A flag that the deployment gives itself is left alone.
+Does not: what one runtime adds by itself (its module). Flags: docs.vllm.ai, `vllm serve --help`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipway.catalog.fields import Task
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.weights_access import WeightsAccess
+
+SERVER = "vllm"
+
+# Of one card's memory, when the card is the replica's own; vLLM's own default.
+_WHOLE_CARD = 0.9
+
+# The same image does all of these; text to speech needs an image with vllm-omni.
+_TASKS: Mapping[Task, tuple[str, ...]] = {
+    "text-generation": (),
+    "speech-to-text": (),
+    "embedding": ("--runner=pooling", "--convert=embed"),
+    "classification": ("--runner=pooling", "--convert=classify"),
+    "rerank": ("--runner=pooling", "--convert=classify"),
+    "text-to-speech": ("--omni",),
+}
+
+SLEEP_ENV = {"VLLM_SERVER_DEV_MODE": "1"}
+
+# vLLM ends at once when told to: before that, wait until its own metrics say that nothing runs.
+DRAIN_SCRIPT = """\
+import re, sys, time, urllib.request
+time.sleep(5)
+end = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end:
+    text = urllib.request.urlopen("http://127.0.0.1:8000/metrics", timeout=5).read().decode()
+    counts = re.findall(r"^vllm:num_requests_(?:running|waiting)(?:\\{.*\\})? ([0-9.e+]+)$", text, re.M)
+    if not sum(map(float, counts)):
+        break
+    time.sleep(1)
+"""
+
+
+def model_args(resolved: ResolvedDeployment, access: WeightsAccess) -> list[str]:
+    """Which weights, how they are read, and the name in requests."""
+    return [f"--model={access.uri}", "--load-format=runai_streamer", f"--served-model-name={resolved.name}"]
+
+
+def engine_args(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[str]:
+    """Everything else that the catalog decides, then the deployment's own arguments."""
+    deployment = resolved.deployment
+    wanted = [*_TASKS[resolved.task], *_parallel(resolved)]
+    if resolved.context_length is not None:
+        wanted.append(f"--max-model-len={resolved.context_length}")
+    gpu = deployment.resources.gpu
+    if gpu is not None and gpu.sharing != "none":
+        # Shares of a card are not shares of its memory: each engine must take only its part.
+        wanted.append(f"--gpu-memory-utilization={_WHOLE_CARD / surroundings.gpu_shares:.3g}")
+    if deployment.isolate_prompt_cache and not surroundings.gateway_salts_prompts:
+        # The cache is one for all tenants; without a salt per org, its speed tells what others asked.
+        wanted.append("--no-enable-prefix-caching")
+    if sleeps(resolved):
+        wanted.append("--enable-sleep-mode")
+    if deployment.adapters:
+        wanted += ["--enable-lora", f"--max-loras={len(deployment.adapters)}"]
+    given = {_flag(arg) for arg in deployment.args}
+    return [*(arg for arg in wanted if _flag(arg) not in given), *deployment.args]
+
+
+def lora_modules(resolved: ResolvedDeployment, paths: Mapping[str, str]) -> list[str]:
+    """Adapters by the name in requests; `paths` maps an adapter's name to its directory."""
+    modules = [f"{served.model_name}={paths[served.adapter]}" for served in resolved.deployment.adapters]
+    return ["--lora-modules", *modules] if modules else []
+
+
+def sleeps(resolved: ResolvedDeployment) -> bool:
+    """Whether an idle replica keeps its process and gives up its GPU memory."""
+    scaling = resolved.deployment.autoscaling
+    return scaling is not None and scaling.idle == "sleep"
+
+
+def _parallel(resolved: ResolvedDeployment) -> list[str]:
+    """Tensors over the cards of a node, layers over nodes, as vLLM's guide on scaling says."""
+    gpu, nodes = resolved.deployment.resources.gpu, resolved.deployment.nodes_per_replica
+    tensors = [f"--tensor-parallel-size={gpu.count}"] if gpu is not None and gpu.count > 1 else []
+    return [*tensors, *([f"--pipeline-parallel-size={nodes}"] if nodes > 1 else [])]
+
+
+def _flag(arg: str) -> str:
+    """`--enable-prefix-caching` and its negation are one flag."""
+    name = arg.partition("=")[0].replace("_", "-")
+    return name.replace("--no-", "--", 1)

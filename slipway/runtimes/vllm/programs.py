@@ -1,0 +1,97 @@
+"""What runs in a plain pod: vLLM, or Slipway's own llama.cpp server, and the adapters beside it.
+
+Belongs here: command, arguments and init containers per engine server.
+Does not: the pod (pods.py), the object around it (vllm.py).
+"""
+
+from __future__ import annotations
+
+import json
+
+from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.rendering import llamacpp_app, pods, vllm_args
+from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.rendered import Object
+from slipway.runtimes.rendering.weights_access import node_cache_access, weights_access
+
+ADAPTERS = f"{pods.CACHE}/adapters"
+WEIGHTS = f"{pods.CACHE}/weights"
+
+_SMALL = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+_SERVE_MODULE = "slipway.engines.standalone"
+_FETCH_MODULE = "slipway.engines.fetch"
+
+
+def program(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Program:
+    """The engine's container; raises ValueError for a server that runs in no plain pod."""
+    if resolved.engine.server == llamacpp_app.SERVER:
+        return _llamacpp(resolved, surroundings)
+    if resolved.engine.server == vllm_args.SERVER:
+        return _vllm(resolved, surroundings)
+    raise RenderError.at(
+        resolved.name,
+        f"engine = {resolved.engine.name}: is {resolved.engine.server}, and a "
+        "plain pod runs vllm or llama.cpp. Name another engine or another runtime.",
+    )
+
+
+def init_containers(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+    """What copies and verifies adapters first: from S3, vLLM reads none (vllm#15633)."""
+    if resolved.engine.server != vllm_args.SERVER or not resolved.adapters:
+        return []
+    if surroundings.slipway_image is None:
+        raise RenderError.at(
+            resolved.name,
+            "adapters: are copied by Slipway's own image, and its digest is "
+            "not known. Give the image, or remove the adapters.",
+        )
+    access = node_cache_access(surroundings.store, ADAPTERS, None)
+    return [
+        {
+            "name": "adapters",
+            "image": surroundings.slipway_image,
+            "command": ["python", "-m", _FETCH_MODULE],
+            "args": [adapter.prefix for adapter in resolved.adapters],
+            "env": pods.env_list({**pods.home_environment(), **access.env}, access.secret_env),
+            "resources": _SMALL,
+            "securityContext": pods.container_security(),
+            "volumeMounts": pods.mounts(),
+        }
+    ]
+
+
+def adapter_paths(resolved: ResolvedDeployment) -> dict[str, str]:
+    """Where the init container leaves each adapter: the layout of slipway.artifacts.node.cache."""
+    return {each.name: f"{ADAPTERS}/{each.name}/{each.commit}/files" for each in resolved.adapters}
+
+
+def _llamacpp(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Program:
+    wanted = json.dumps(llamacpp_app.app_args(resolved), sort_keys=True)
+    return pods.Program(
+        command=["python", "-m", _SERVE_MODULE],
+        args=[f"--port={pods.PORT}", f"--drain-s={pods.drain_s(resolved)}", wanted],
+        access=node_cache_access(surroundings.store, WEIGHTS, None),
+    )
+
+
+def _vllm(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Program:
+    access = weights_access(surroundings.store, resolved.model.prefix)
+    return pods.Program(
+        args=[
+            *vllm_args.model_args(resolved, access),
+            f"--port={pods.PORT}",
+            "--enable-server-load-tracking",  # GET /load: what scales it where there is no Prometheus
+            *vllm_args.engine_args(resolved, surroundings),
+            *vllm_args.lora_modules(resolved, adapter_paths(resolved)),
+        ],
+        access=access,
+        env={
+            "VLLM_CACHE_ROOT": f"{pods.CACHE}/vllm",
+            "HF_HOME": f"{pods.CACHE}/huggingface",
+            "TRITON_CACHE_DIR": f"{pods.CACHE}/triton",
+            **(vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {}),
+        },
+        ready="/v1/models",
+        drain=["python3", "-c", vllm_args.DRAIN_SCRIPT, str(pods.drain_s(resolved))],
+        shared_memory=True,
+    )
