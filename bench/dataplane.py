@@ -24,7 +24,7 @@ from bench.figures import Figure, report
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.judging.objects import Object
 from slipway.runtimes.rendering.cluster_settings import StoreAddress, Surroundings
 from tests.cluster.harness import addons, cluster, namespaces

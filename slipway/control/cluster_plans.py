@@ -14,7 +14,7 @@ from slipway.control.changes import Change
 from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.planes.planes import Planes
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.rendering.cluster_settings import RenderError
 
 _TITLES = {"data_plane": "DataPlane", "gateway": "Gateway"}

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.errors import DataPlaneError, NotServingError, RolloutFailedError
-from slipway.dataplane.protocol import Applied, DataPlane, Progress, Report
+from slipway.dataplane.protocol import DataPlane, Progress, Report
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.records import revisions as records
-from slipway.records.revisions import Revision, RevisionStore
+from slipway.records.revisions import Applied, Revision, RevisionStore
 
 _DRAIN_POLL_S = 0.25
 

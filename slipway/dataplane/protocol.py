@@ -6,13 +6,12 @@ Does not: one cluster's API (ray_serve.py), the order of a rollout (rollout.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from slipway.catalog.resolved import ResolvedDeployment
-
-Strategy = Literal["blue-green", "in-place"]
+from slipway.records.revisions import Applied
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,6 @@ class LiveApplication:
     replicas_wanted: int
     is_serving: bool
     is_parked: bool = False
-
-
-@dataclass(frozen=True)
-class Applied:
-    """An application as it is sent to the cluster: enough to bring it back without the catalog of then."""
-
-    application: str
-    deployment: str
-    spec_digest: str
-    rendered: Mapping[str, Any]
 
 
 class DataPlane(Protocol):

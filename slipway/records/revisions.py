@@ -13,13 +13,23 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane.protocol import Applied, Strategy
 from slipway.objectstore import ObjectStore
 
 PREFIX = "revisions/"
 
+Strategy = Literal["blue-green", "in-place"]
 # withdrawn: taken back by hand; it is not rolled out again by itself.
 State = Literal["applied", "validated", "failed", "withdrawn"]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An application as it is sent to the cluster: enough to bring it back without the catalog of then."""
+
+    application: str
+    deployment: str
+    spec_digest: str
+    rendered: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.dataplane.kubernetes.bringing import Place, Say, Standing, Wanted
 from slipway.dataplane.kubernetes.objects import snapshot
 from slipway.dataplane.kubernetes.objects.apply import Applier
@@ -24,6 +24,7 @@ from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces
 from slipway.runtimes.cluster import gateway_judge as gateways
 from slipway.runtimes.cluster.edge_status import EdgeStatus, status_of
 from slipway.runtimes.judging.objects import Ref, labels_of, ref_of
+from slipway.runtimes.judging.verdict import Target
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import Surroundings
 

@@ -25,7 +25,8 @@ from slipway.dataplane.kubernetes.serving import live, parking
 from slipway.dataplane.kubernetes.serving.dashboards import Dashboard, through_api_server
 from slipway.dataplane.kubernetes.serving.reading import People
 from slipway.dataplane.kubernetes.serving.waiting import Actions, wait
-from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
+from slipway.dataplane.protocol import Difference, LiveApplication, Progress, Report
+from slipway.records.revisions import Applied
 from slipway.runtimes.judging.objects import Object, Ref, ref_of
 from slipway.runtimes.registry import RENDERERS
 from slipway.runtimes.rendering import identity

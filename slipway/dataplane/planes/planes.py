@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.errors import DataPlaneError
-from slipway.dataplane.protocol import Applied, DataPlane, Difference, LiveApplication, Report
+from slipway.dataplane.protocol import DataPlane, Difference, LiveApplication, Report
+from slipway.records.revisions import Applied
 
 if TYPE_CHECKING:
     from slipway.dataplane.kubernetes.kubernetes import Kubernetes

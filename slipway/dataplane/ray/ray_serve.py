@@ -18,8 +18,9 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError, NotServingError
-from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
+from slipway.dataplane.protocol import Difference, LiveApplication, Progress, Report
 from slipway.dataplane.ray.serve_api import ServeApi
+from slipway.records.revisions import Applied
 from slipway.runtimes.ray import render as renderer
 from slipway.runtimes.ray import serve_config, serve_status
 from slipway.runtimes.ray.serve_status import Verdict

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.dataplane.kubernetes.api.watch import Target
 from slipway.runtimes.cluster import gateway
 from slipway.runtimes.judging import deployments
 from slipway.runtimes.judging import pods as judging
 from slipway.runtimes.judging.objects import Object, Ref
-from slipway.runtimes.judging.verdict import Judge, Seen, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 
 
 def wanted(endpoint: str, workload: Ref, rendered: Object) -> Wanted:

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.dataplane.kubernetes.api.watch import Target
 from slipway.runtimes.judging import pods as judging
 from slipway.runtimes.judging.objects import Object, condition, is_observed
-from slipway.runtimes.judging.verdict import Judge, Seen, State, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Judge, Seen, State, Target, Verdict, Wanted
 from slipway.runtimes.rendering import identity
 
 # Pods that cannot be made (quota, an account that is not there) may be the matter of a moment.

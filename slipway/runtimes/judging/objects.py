@@ -93,3 +93,9 @@ def is_observed(obj: Mapping[str, Any]) -> bool:
 def is_deleted(obj: Mapping[str, Any]) -> bool:
     """Whether somebody has asked for the object's end."""
     return bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def event_time(event: Object) -> str:
+    """When an event was last seen; RFC 3339 in UTC sorts as text."""
+    series = (event.get("series") or {}).get("lastObservedTime")
+    return str(event.get("lastTimestamp") or series or event.get("eventTime") or "")

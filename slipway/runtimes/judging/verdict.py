@@ -10,12 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from slipway.dataplane.kubernetes.api.watch import Target
 from slipway.runtimes.judging.objects import Object, Ref
 
 # missing: the workload is not there. waiting: not yet. idle: at zero replicas, so nothing proves the spec.
 # overtaken: another spec was applied over this one. serving and failed are final.
 State = Literal["missing", "waiting", "idle", "overtaken", "serving", "failed"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is watched: one kind in one namespace, narrowed by selectors."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    labels: str = ""
+    fields: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,16 @@ from typing import Any
 
 import yaml
 
-from slipway.dataplane.kubernetes.api.watch import Target
-from slipway.dataplane.kubernetes.serving.explain import event_time
 from slipway.runtimes.judging import pods as judging
-from slipway.runtimes.judging.objects import Object, annotations_of, is_observed, is_true, labels_of
-from slipway.runtimes.judging.verdict import Judge, Seen, Verdict, Wanted
+from slipway.runtimes.judging.objects import (
+    Object,
+    annotations_of,
+    event_time,
+    is_observed,
+    is_true,
+    labels_of,
+)
+from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 from slipway.runtimes.ray import serve_config, serve_status
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.dataplane.kubernetes.api.watch import Target
 from slipway.runtimes.judging import deployments
 from slipway.runtimes.judging.deployments import pods_of
 from slipway.runtimes.judging.objects import annotations_of, condition
-from slipway.runtimes.judging.verdict import Judge, Seen, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 from slipway.runtimes.rendering import identity
 
 # The state of before a change is still shown for 0.15 s; one that stays this long is of the new spec.

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.dataplane.kubernetes.api.watch import Target
 from slipway.runtimes.judging import pods as judging
 from slipway.runtimes.judging.deployments import pods_of
 from slipway.runtimes.judging.objects import is_observed, is_true
-from slipway.runtimes.judging.verdict import Judge, Seen, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 from slipway.runtimes.rendering import identity
 
 

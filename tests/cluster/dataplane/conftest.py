@@ -10,7 +10,8 @@ from kubernetes.client import ApiClient
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied, Progress
+from slipway.dataplane.protocol import Progress
+from slipway.records.revisions import Applied
 from slipway.runtimes.rendering.cluster_settings import ObjectName, StoreAddress, Surroundings
 
 COMMIT = "1" * 40

@@ -10,7 +10,7 @@ import pytest
 from slipway.dataplane.errors import ConfigRefusedError
 from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.rendering import identity
 
 from ..harness.objects import Objects

@@ -10,10 +10,9 @@ from click.testing import CliRunner
 
 from slipway.commands.main import cli
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
-from slipway.records.revisions import RevisionStore
+from slipway.records.revisions import Applied, RevisionStore
 
 from ..harness.cluster import Running
 from ..harness.objects import Objects

@@ -16,7 +16,7 @@ from kubernetes.client import ApiClient
 from slipway.dataplane.errors import NotServingError, OvertakenError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.rendering.pods import PORT_NAME
 
 from ..harness.cluster import Running

@@ -19,9 +19,9 @@ from slipway.catalog.resolved import ResolvedDeployment
 from slipway.control.rollout import roll_out
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.protocol import Applied, Progress
+from slipway.dataplane.protocol import Progress
 from slipway.records import revisions as records
-from slipway.records.revisions import RevisionStore
+from slipway.records.revisions import Applied, RevisionStore
 
 from ..dataplane.conftest import Impatient, resolve, surroundings
 from ..dataplane.test_wait import running

@@ -8,7 +8,7 @@ import urllib.request
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.rendering import identity
 
 from ..dataplane.conftest import fake, resolve, surroundings

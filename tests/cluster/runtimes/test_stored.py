@@ -12,7 +12,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.kubernetes.objects import recorded as records
 from slipway.dataplane.kubernetes.objects.prune import KINDS
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.rendering import identity
 

@@ -10,8 +10,9 @@ from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.runtimes.judging.pods import digest_of
+from slipway.runtimes.judging.verdict import Target
 
 from ..harness.objects import Object, Objects
 

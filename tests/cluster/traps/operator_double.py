@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from kubernetes.client import ApiClient
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.watch import Watch
+from slipway.runtimes.judging.verdict import Target
 
 from ..harness.objects import Object, Objects, eventually
 from ..harness.objects import condition as status_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied, Progress
+from slipway.dataplane.protocol import Progress
+from slipway.records.revisions import Applied
 
 _SERVERS = {"nim": "nim", "dynamo": "dynamo", "kuberay": "llama.cpp"}
 _GPU = {"resources": {"gpu": {}}}

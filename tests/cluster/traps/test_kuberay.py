@@ -15,7 +15,7 @@ from slipway.dataplane.errors import NotServingError
 from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.kuberay import judge as judging
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST

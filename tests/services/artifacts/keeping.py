@@ -6,10 +6,9 @@ from typing import Any
 
 from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Catalog, Deployment, Engine, Model, ResolvedArtifact, ResolvedDeployment, Settings
-from slipway.dataplane.protocol import Applied
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
-from slipway.records.revisions import Revision
+from slipway.records.revisions import Applied, Revision
 
 FILES = {"config.json": b"{}", "model.gguf": b"weights" * 100, "tokenizer.json": b"[]"}
 

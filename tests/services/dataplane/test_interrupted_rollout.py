@@ -8,10 +8,10 @@ import pytest
 from slipway.catalog import ResolvedDeployment
 from slipway.control import rollout
 from slipway.dataplane.errors import NotServingError, RolloutFailedError
-from slipway.dataplane.protocol import Applied, Difference, LiveApplication, Progress, Report
+from slipway.dataplane.protocol import Difference, LiveApplication, Progress, Report
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.objectstore import ObjectStore
-from slipway.records.revisions import Revision, RevisionStore
+from slipway.records.revisions import Applied, Revision, RevisionStore
 from slipway.runtimes.ray import render as renderer
 
 from .conftest import RunLog, resolved

@@ -10,11 +10,10 @@ import urllib3
 
 from slipway.control import rollout
 from slipway.dataplane.errors import ConfigRefusedError, DataPlaneUnreachableError, RolloutFailedError
-from slipway.dataplane.protocol import Applied
 from slipway.dataplane.ray.ray_serve import RayServe
 from slipway.dataplane.ray.serve_api import ServeApi
 from slipway.dataplane.validation import validation
-from slipway.records.revisions import Revision, RevisionStore
+from slipway.records.revisions import Applied, Revision, RevisionStore
 from slipway.runtimes.ray import serve_config
 
 from .conftest import TOKEN, RunLog, resolved

@@ -10,11 +10,11 @@ import pytest
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.control import returning, rollout
 from slipway.dataplane.errors import DataPlaneError, NotServingError, RolloutFailedError
-from slipway.dataplane.protocol import Applied, LiveApplication, Report
+from slipway.dataplane.protocol import LiveApplication, Report
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
-from slipway.records.revisions import Revision, RevisionStore, to_route
+from slipway.records.revisions import Applied, Revision, RevisionStore, to_route
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PASSED = [CheckResult("completion", True, {}, "Paris")]

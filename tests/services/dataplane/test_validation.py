@@ -12,11 +12,10 @@ import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.catalog.deployment import Validation
-from slipway.dataplane.protocol import Applied
 from slipway.dataplane.validation import validation
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.records import revisions
-from slipway.records.revisions import Revision
+from slipway.records.revisions import Applied, Revision
 
 from .fake_engine import FakeEngine
 

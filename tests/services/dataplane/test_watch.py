@@ -17,7 +17,8 @@ from kubernetes.client import ApiClient, Configuration
 from slipway.dataplane.errors import DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.errors import ForbiddenError
-from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.watch import Watch
+from slipway.runtimes.judging.verdict import Target
 
 from ..images.registry_server import make_certificate
 

@@ -22,11 +22,11 @@ from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.catalog.deployment import Validation
 from slipway.catalog.fields import Task
-from slipway.dataplane.protocol import Applied
 from slipway.dataplane.validation import validation
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
+from slipway.records.revisions import Applied
 from slipway.runtimes.rendering.llamacpp_app import app_args
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo

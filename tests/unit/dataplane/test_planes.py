@@ -10,8 +10,8 @@ from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.settings import surroundings
 from slipway.dataplane.planes.connected import kubernetes_names
 from slipway.dataplane.planes.planes import Key, Planes, key_of
-from slipway.dataplane.protocol import Applied
 from slipway.environment import Environment
+from slipway.records.revisions import Applied
 
 S3 = {"SLIPWAY_S3_ENDPOINT": "http://s3:1", "SLIPWAY_S3_ACCESS_KEY": "a", "SLIPWAY_S3_SECRET_KEY": "s"}
 

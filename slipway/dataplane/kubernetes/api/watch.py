@@ -17,19 +17,9 @@ from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.errors import GoneError
 from slipway.runtimes.judging.objects import Object
+from slipway.runtimes.judging.verdict import Target
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is watched: one kind in one namespace, narrowed by selectors."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    labels: str = ""
-    fields: str = ""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane.protocol import Applied
+from slipway.records.revisions import Applied
 from slipway.runtimes.judging.objects import Object, Ref, labels_of, ref_of
 from slipway.runtimes.judging.verdict import Wanted
 from slipway.runtimes.rendering import identity

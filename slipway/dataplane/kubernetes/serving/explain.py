@@ -14,7 +14,7 @@ from typing import Any
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.runtimes.judging import pods as judging
-from slipway.runtimes.judging.objects import Object, Ref, condition
+from slipway.runtimes.judging.objects import Object, Ref, condition, event_time
 
 _EVENTS, _LOG_LINES = 5, 20
 # Until the pod's status names the newer container.
@@ -129,12 +129,6 @@ def warnings(events: Iterable[Object], application: str) -> list[str]:
 def _kind_of_message(event: Object) -> str:
     """The message without the names in it: of ten pods that a quota refuses one is enough."""
     return re.sub(r'"[^"]*"', "", str(event.get("message") or ""))
-
-
-def event_time(event: Object) -> str:
-    """When an event was last seen; RFC 3339 in UTC sorts as text."""
-    series = (event.get("series") or {}).get("lastObservedTime")
-    return str(event.get("lastTimestamp") or series or event.get("eventTime") or "")
 
 
 def event_line(event: Object) -> str:

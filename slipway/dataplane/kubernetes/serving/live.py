@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.kubernetes.api.watch import Target
 from slipway.dataplane.kubernetes.objects import prune, snapshot
 from slipway.dataplane.kubernetes.objects.recorded import ENDPOINT
 from slipway.dataplane.kubernetes.objects.snapshot import Snapshot
@@ -18,7 +17,7 @@ from slipway.dataplane.kubernetes.serving import parking
 from slipway.dataplane.kubernetes.serving.judges import JUDGES
 from slipway.dataplane.protocol import LiveApplication
 from slipway.runtimes.judging.objects import Object, annotations_of, labels_of, ref_of
-from slipway.runtimes.judging.verdict import Seen, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Seen, Target, Verdict, Wanted
 from slipway.runtimes.kuberay import judge as kuberay
 from slipway.runtimes.rendering import identity
 

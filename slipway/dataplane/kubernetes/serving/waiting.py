@@ -13,13 +13,13 @@ from typing import Any
 
 from slipway.dataplane.errors import NotServingError, OvertakenError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.kubernetes.api.watch import Target, Watch
+from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.dataplane.kubernetes.serving.explain import event_line, explanation
 from slipway.dataplane.kubernetes.serving.judges import JUDGES
 from slipway.dataplane.kubernetes.serving.remedies import remedy
 from slipway.dataplane.protocol import Progress, Report
 from slipway.runtimes.judging.objects import Object, annotations_of
-from slipway.runtimes.judging.verdict import Judge, Seen, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 
 PAUSED = "slipway.dev/paused"
 
