@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import failures, keys, metadata, pools, retries
-from resources.standing import StandingResource
+from resources.cluster_parts import ClusterPartsResource
 from slipway.catalog import Catalog, data_planes, digests
 
 STORE_SECRET = "store_secret"  # noqa: S105 (a check's name)
@@ -45,10 +45,10 @@ def _data_plane(catalog: Catalog, name: str) -> dg.AssetsDefinition:
         ],
     )
     def data_plane(
-        context: dg.AssetExecutionContext, standing: StandingResource
+        context: dg.AssetExecutionContext, cluster_parts: ClusterPartsResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         with failures.explained():
-            prepared = standing.prepare(catalog, name, progress=context.log.info)
+            prepared = cluster_parts.prepare(catalog, name, progress=context.log.info)
         yield dg.MaterializeResult(
             metadata=metadata.of_mirror(
                 digests.of_data_plane(catalog, name), metadata.of_plans(prepared.done)

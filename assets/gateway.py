@@ -7,9 +7,9 @@ import dagster as dg
 
 from assets import commits, failures, keys, metadata, pools, retries
 from assets.gateways import gateway_keys
+from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.gateway import GatewayResource, TenantsResource
-from resources.standing import StandingResource
 from slipway.catalog import Catalog, digests
 
 
@@ -35,7 +35,7 @@ def _routes(catalog: Catalog) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         gateway: GatewayResource,
         data_plane: DataPlaneResource,
-        standing: StandingResource,
+        cluster_parts: ClusterPartsResource,
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
             good = data_plane.targets(catalog, gateway.routed())
@@ -44,7 +44,7 @@ def _routes(catalog: Catalog) -> dg.AssetsDefinition:
             data_plane.publish(catalog, good)
             desired = commits.desired_digests(context.instance, catalog)
             retired = data_plane.retire(catalog, good, desired, gateway.in_flight, context.log.info)
-            retired += standing.retire(catalog, context.log.info)
+            retired += cluster_parts.retire(catalog, context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_routes(table, retired))
 
     return routes

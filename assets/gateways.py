@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import failures, keys, metadata, pools, retries
-from resources.standing import StandingResource
+from resources.cluster_parts import ClusterPartsResource
 from slipway.catalog import Catalog, Endpoint, data_planes, digests
 
 EDGE_CHECKS = {
@@ -58,10 +58,10 @@ def _gateway(catalog: Catalog, endpoint: Endpoint, plane: str) -> dg.AssetsDefin
         ],
     )
     def gateway(
-        context: dg.AssetExecutionContext, standing: StandingResource
+        context: dg.AssetExecutionContext, cluster_parts: ClusterPartsResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         with failures.explained():
-            serving = standing.serve(catalog, endpoint, progress=context.log.info)
+            serving = cluster_parts.serve(catalog, endpoint, progress=context.log.info)
         digest = digests.of_gateway(catalog, endpoint)
         yield dg.MaterializeResult(
             metadata=metadata.of_mirror(digest, metadata.of_serving(serving)),

@@ -26,7 +26,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.records.revisions import Applied
 from slipway.runtimes.judging.objects import Object
-from slipway.runtimes.rendering.cluster_settings import StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, StoreAddress
 from tests.cluster.harness import addons, cluster, namespaces
 from tests.cluster.harness.layout import Layout
 from tests.cluster.harness.objects import Objects, client
@@ -138,7 +138,9 @@ class Rate:
 
 def measured(api: KubernetesApi, namespace: str, bare: BareClient) -> Iterator[Figure]:
     """Apply, plan the same again, and plan new revisions beside what is there."""
-    plane = Kubernetes(api, Surroundings(store=StoreAddress("http://s3:8333", "models"), namespace=namespace))
+    plane = Kubernetes(
+        api, ClusterSettings(store=StoreAddress("http://s3:8333", "models"), namespace=namespace)
+    )
     wanted = [plane.render(deployment(number)) for number in range(DEPLOYMENTS)]
 
     ours, limit = _applied(plane, bare, wanted)

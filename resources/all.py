@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from resources.artifacts import WeightsResource
+from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
 from resources.gateway import GatewayResource, TenantsResource
 from resources.images import ImagesResource
-from resources.standing import StandingResource
 from resources.warehouse import WarehouseResource
 
 
@@ -26,7 +26,7 @@ def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
         "weights_store": WeightsResource(environment=environment, store=store),
         "images": ImagesResource(environment=environment, store=store),
         "data_plane": DataPlaneResource(environment=environment, store=store),
-        "standing": StandingResource(environment=environment),
+        "cluster_parts": ClusterPartsResource(environment=environment),
         "gateway": GatewayResource(environment=environment, store=store),
         "tenants": TenantsResource(environment=environment),
         "warehouse": WarehouseResource(environment=environment, store=store),

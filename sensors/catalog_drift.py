@@ -18,10 +18,10 @@ from assets.endpoints import check_keys as endpoint_checks
 from assets.gateways import check_keys as gateway_checks
 from assets.metadata import CATALOG_DIGEST
 from resources.artifacts import WeightsResource
+from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource
 from resources.gateway import GatewayResource
-from resources.standing import StandingResource
 from sensors.code_location import reload_in_background
 from slipway.catalog import Catalog, Deployment, digests
 from slipway.catalog.problems import CatalogError
@@ -60,7 +60,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         data_plane: DataPlaneResource,
         gateway: GatewayResource,
         weights_store: WeightsResource,
-        standing: StandingResource,
+        cluster_parts: ClusterPartsResource,
     ) -> dg.SensorResult:
         try:
             catalog = check_catalog(directory).catalog
@@ -71,7 +71,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
         try:
-            reading = _Reading(context.instance, catalog, data_plane, gateway, weights_store, standing)
+            reading = _Reading(context.instance, catalog, data_plane, gateway, weights_store, cluster_parts)
         except MissingSettingError as error:
             return _skip(str(error))
         decisions = drift.capped(dict(reading.decisions(before, now)), MOST_REPAIRS)
@@ -96,7 +96,7 @@ class _Reading:
         data_plane: DataPlaneResource,
         gateway: GatewayResource,
         weights_store: WeightsResource,
-        standing: StandingResource,
+        cluster_parts: ClusterPartsResource,
     ) -> None:
         self._instance = instance
         self._catalog = catalog
@@ -104,7 +104,7 @@ class _Reading:
         self._weights_store = weights_store
         self._routed = routed_revisions(gateway.table())
         self._serving = data_plane.serving()
-        self._drifts = standing.drifts(catalog)
+        self._drifts = cluster_parts.drifts(catalog)
         self._busy = _busy_subjects(instance)
 
     def decisions(
@@ -122,7 +122,7 @@ class _Reading:
         for drifted in self._drifts:
             name, subject = str(drifted.part), (drifted.part.kind, drifted.part.name)
             wanted, busy = self._standing_digest(drifted.part), name in self._busy
-            found = drift.decide_standing(subject, wanted, drifted.reason, busy, before.get(name), most, now)
+            found = drift.decide_part(subject, wanted, drifted.reason, busy, before.get(name), most, now)
             yield name, found
         for deployment in self._catalog.deployments:
             desired = self._desired(deployment)

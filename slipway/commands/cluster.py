@@ -176,7 +176,7 @@ def roles(catalog: Path | None, data_plane: str, account: str | None) -> None:
     """Print the rights that Slipway needs for the catalog, for `kubectl apply -f -`; asks no cluster."""
     import yaml
 
-    from slipway.dataplane.kubernetes.settings import surroundings
+    from slipway.dataplane.kubernetes.settings import cluster_settings
     from slipway.runtimes.cluster import rights
     from slipway.runtimes.rendering.cluster_settings import ObjectName
 
@@ -186,7 +186,7 @@ def roles(catalog: Path | None, data_plane: str, account: str | None) -> None:
         if not (namespace and slash and name):
             raise click.BadParameter(f"{account} is no NAMESPACE/NAME.", param_hint="--account")
         holder = ObjectName(namespace, name)
-    around = surroundings(Environment.load(), data_plane)
+    around = cluster_settings(Environment.load(), data_plane)
     made = rights.objects(options.load(catalog).catalog, data_plane, around, holder)
     click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
 

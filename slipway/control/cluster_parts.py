@@ -1,6 +1,7 @@
 """What stands around the deployments of a catalog, on every Kubernetes data plane: bringing it, and drift.
 
-Belongs here: which part of the catalog goes to which cluster. Does not: one cluster (kubernetes/around.py).
+Belongs here: which part of the catalog goes to which cluster.
+Does not: one cluster (slipway.dataplane.kubernetes.cluster_parts).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from slipway.catalog import data_planes
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.documents import Endpoint
 from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError
-from slipway.dataplane.kubernetes.bringing import Say, Wanted
-from slipway.dataplane.kubernetes.cluster_parts import Around, Serving
+from slipway.dataplane.kubernetes.cluster_parts import ClusterParts, Serving
+from slipway.dataplane.kubernetes.keeping import Say, Wanted
 from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
 from slipway.dataplane.planes.planes import Planes
 from slipway.dataplane.protocol import Report
@@ -69,16 +70,16 @@ def parts(catalog: Catalog) -> tuple[Part, ...]:
 
 def prepare(planes: Planes, catalog: Catalog, name: str, say: Say) -> Prepared:
     """Bring what a data plane holds around its deployments. Raises DataPlaneError."""
-    around = planes.cluster(name).around()
-    wanted = _data_plane(around, catalog, name)
-    done = around.bring(wanted, say)
-    return Prepared(done, around.missing_store_secrets(wanted), around.store_secret)
+    cluster = planes.cluster(name).cluster_parts()
+    wanted = _data_plane(cluster, catalog, name)
+    done = cluster.bring(wanted, say)
+    return Prepared(done, cluster.missing_store_secrets(wanted), cluster.store_secret)
 
 
 def serve(planes: Planes, catalog: Catalog, endpoint: Endpoint, say: Say, report: Report) -> Serving:
     """Bring an endpoint's gateway, and wait until it serves. Raises DataPlaneError or RenderError."""
-    around = _around(planes, catalog, endpoint)
-    return around.serve(endpoint, catalog.deployments, say, report)
+    cluster = _cluster_of(planes, catalog, endpoint)
+    return cluster.serve(endpoint, catalog.deployments, say, report)
 
 
 def retire(planes: Planes, catalog: Catalog, say: Say) -> tuple[ObjectPlan, ...]:
@@ -88,8 +89,8 @@ def retire(planes: Planes, catalog: Catalog, say: Say) -> tuple[ObjectPlan, ...]
     """
     used = data_planes.kubernetes(catalog)
     left = [name for name in planes.clusters() if name not in used]
-    arounds = [planes.cluster(name).around() for name in left]
-    return tuple(done for around in arounds for done in around.bring(around.no_gateways(), say))
+    left_clusters = [planes.cluster(name).cluster_parts() for name in left]
+    return tuple(done for cluster in left_clusters for done in cluster.bring(cluster.no_gateways(), say))
 
 
 def drifts(planes: Planes, catalog: Catalog, *, confirmed: bool = False) -> Iterator[Drift]:
@@ -99,8 +100,8 @@ def drifts(planes: Planes, catalog: Catalog, *, confirmed: bool = False) -> Iter
     """
     for part in parts(catalog):
         try:
-            around, wanted = _wanted(planes, catalog, part)
-            plans = around.plans(wanted, confirmed=confirmed)
+            cluster, wanted = _wanted(planes, catalog, part)
+            plans = cluster.plans(wanted, confirmed=confirmed)
         except DataPlaneUnreachableError:
             raise
         except (DataPlaneError, RenderError) as error:
@@ -109,23 +110,23 @@ def drifts(planes: Planes, catalog: Catalog, *, confirmed: bool = False) -> Iter
         yield Drift(part, tuple(each for each in plans if each.action != "none"))
 
 
-def _wanted(planes: Planes, catalog: Catalog, part: Part) -> tuple[Around, Wanted]:
+def _wanted(planes: Planes, catalog: Catalog, part: Part) -> tuple[ClusterParts, Wanted]:
     if part.kind == "data_plane":
-        around = planes.cluster(part.name).around()
-        return around, _data_plane(around, catalog, part.name)
+        cluster = planes.cluster(part.name).cluster_parts()
+        return cluster, _data_plane(cluster, catalog, part.name)
     endpoint = next(each for each in catalog.endpoints if each.name == part.name)
-    around = _around(planes, catalog, endpoint)
-    return around, around.gateway(endpoint, catalog.deployments)
+    cluster = _cluster_of(planes, catalog, endpoint)
+    return cluster, cluster.gateway(endpoint, catalog.deployments)
 
 
-def _data_plane(around: Around, catalog: Catalog, name: str) -> Wanted:
-    return around.data_plane(data_planes.deployments(catalog, name), data_planes.endpoints(catalog, name))
+def _data_plane(cluster: ClusterParts, catalog: Catalog, name: str) -> Wanted:
+    return cluster.data_plane(data_planes.deployments(catalog, name), data_planes.endpoints(catalog, name))
 
 
-def _around(planes: Planes, catalog: Catalog, endpoint: Endpoint) -> Around:
+def _cluster_of(planes: Planes, catalog: Catalog, endpoint: Endpoint) -> ClusterParts:
     name = data_planes.of_endpoint(catalog, endpoint)
     if name is None:
         raise DataPlaneError(
             f"endpoints[{endpoint.name}].data_plane: no Kubernetes data plane for its gateway. Name one."
         )
-    return planes.cluster(name).around()
+    return planes.cluster(name).cluster_parts()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from slipway.catalog import Catalog, ResolvedDeployment, data_planes
-from slipway.control import cluster_parts as around
+from slipway.control import cluster_parts
 from slipway.control.changes import Change
 from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
@@ -26,7 +26,7 @@ def changes(planes: Planes, catalog: Catalog, wanted: Mapping[str, ResolvedDeplo
     What cannot be planned is a change of its own, `refused` with the reason, and hides nothing else.
     Raises DataPlaneUnreachableError.
     """
-    for drift in around.drifts(planes, catalog, confirmed=True):
+    for drift in cluster_parts.drifts(planes, catalog, confirmed=True):
         kind, name = _TITLES[drift.part.kind], drift.part.name
         if drift.trouble:
             yield Change("refused", kind, name, detail=(drift.trouble,))

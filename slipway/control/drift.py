@@ -122,10 +122,10 @@ def decide_recorded(
 ) -> Decision:
     """A single asset that mirrors a part of the catalog, such as the prices, and its recorded digest."""
     difference = "" if desired_digest == recorded_digest else "not what the catalog says"
-    return decide_standing(subject, desired_digest, difference, busy, attempts, max_attempts, now)
+    return decide_part(subject, desired_digest, difference, busy, attempts, max_attempts, now)
 
 
-def decide_standing(
+def decide_part(
     subject: tuple[str, str],
     desired_digest: str,
     difference: str,

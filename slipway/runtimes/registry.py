@@ -18,11 +18,11 @@ from slipway.runtimes.kubeai import render as kubeai
 from slipway.runtimes.kuberay import render as kuberay
 from slipway.runtimes.nim import render as nim
 from slipway.runtimes.ray import render as ray
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Rendered
 from slipway.runtimes.vllm import render as vllm
 
-Render = Callable[[ResolvedDeployment, Surroundings], Rendered]
+Render = Callable[[ResolvedDeployment, ClusterSettings], Rendered]
 Refusals = Callable[[Deployment, Engine | None], list[tuple[str, str]]]
 
 RENDERERS: dict[str, Render] = {

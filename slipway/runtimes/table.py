@@ -20,7 +20,7 @@ from slipway.catalog.resolved import ResolvedArtifact, ResolvedDeployment
 from slipway.catalog.rules.documents import HOSTS
 from slipway.runtimes import registry, tasks
 from slipway.runtimes.ray import render as ray
-from slipway.runtimes.rendering.cluster_settings import ObjectName, Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, Pods, StoreAddress
 from slipway.runtimes.samples import ELSEWHERE, SAMPLES, Fields, Sample
 
 BEGIN = "<!-- table: written by `python -m slipway.runtimes.table docs/runtimes.md` -->"
@@ -34,7 +34,7 @@ _SERVERS = {"ray": "llama.cpp", "nim": "nim", "dynamo": "dynamo"}
 _NEEDS: Mapping[str, Fields] = {"nim": {"resources": {"gpu": {}}}, "dynamo": {"resources": {"gpu": {}}}}
 _SCALES_BY: Mapping[str, Fields] = {"nim": {"cpu_percent": 80}}
 # A cluster in which nothing is missing.
-SURROUNDINGS = Surroundings(
+CLUSTER_SETTINGS = ClusterSettings(
     store=StoreAddress("http://s3.storage.svc:8333", "models"),
     slipway_image=_IMAGE,
     pull_secrets=("registry",),
@@ -126,7 +126,7 @@ def _rendered(runtime: str, resolved: ResolvedDeployment) -> str:
     if runtime == "ray":
         found: Any = ray.render(resolved)
     else:
-        rendered = registry.RENDERERS[runtime](resolved, SURROUNDINGS)
+        rendered = registry.RENDERERS[runtime](resolved, CLUSTER_SETTINGS)
         found = [rendered.objects, rendered.public, rendered.operator_values]
     text = json.dumps(found, sort_keys=True)
     return text.replace(resolved.spec_digest, "<digest>").replace(resolved.spec_digest[:8], "<revision>")

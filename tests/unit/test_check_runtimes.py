@@ -18,7 +18,7 @@ from slipway.runtimes.tasks import tasks
 
 COMMIT = "1" * 40
 IMAGE = f"registry.slipway.test/engine@sha256:{'a' * 64}"
-CLUSTER = replace(table.SURROUNDINGS, kubeai_cache_profile="efs")
+CLUSTER = replace(table.CLUSTER_SETTINGS, kubeai_cache_profile="efs")
 COMBINATIONS = [(runtime, server) for runtime in HOSTS for server in sorted(HOSTS[runtime])]
 
 

@@ -1,7 +1,7 @@
 """A cluster around its deployments: what a data plane holds for all of them, and the gateway of an Endpoint.
 
 Belongs here: which objects that takes, bringing them, and waiting until the gateway serves.
-Does not: what each looks like (slipway.runtimes), comparing and applying (standing.py).
+Does not: what each looks like (slipway.runtimes), comparing and applying (keeping.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
-from slipway.dataplane.kubernetes.bringing import Place, Say, Standing, Wanted
+from slipway.dataplane.kubernetes.keeping import Keeper, Place, Say, Wanted
 from slipway.dataplane.kubernetes.objects import snapshot
 from slipway.dataplane.kubernetes.objects.apply import Applier
 from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
@@ -26,7 +26,7 @@ from slipway.runtimes.cluster.edge_status import EdgeStatus, status_of
 from slipway.runtimes.judging.objects import Ref, labels_of, ref_of
 from slipway.runtimes.judging.verdict import Target
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 
 # A gateway starts within seconds; a first pull of its image may take minutes.
 GATEWAY_DEADLINE_S = 300.0
@@ -58,24 +58,24 @@ class Serving:
     edge: EdgeStatus
 
 
-class Around:
+class ClusterParts:
     """What stands around the deployments of one cluster."""
 
-    def __init__(self, api: KubernetesApi, applier: Applier, surroundings: Surroundings) -> None:
+    def __init__(self, api: KubernetesApi, applier: Applier, cluster: ClusterSettings) -> None:
         self._api = api
-        self._standing = Standing(api, applier)
-        self._surroundings = surroundings
+        self._keeper = Keeper(api, applier)
+        self._cluster = cluster
 
     def data_plane(self, deployments: Sequence[Deployment], endpoints: Sequence[Endpoint]) -> Wanted:
         """Namespaces of these deployments and of these endpoints' gateways, and the cluster's shared cards.
 
         Gateways of other endpoints, which Slipway made from this home, are left over.
         """
-        around = self._surroundings
-        also = [around.gateway.namespace] if endpoints else []
-        made = namespaces.objects(deployments, around, also)
-        if around.gpu_operator_namespace is not None:
-            made += gpu_sharing.objects(deployments, around, around.gpu_operator_namespace)
+        cluster = self._cluster
+        also = [cluster.gateway.namespace] if endpoints else []
+        made = namespaces.objects(deployments, cluster, also)
+        if cluster.gpu_operator_namespace is not None:
+            made += gpu_sharing.objects(deployments, cluster, cluster.gpu_operator_namespace)
         known = {each.name for each in endpoints}
         homes = [each["metadata"]["name"] for each in made if each["kind"] == "Namespace"]
         quotas = [Place("v1", "ResourceQuota", name, snapshot.OWNED) for name in homes]
@@ -87,9 +87,9 @@ class Around:
 
         Raises RenderError without an image.
         """
-        around = self._surroundings
-        inside = gateway.objects(endpoint, around)
-        made = [*inside, *edge.objects(endpoint, deployments, around)]
+        cluster = self._cluster
+        inside = gateway.objects(endpoint, cluster)
+        made = [*inside, *edge.objects(endpoint, deployments, cluster)]
         sure = {str(each["metadata"]["namespace"]) for each in made}
         return Wanted(made, self._gateway_places(f"{gateway.ENDPOINT}={endpoint.name}", sure))
 
@@ -98,12 +98,12 @@ class Around:
         return Wanted([], self._gateway_places(gateway.ENDPOINT, sure=()))
 
     def plans(self, wanted: Wanted, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
-        """What would happen to each object; see Standing.plans."""
-        return self._standing.plans(wanted, confirmed=confirmed)
+        """What would happen to each object; see Keeper.plans."""
+        return self._keeper.plans(wanted, confirmed=confirmed)
 
     def bring(self, wanted: Wanted, say: Say) -> tuple[ObjectPlan, ...]:
         """Make it so, and return what was done. Raises DataPlaneError."""
-        return self._standing.bring(wanted, say)
+        return self._keeper.bring(wanted, say)
 
     def serve(
         self, endpoint: Endpoint, deployments: Sequence[Deployment], say: Say, report: Report
@@ -114,7 +114,7 @@ class Around:
         """
         wanted = self.gateway(endpoint, deployments)
         done = self.bring(wanted, say)
-        workload = gateway.workload(endpoint, self._surroundings)
+        workload = gateway.workload(endpoint, self._cluster)
         ref = Ref(workload.api_version, workload.kind, workload.namespace, workload.name)
         rendered = next(each for each in wanted.objects if ref_of(each) == ref)
         actions = Actions(
@@ -129,7 +129,7 @@ class Around:
     @property
     def store_secret(self) -> str:
         """Name of the Secret with the store's credentials, in every namespace."""
-        return self._surroundings.store.secret
+        return self._cluster.store.secret
 
     def missing_store_secrets(self, wanted: Wanted) -> tuple[str, ...]:
         """Of the namespaces, those without the Secret that pods read the store with."""
@@ -139,10 +139,10 @@ class Around:
         )
 
     def _gateway_places(self, label: str, sure: Collection[str]) -> list[Place]:
-        around = self._surroundings
-        labels = f"{snapshot.OWNED},{identity.HOME}={around.namespace},{label}"
-        kinds = [(around.gateway.namespace, each) for each in _INSIDE]
-        kinds += [(around.metallb_namespace, each) for each in _ADDRESSES]
+        cluster = self._cluster
+        labels = f"{snapshot.OWNED},{identity.HOME}={cluster.namespace},{label}"
+        kinds = [(cluster.gateway.namespace, each) for each in _INSIDE]
+        kinds += [(cluster.metallb_namespace, each) for each in _ADDRESSES]
         return [
             Place(api_version, kind, namespace, labels, is_other=namespace not in sure)
             for namespace, (api_version, kind) in kinds

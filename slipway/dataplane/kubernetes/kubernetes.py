@@ -14,7 +14,7 @@ from slipway.catalog.resolved import ResolvedDeployment
 from slipway.dataplane.kubernetes import ray_service
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.errors import ForbiddenError
-from slipway.dataplane.kubernetes.cluster_parts import Around
+from slipway.dataplane.kubernetes.cluster_parts import ClusterParts
 from slipway.dataplane.kubernetes.objects import plan as planning
 from slipway.dataplane.kubernetes.objects import recorded as records
 from slipway.dataplane.kubernetes.objects import snapshot
@@ -30,7 +30,7 @@ from slipway.records.revisions import Applied
 from slipway.runtimes.judging.objects import Object, Ref, ref_of
 from slipway.runtimes.registry import RENDERERS
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 
 Reach = Literal["dns", "cluster-ip"]
 # Other deployments that share a workload with this one: KubeRay's RayService is one per namespace.
@@ -47,7 +47,7 @@ class Kubernetes:
     def __init__(
         self,
         api: KubernetesApi,
-        surroundings: Surroundings,
+        cluster: ClusterSettings,
         *,
         namespaces: Iterable[str] = (),
         reach: Reach = "dns",
@@ -57,8 +57,8 @@ class Kubernetes:
         dashboard: Dashboard | None = None,
     ) -> None:
         self._api = api
-        self._surroundings = surroundings
-        self._namespaces = tuple(dict.fromkeys([surroundings.namespace, *namespaces]))
+        self._cluster = cluster
+        self._namespaces = tuple(dict.fromkeys([cluster.namespace, *namespaces]))
         self._reach = reach
         self._applier = Applier(api, force=force, gone_deadline_s=gone_deadline_s)
         self._beside = beside
@@ -68,9 +68,9 @@ class Kubernetes:
         """What `apply` would send: pure, but for what shares a workload with it."""
         runtime = resolved.deployment.runtime
         if runtime == "kuberay":
-            rendered = ray_service.render(resolved, self._surroundings, self._beside(resolved))
+            rendered = ray_service.render(resolved, self._cluster, self._beside(resolved))
         else:
-            rendered = RENDERERS[runtime](resolved, self._surroundings)
+            rendered = RENDERERS[runtime](resolved, self._cluster)
         return records.record(resolved, rendered)
 
     def diff(self, wanted: Applied) -> Difference:
@@ -196,9 +196,9 @@ class Kubernetes:
         address = records.address(wanted)
         return self._by_address(address.base_url, address.namespace, address.service)
 
-    def around(self) -> Around:
+    def cluster_parts(self) -> ClusterParts:
         """What stands around the deployments here: namespaces, gateways."""
-        return Around(self._api, self._applier, self._surroundings)
+        return ClusterParts(self._api, self._applier, self._cluster)
 
     def people(self) -> People:
         """What a person asks of the revisions here."""
@@ -209,7 +209,7 @@ class Kubernetes:
 
         Another one on the same cluster has another home, and what it serves is not ours to retire.
         """
-        mine = f"{snapshot.OWNED},{identity.HOME}={self._surroundings.namespace}"
+        mine = f"{snapshot.OWNED},{identity.HOME}={self._cluster.namespace}"
         try:
             found = self._api.list("v1", "Namespace", labels=mine).objects
         except ForbiddenError:

@@ -16,15 +16,15 @@ from slipway.dataplane.kubernetes.objects import owned_fields
 from slipway.dataplane.kubernetes.objects.diff import APPLIED
 from slipway.runtimes.judging.objects import Object
 from slipway.runtimes.kuberay import render as kuberay
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Rendered
 
 
 def render(
-    resolved: ResolvedDeployment, surroundings: Surroundings, beside: Sequence[ResolvedDeployment]
+    resolved: ResolvedDeployment, cluster: ClusterSettings, beside: Sequence[ResolvedDeployment]
 ) -> Rendered:
     """The service with this revision and those beside it."""
-    return kuberay.render(resolved, surroundings, beside)
+    return kuberay.render(resolved, cluster, beside)
 
 
 def without(service: Object, applications: Collection[str]) -> Object | None:

@@ -17,7 +17,7 @@ from slipway.dataplane.kubernetes.api.connection import connect, setting
 from slipway.dataplane.kubernetes.api.transport import Say
 from slipway.dataplane.kubernetes.kubernetes import Beside, Kubernetes, Reach
 from slipway.environment import Environment
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 
 SETTINGS = "SLIPWAY_KUBE_SETTINGS"
 _REACHES = ("dns", "cluster-ip")
@@ -37,18 +37,18 @@ def open_plane(
         raise DataPlaneError(f"{variable}={reach}: not one of {', '.join(_REACHES)}. Correct it.")
     return Kubernetes(
         connect(environment, name, say=say),
-        surroundings(environment, name),
+        cluster_settings(environment, name),
         reach=cast(Reach, reach),
         force=environment.get(setting("SLIPWAY_KUBE_FORCE", name)) == "1",
         beside=beside,
     )
 
 
-def surroundings(environment: Environment, name: str = "default") -> Surroundings:
+def cluster_settings(environment: Environment, name: str = "default") -> ClusterSettings:
     """What renderers must know of the cluster: the file `SLIPWAY_KUBE_SETTINGS[_<NAME>]`, in YAML.
 
-    Its keys are the fields of Surroundings. Without it pods find the store where this process does, and the
-    cluster has nothing installed. Raises DataPlaneError naming the file and the field.
+    Its keys are the fields of ClusterSettings. Without it pods find the store where this process does, and
+    nothing is installed in the cluster. Raises DataPlaneError naming the file and the field.
     """
     path = environment.get(setting(SETTINGS, name))
     given = _read(Path(path).expanduser()) if path else {}
@@ -60,7 +60,7 @@ def surroundings(environment: Environment, name: str = "default") -> Surrounding
         )
     store |= {"region": environment.s3.region, **their_store}
     try:
-        return TypeAdapter(Surroundings).validate_python({**given, "store": store})
+        return TypeAdapter(ClusterSettings).validate_python({**given, "store": store})
     except ValidationError as error:
         said = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
         raise DataPlaneError(f"{path}: {'; '.join(said)}. Correct it.") from error
@@ -75,8 +75,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         return {}
     if not isinstance(found, dict):
         raise DataPlaneError(f"{path}: not a mapping of settings. Write `name: value` lines.")
-    unknown = sorted(set(found) - set(Surroundings.__dataclass_fields__))
+    unknown = sorted(set(found) - set(ClusterSettings.__dataclass_fields__))
     if unknown:
-        known = ", ".join(Surroundings.__dataclass_fields__)
+        known = ", ".join(ClusterSettings.__dataclass_fields__)
         raise DataPlaneError(f"{path}: {unknown[0]}: no such setting. Known are {known}.")
     return found

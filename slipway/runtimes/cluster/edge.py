@@ -11,40 +11,41 @@ from collections.abc import Sequence
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
 from slipway.runtimes.cluster import gateway
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object
 
 _MOST_RULES = 16  # of one HTTPRoute
 
 
-def objects(
-    endpoint: Endpoint, deployments: Sequence[Deployment], surroundings: Surroundings
-) -> list[Object]:
+def objects(endpoint: Endpoint, deployments: Sequence[Deployment], cluster: ClusterSettings) -> list[Object]:
     """Everything in front of the tenant gateway; `deployments` are the catalog's."""
     return [
-        *_addresses(endpoint, surroundings),
-        *_certificate(endpoint, surroundings),
-        _gateway(endpoint, surroundings),
-        *_routes(endpoint, deployments, surroundings),
+        *_addresses(endpoint, cluster),
+        *_certificate(endpoint, cluster),
+        _gateway(endpoint, cluster),
+        *_routes(endpoint, deployments, cluster),
     ]
 
 
 def _metadata(
-    endpoint: Endpoint, surroundings: Surroundings, namespace: str | None = None, name: str | None = None
+    endpoint: Endpoint,
+    cluster: ClusterSettings,
+    namespace: str | None = None,
+    name: str | None = None,
 ) -> Object:
     return {
         "name": name or endpoint.name,
-        "namespace": namespace or surroundings.gateway.namespace,
-        "labels": gateway.labels(endpoint, surroundings),
+        "namespace": namespace or cluster.gateway.namespace,
+        "labels": gateway.labels(endpoint, cluster),
     }
 
 
-def _addresses(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
+def _addresses(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
     """Not assigned by themselves: a Service gets an address of this pool only by naming it."""
     pool = endpoint.address_pool
     if pool is None:
         return []
-    metadata = _metadata(endpoint, surroundings, surroundings.metallb_namespace)
+    metadata = _metadata(endpoint, cluster, cluster.metallb_namespace)
     made: list[Object] = [
         {
             "apiVersion": "metallb.io/v1beta1",
@@ -66,7 +67,7 @@ def _addresses(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
     return made
 
 
-def _certificate(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
+def _certificate(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
     if endpoint.tls is None or endpoint.tls.issuer is None:
         return []
     spec = {
@@ -75,12 +76,12 @@ def _certificate(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]
         "issuerRef": {"name": endpoint.tls.issuer, "kind": "ClusterIssuer"},
         "privateKey": {"rotationPolicy": "Always"},
     }
-    metadata = _metadata(endpoint, surroundings)
+    metadata = _metadata(endpoint, cluster)
     return [{"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": metadata, "spec": spec}]
 
 
-def _gateway(endpoint: Endpoint, surroundings: Surroundings) -> Object:
-    spec: Object = {"gatewayClassName": surroundings.gateway_class, "listeners": [_listener(endpoint)]}
+def _gateway(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
+    spec: Object = {"gatewayClassName": cluster.gateway_class, "listeners": [_listener(endpoint)]}
     if endpoint.address_pool is not None:
         # The second name is what MetalLB before 0.14 reads.
         annotations = ("metallb.io/address-pool", "metallb.universe.tf/address-pool")
@@ -88,7 +89,7 @@ def _gateway(endpoint: Endpoint, surroundings: Surroundings) -> Object:
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
-        "metadata": _metadata(endpoint, surroundings),
+        "metadata": _metadata(endpoint, cluster),
         "spec": spec,
     }
 
@@ -103,9 +104,7 @@ def _listener(endpoint: Endpoint) -> Object:
     return {"name": "https", "protocol": "HTTPS", "port": 443, "tls": tls, **same}
 
 
-def _routes(
-    endpoint: Endpoint, deployments: Sequence[Deployment], surroundings: Surroundings
-) -> list[Object]:
+def _routes(endpoint: Endpoint, deployments: Sequence[Deployment], cluster: ClusterSettings) -> list[Object]:
     """One rule for `/v1`, one per public path; so many to an HTTPRoute as it may have."""
     served = [
         each for each in deployments if endpoint.deployments == "all" or each.name in endpoint.deployments
@@ -117,7 +116,7 @@ def _routes(
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "HTTPRoute",
-            "metadata": _metadata(endpoint, surroundings, name=f"{endpoint.name}-{n}" if n else None),
+            "metadata": _metadata(endpoint, cluster, name=f"{endpoint.name}-{n}" if n else None),
             "spec": {
                 "parentRefs": [{"name": endpoint.name}],
                 "hostnames": [endpoint.host],

@@ -1,7 +1,8 @@
 """The public side of an endpoint as its controllers tell of it.
 
 Belongs here: reading conditions and addresses off a Gateway and a Certificate. Pure.
-Does not: waiting for them (around.py): there may be no controller, and Slipway's gateway serves without.
+Does not: waiting for them (slipway.dataplane.kubernetes.cluster_parts): there may be no controller, and
+Slipway's gateway serves without.
 Source: https://gateway-api.sigs.k8s.io/reference/spec/#gatewaystatus, cert-manager's CertificateStatus.
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 from slipway.catalog.documents import Endpoint
 from slipway.catalog.resolved import digest_of
 from slipway.runtimes.rendering import flows, identity, pods, telemetry
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, Workload, plain
 from slipway.runtimes.rendering.weights_access import node_cache_access
 
@@ -28,63 +28,63 @@ def name(endpoint: Endpoint) -> str:
     return f"gateway-{endpoint.name}"
 
 
-def workload(endpoint: Endpoint, surroundings: Surroundings) -> Workload:
+def workload(endpoint: Endpoint, cluster: ClusterSettings) -> Workload:
     """The Deployment, to wait for."""
-    return Workload("apps/v1", "Deployment", surroundings.gateway.namespace, name(endpoint))
+    return Workload("apps/v1", "Deployment", cluster.gateway.namespace, name(endpoint))
 
 
-def objects(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
+def objects(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
     """All of them, in the order of applying; raises RenderError without an image."""
     return [
-        _account(endpoint, surroundings),
-        _policy(endpoint, surroundings),
-        *_serving(endpoint, surroundings),
+        _account(endpoint, cluster),
+        _policy(endpoint, cluster),
+        *_serving(endpoint, cluster),
         *telemetry.gateway_monitor(
-            _metadata(endpoint, surroundings),
-            pod_labels(endpoint, surroundings),
-            surroundings.gateway_secret,
-            surroundings,
+            _metadata(endpoint, cluster),
+            pod_labels(endpoint, cluster),
+            cluster.gateway_secret,
+            cluster,
         ),
     ]
 
 
-def pod_labels(endpoint: Endpoint, surroundings: Surroundings) -> dict[str, str]:
-    """Labels of its pods; the engines' policies select by those of the surroundings."""
-    return {**surroundings.gateway.labels, ENDPOINT: endpoint.name}
+def pod_labels(endpoint: Endpoint, cluster: ClusterSettings) -> dict[str, str]:
+    """Labels of its pods; the engines' policies select by those of the cluster's settings."""
+    return {**cluster.gateway.labels, ENDPOINT: endpoint.name}
 
 
-def labels(endpoint: Endpoint, surroundings: Surroundings) -> dict[str, str]:
+def labels(endpoint: Endpoint, cluster: ClusterSettings) -> dict[str, str]:
     """Ownership labels of all objects of an endpoint; pruning goes by them."""
     return {
         identity.MANAGED_BY: identity.SLIPWAY,
-        identity.HOME: surroundings.namespace,
+        identity.HOME: cluster.namespace,
         ENDPOINT: endpoint.name,
     }
 
 
-def _metadata(endpoint: Endpoint, surroundings: Surroundings) -> Object:
-    made = {**labels(endpoint, surroundings), **pod_labels(endpoint, surroundings)}
-    return {"name": name(endpoint), "namespace": surroundings.gateway.namespace, "labels": made}
+def _metadata(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
+    made = {**labels(endpoint, cluster), **pod_labels(endpoint, cluster)}
+    return {"name": name(endpoint), "namespace": cluster.gateway.namespace, "labels": made}
 
 
-def _account(endpoint: Endpoint, surroundings: Surroundings) -> Object:
+def _account(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
     from kubernetes import client
 
     made: Object = plain(
         client.V1ServiceAccount(
             api_version="v1",
             kind="ServiceAccount",
-            metadata=_metadata(endpoint, surroundings),
+            metadata=_metadata(endpoint, cluster),
             automount_service_account_token=False,
         )
     )
     return made
 
 
-def _policy(endpoint: Endpoint, surroundings: Surroundings) -> Object:
+def _policy(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
     """From the edge's proxies and those who measure; to engines anywhere, the store and the database."""
-    known = [each for each in (surroundings.edge, surroundings.prometheus, *surroundings.operators) if each]
-    senders = {"from": [flows.peer(each) for each in known]} if surroundings.edge is not None else {}
+    known = [each for each in (cluster.edge, cluster.prometheus, *cluster.operators) if each]
+    senders = {"from": [flows.peer(each) for each in known]} if cluster.edge is not None else {}
     engines = {
         "to": [
             {
@@ -93,25 +93,23 @@ def _policy(endpoint: Endpoint, surroundings: Surroundings) -> Object:
             }
         ]
     }
-    proxy = {
-        "to": [{"namespaceSelector": {"matchLabels": {flows.NAMESPACE_NAME: surroundings.kubeai.namespace}}}]
-    }
-    egress = [flows.dns_flow(), flows.store_flow(surroundings), engines, proxy]
-    if surroundings.tenants_db_url is not None:
-        egress.append(flows.url_flow(surroundings.tenants_db_url))
+    proxy = {"to": [{"namespaceSelector": {"matchLabels": {flows.NAMESPACE_NAME: cluster.kubeai.namespace}}}]}
+    egress = [flows.dns_flow(), flows.store_flow(cluster), engines, proxy]
+    if cluster.tenants_db_url is not None:
+        egress.append(flows.url_flow(cluster.tenants_db_url))
     return flows.policy(
-        _metadata(endpoint, surroundings),
-        pod_labels(endpoint, surroundings),
+        _metadata(endpoint, cluster),
+        pod_labels(endpoint, cluster),
         ingress=[{**senders, "ports": flows.tcp(PORT)}],
         egress=egress,
     )
 
 
-def _serving(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
+def _serving(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
     from kubernetes import client
 
-    metadata, selected = _metadata(endpoint, surroundings), pod_labels(endpoint, surroundings)
-    pod = _pod(endpoint, surroundings, selected)
+    metadata, selected = _metadata(endpoint, cluster), pod_labels(endpoint, cluster)
+    pod = _pod(endpoint, cluster, selected)
     # As on engines' pods: waiting ends when the pods that are ready are of this very spec.
     noted = {"labels": selected, "annotations": {identity.SPEC_DIGEST: digest_of(pod)}}
     service = client.V1Service(
@@ -144,8 +142,8 @@ def _serving(endpoint: Endpoint, surroundings: Surroundings) -> list[Object]:
     return [plain(each) for each in (deployment, service, budget)]
 
 
-def _pod(endpoint: Endpoint, surroundings: Surroundings, selected: dict[str, str]) -> Object:
-    pull = [{"name": each} for each in surroundings.pull_secrets]
+def _pod(endpoint: Endpoint, cluster: ClusterSettings, selected: dict[str, str]) -> Object:
+    pull = [{"name": each} for each in cluster.pull_secrets]
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -160,14 +158,14 @@ def _pod(endpoint: Endpoint, surroundings: Surroundings, selected: dict[str, str
         # Requests end, then what they used is shipped.
         "terminationGracePeriodSeconds": _DRAIN_S + 30,
         "topologySpreadConstraints": [spread],
-        "containers": [_container(endpoint, surroundings)],
+        "containers": [_container(endpoint, cluster)],
         "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
         **({"imagePullSecrets": pull} if pull else {}),
     }
 
 
-def _container(endpoint: Endpoint, surroundings: Surroundings) -> Object:
-    if surroundings.slipway_image is None:
+def _container(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
+    if cluster.slipway_image is None:
         raise RenderError(
             f"endpoints[{endpoint.name}]: its gateway runs Slipway's own image, and the cluster's settings "
             "name none. Give slipway_image, by digest, in the file that SLIPWAY_KUBE_SETTINGS names."
@@ -179,9 +177,9 @@ def _container(endpoint: Endpoint, surroundings: Surroundings) -> Object:
 
     return {
         "name": "gateway",
-        "image": surroundings.slipway_image,
+        "image": cluster.slipway_image,
         "command": ["python", "-m", "slipway.gateway"],
-        "env": _environment(surroundings),
+        "env": _environment(cluster),
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": _RESOURCES,
         "securityContext": pods.container_security(),
@@ -193,8 +191,8 @@ def _container(endpoint: Endpoint, surroundings: Surroundings) -> Object:
     }
 
 
-def _environment(surroundings: Surroundings) -> list[Object]:
-    access = node_cache_access(surroundings.store, f"{pods.CACHE}/weights", None)
+def _environment(cluster: ClusterSettings) -> list[Object]:
+    access = node_cache_access(cluster.store, f"{pods.CACHE}/weights", None)
     settings = {
         **pods.home_environment(),
         **access.env,
@@ -207,6 +205,6 @@ def _environment(surroundings: Surroundings) -> list[Object]:
     # A replica's name is part of the names of its usage objects, so each pod has its own.
     env.append({"name": "SLIPWAY_GATEWAY_REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     for variable, key in (("SLIPWAY_GATEWAY_TOKEN", "token"), ("SLIPWAY_TENANTS_DB", "tenants-db")):
-        reference = {"name": surroundings.gateway_secret, "key": key}
+        reference = {"name": cluster.gateway_secret, "key": key}
         env.append({"name": variable, "valueFrom": {"secretKeyRef": reference}})
     return env

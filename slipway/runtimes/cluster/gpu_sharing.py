@@ -13,7 +13,7 @@ import yaml
 
 from slipway.catalog.deployment import Deployment
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object
 
 CONFIG = "slipway-gpu-sharing"
@@ -23,7 +23,7 @@ _SECTIONS = {"time-slicing": "timeSlicing", "mps": "mps"}
 
 
 def objects(
-    deployments: Iterable[Deployment], surroundings: Surroundings, namespace: str = "gpu-operator"
+    deployments: Iterable[Deployment], cluster: ClusterSettings, namespace: str = "gpu-operator"
 ) -> list[Object]:
     """ConfigMap and ClusterPolicy for what these deployments share; nothing when they share nothing.
 
@@ -38,17 +38,17 @@ def objects(
     if not shared:
         return [policy]
     policy["spec"]["devicePlugin"]["config"] = {"name": CONFIG, "default": "whole"}
-    return [_config_map(shared, surroundings, namespace), policy]
+    return [_config_map(shared, cluster, namespace), policy]
 
 
-def _config_map(shared: Sequence[str], surroundings: Surroundings, namespace: str) -> Object:
+def _config_map(shared: Sequence[str], cluster: ClusterSettings, namespace: str) -> Object:
     entries = {"whole": yaml.safe_dump({"version": "v1"})}
     for way in shared:
         section = {
             # Shares have a name of their own, and more than one share is no more than one.
             "renameByDefault": True,
             "failRequestsGreaterThanOne": True,
-            "resources": [{"name": "nvidia.com/gpu", "replicas": surroundings.gpu_shares}],
+            "resources": [{"name": "nvidia.com/gpu", "replicas": cluster.gpu_shares}],
         }
         entries[way] = yaml.safe_dump({"version": "v1", "sharing": {_SECTIONS[way]: section}})
     return {

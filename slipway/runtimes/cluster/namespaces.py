@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.runtimes.rendering import flows, identity
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object, plain
 
 NAME = "slipway"
@@ -26,7 +26,7 @@ _DEFAULT_LIMIT = {"memory": "1Gi"}
 
 
 def objects(
-    deployments: Iterable[Deployment], surroundings: Surroundings, also: Iterable[str] = ()
+    deployments: Iterable[Deployment], cluster: ClusterSettings, also: Iterable[str] = ()
 ) -> list[Object]:
     """The namespaces of these deployments and what each holds for all of them, by name.
 
@@ -35,8 +35,8 @@ def objects(
     members: dict[str, list[Deployment]] = {name: [] for name in also}
     for each in deployments:
         if each.runtime not in _NOT_OURS:
-            members.setdefault(each.isolation.namespace or surroundings.namespace, []).append(each)
-    return [made for name in sorted(members) for made in _of(name, members[name], surroundings.namespace)]
+            members.setdefault(each.isolation.namespace or cluster.namespace, []).append(each)
+    return [made for name in sorted(members) for made in _of(name, members[name], cluster.namespace)]
 
 
 def _of(name: str, members: Sequence[Deployment], home: str) -> list[Object]:

@@ -8,35 +8,33 @@ from __future__ import annotations
 from slipway.catalog import Catalog, data_planes
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import ObjectName, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName
 from slipway.runtimes.rendering.rendered import Object
 
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def namespaces(catalog: Catalog, data_plane: str, surroundings: Surroundings) -> tuple[str, ...]:
+def namespaces(catalog: Catalog, data_plane: str, cluster: ClusterSettings) -> tuple[str, ...]:
     """Where Slipway writes objects, in order."""
-    found = {surroundings.namespace}
+    found = {cluster.namespace}
     for each in data_planes.deployments(catalog, data_plane):
-        own = each.isolation.namespace or surroundings.namespace
-        found.add(surroundings.kubeai.namespace if each.runtime == "kubeai" else own)
+        own = each.isolation.namespace or cluster.namespace
+        found.add(cluster.kubeai.namespace if each.runtime == "kubeai" else own)
     for endpoint in data_planes.endpoints(catalog, data_plane):
-        found.add(surroundings.gateway.namespace)
+        found.add(cluster.gateway.namespace)
         if endpoint.address_pool is not None:
-            found.add(surroundings.metallb_namespace)
+            found.add(cluster.metallb_namespace)
     return tuple(sorted(found))
 
 
 def objects(
-    catalog: Catalog, data_plane: str, surroundings: Surroundings, account: ObjectName | None
+    catalog: Catalog, data_plane: str, cluster: ClusterSettings, account: ObjectName | None
 ) -> list[Object]:
     """Roles and the ClusterRole; with `account`, a ServiceAccount, their bindings to it, too."""
-    roles = [
-        rbac.role(name, surroundings.store.secret) for name in namespaces(catalog, data_plane, surroundings)
-    ]
+    roles = [rbac.role(name, cluster.store.secret) for name in namespaces(catalog, data_plane, cluster)]
     roles.append(rbac.cluster_role())
-    if surroundings.gpu_operator_namespace is not None:
-        roles += rbac.shared_cards(surroundings.gpu_operator_namespace)
+    if cluster.gpu_operator_namespace is not None:
+        roles += rbac.shared_cards(cluster.gpu_operator_namespace)
     return roles if account is None else [*roles, *(_binding(each, account) for each in roles)]
 
 

@@ -24,7 +24,7 @@ from slipway.runtimes.rendering import (
     telemetry,
     vllm_args,
 )
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, Workload, workload_of
 from slipway.runtimes.rendering.weights_access import weights_access
 
@@ -37,35 +37,33 @@ _TASK_ARGS: Mapping[str, tuple[str, ...]] = {"embedding": ("--embedding-worker",
 _VERSION = re.compile(r"(?:0|[1-9]\d{0,3})(?:\.(?:0|[1-9]\d{0,3})){2}")
 
 
-def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
-    """The objects of one revision; raises RenderError where the surroundings lack something."""
-    graph = _graph(resolved, surroundings)
+def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
+    """The objects of one revision; raises RenderError where the cluster's settings lack something."""
+    graph = _graph(resolved, cluster)
     name = identity.object_name(resolved)
     frontend = f"{name}-{_FRONTEND.lower()}"
-    address = Address(identity.namespace(resolved, surroundings), frontend, pods.PORT)
+    address = Address(identity.namespace(resolved, cluster), frontend, pods.PORT)
     adapter = Workload(
         _API, "DynamoGraphDeploymentScalingAdapter", address.namespace, f"{name}-{_WORKER.lower()}"
     )
     return Rendered(
         workload=workload_of(graph),
         objects=(
-            flows.engine_policy(
-                resolved, surroundings, identity.selector(resolved), (pods.PORT, _SYSTEM_PORT)
-            ),
+            flows.engine_policy(resolved, cluster, identity.selector(resolved), (pods.PORT, _SYSTEM_PORT)),
             graph,
-            *_adapters(resolved, surroundings),
-            *_scaler(resolved, surroundings, adapter, address),
+            *_adapters(resolved, cluster),
+            *_scaler(resolved, cluster, adapter, address),
         ),
         address=address,
-        public=tuple(public.objects(resolved, surroundings, address)),
+        public=tuple(public.objects(resolved, cluster, address)),
     )
 
 
-def _graph(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
-    metadata = identity.metadata(resolved, surroundings)
+def _graph(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
+    metadata = identity.metadata(resolved, cluster)
     # The operator makes PodMonitors by itself.
-    measured = "true" if telemetry.wanted(resolved, surroundings) else "false"
-    annotations = identity.object_annotations(resolved, surroundings)
+    measured = "true" if telemetry.wanted(resolved, cluster) else "false"
+    annotations = identity.object_annotations(resolved, cluster)
     metadata["annotations"] = {**annotations, "nvidia.com/enable-metrics": measured}
     return {
         "apiVersion": _API,
@@ -73,12 +71,12 @@ def _graph(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
         "metadata": metadata,
         "spec": {
             "backendFramework": "vllm",
-            "components": [_frontend(resolved, surroundings), _worker(resolved, surroundings)],
+            "components": [_frontend(resolved, cluster), _worker(resolved, cluster)],
         },
     }
 
 
-def _frontend(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _frontend(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     balancing = resolved.deployment.load_balancing
     router = {"DYN_ROUTER_MODE": "kv" if balancing.strategy == "prefix-hash" else "least-loaded"}
     env = {**router, identity.SPEC_DIGEST_ENV: resolved.spec_digest}
@@ -94,11 +92,11 @@ def _frontend(resolved: ResolvedDeployment, surroundings: Surroundings) -> Objec
         "type": "frontend",
         "replicas": 1,
         "runtimeVersionOverride": _runtime_version(resolved),
-        "podTemplate": _template(resolved, surroundings, container, on_gpu=False),
+        "podTemplate": _template(resolved, cluster, container, on_gpu=False),
     }
 
 
-def _worker(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _worker(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     component: dict[str, Any] = {
         "name": _WORKER,
@@ -106,7 +104,7 @@ def _worker(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
         "modelRef": {"name": resolved.name},
         "sharedMemorySize": "8Gi",
         "runtimeVersionOverride": _runtime_version(resolved),
-        "podTemplate": _template(resolved, surroundings, _engine(resolved, surroundings), on_gpu=True),
+        "podTemplate": _template(resolved, cluster, _engine(resolved, cluster), on_gpu=True),
     }
     if deployment.autoscaling is None:
         component["replicas"] = deployment.replicas
@@ -114,18 +112,18 @@ def _worker(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
         component["scalingAdapter"] = {}  # its replicas win over the component's
     if deployment.nodes_per_replica > 1:
         component["multinode"] = {"nodeCount": deployment.nodes_per_replica}
-    if surroundings.compile_cache_claim is not None:
-        component["compilationCache"] = {"pvcName": surroundings.compile_cache_claim}
+    if cluster.compile_cache_claim is not None:
+        component["compilationCache"] = {"pvcName": cluster.compile_cache_claim}
     return component
 
 
-def _engine(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
-    access = weights_access(surroundings.store, resolved.model.prefix)
+def _engine(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
+    access = weights_access(cluster.store, resolved.model.prefix)
     env = {
         "DYN_SYSTEM_ENABLED": "true",
         "DYN_SYSTEM_PORT": str(_SYSTEM_PORT),
         # Dynamo's own reader of adapters does not know the SDK's name for this.
-        "AWS_ENDPOINT": surroundings.store.endpoint_url,
+        "AWS_ENDPOINT": cluster.store.endpoint_url,
         **({"DYN_LORA_ENABLED": "true"} if resolved.adapters else {}),
     }
     merged = pods.environment(resolved, pods.home_environment(), access.env, env)
@@ -138,23 +136,23 @@ def _engine(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
             "--load-format=runai_streamer",
             f"--served-model-name={resolved.name}",
             *_TASK_ARGS.get(resolved.task, ()),
-            *vllm_args.engine_args(resolved, surroundings),
+            *vllm_args.engine_args(resolved, cluster),
         ],
         "env": pods.env_list(merged, pods.secret_environment(resolved, access.secret_env)),
-        "resources": pods.resource_lists(resolved, surroundings),
+        "resources": pods.resource_lists(resolved, cluster),
         "securityContext": pods.container_security(resolved),
         "volumeMounts": [*pods.mounts(), {"name": "weights", "mountPath": _WEIGHTS, "readOnly": True}],
     }
 
 
 def _template(
-    resolved: ResolvedDeployment, surroundings: Surroundings, container: Object, *, on_gpu: bool
+    resolved: ResolvedDeployment, cluster: ClusterSettings, container: Object, *, on_gpu: bool
 ) -> Object:
     deployment = resolved.deployment
     volumes = [pods.cache_volume(resolved) if on_gpu else {"name": "cache", "emptyDir": {}}]
     volumes.append({"name": "tmp", "emptyDir": {}})
     if on_gpu:
-        claim = {"claimName": _weights_claim(resolved, surroundings), "readOnly": True}
+        claim = {"claimName": _weights_claim(resolved, cluster), "readOnly": True}
         volumes.append({"name": "weights", "persistentVolumeClaim": claim})
     spec: Object = {
         "automountServiceAccountToken": True,  # workers find each other through the API server
@@ -163,29 +161,29 @@ def _template(
         "containers": [container],
         "volumes": volumes,
     }
-    if surroundings.pull_secrets:
-        spec["imagePullSecrets"] = [{"name": name} for name in surroundings.pull_secrets]
-    runtime_class = gpu.runtime_class(deployment, surroundings)
+    if cluster.pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in cluster.pull_secrets]
+    runtime_class = gpu.runtime_class(deployment, cluster)
     if runtime_class is not None:
         spec["runtimeClassName"] = runtime_class
     if on_gpu:
         placed = {
-            "nodeSelector": gpu.node_selector(deployment, surroundings),
-            "tolerations": gpu.tolerations(deployment, surroundings),
+            "nodeSelector": gpu.node_selector(deployment, cluster),
+            "tolerations": gpu.tolerations(deployment, cluster),
         }
         spec |= {name: value for name, value in placed.items() if value}
     metadata = {"labels": identity.pod_labels(resolved), "annotations": identity.pod_annotations(resolved)}
     return {"metadata": metadata, "spec": spec}
 
 
-def _weights_claim(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
-    if surroundings.weights_claim is None:
+def _weights_claim(resolved: ResolvedDeployment, cluster: ClusterSettings) -> str:
+    if cluster.weights_claim is None:
         raise RenderError.at(
             resolved.name,
             "runtime = dynamo: its workers read weights from a volume claim, "
             "and none is named. Name the claim that holds a copy of the store's weights/.",
         )
-    return surroundings.weights_claim
+    return cluster.weights_claim
 
 
 def _runtime_version(resolved: ResolvedDeployment) -> str:
@@ -205,7 +203,7 @@ def _tagged_version(engine: Engine, deployment: Deployment) -> str | None:
     return found[0] if found is not None else None
 
 
-def _adapters(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+def _adapters(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
     found = []
     adapters = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
     for served, each in adapters:
@@ -214,9 +212,9 @@ def _adapters(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[
             "baseModelName": resolved.name,
             "modelName": served.model_name,
             "modelType": "lora",
-            "source": {"uri": weights_access(surroundings.store, each.prefix).uri},
+            "source": {"uri": weights_access(cluster.store, each.prefix).uri},
         }
-        metadata = identity.metadata(resolved, surroundings, name)
+        metadata = identity.metadata(resolved, cluster, name)
         found.append(
             {"apiVersion": "nvidia.com/v1alpha1", "kind": "DynamoModel", "metadata": metadata, "spec": spec}
         )
@@ -224,15 +222,15 @@ def _adapters(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[
 
 
 def _scaler(
-    resolved: ResolvedDeployment, surroundings: Surroundings, target: Workload, address: Address
+    resolved: ResolvedDeployment, cluster: ClusterSettings, target: Workload, address: Address
 ) -> list[Object]:
     """A scaler of the worker; what is measured of vLLM is said by Prometheus alone here."""
-    if resolved.deployment.autoscaling is not None and surroundings.prometheus_url is None:
+    if resolved.deployment.autoscaling is not None and cluster.prometheus_url is None:
         raise RenderError.at(
             resolved.name,
             "autoscaling: Dynamo's load is told to Prometheus alone. Connect one, or remove autoscaling.",
         )
-    return scaling.scaler(resolved, surroundings, target, address)
+    return scaling.scaler(resolved, cluster, target, address)
 
 
 def _refused_engine(deployment: Deployment, engine: Engine | None) -> tuple[bool, str]:

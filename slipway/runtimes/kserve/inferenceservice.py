@@ -10,7 +10,7 @@ from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import gpu, identity, pods, scaling, vllm_args
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object
 from slipway.runtimes.rendering.weights_access import weights_access
 
@@ -27,16 +27,16 @@ _HUGGING_FACE_TASKS = {
 }
 
 
-def address(resolved: ResolvedDeployment, surroundings: Surroundings) -> Address:
+def address(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Address:
     """The predictor's Service; the Hugging Face server answers below /openai."""
     path = "/openai" if resolved.engine.server == "huggingface" else ""
     name = f"{identity.object_name(resolved)}-predictor"
-    return Address(identity.namespace(resolved, surroundings), name, _SERVICE_PORT, path)
+    return Address(identity.namespace(resolved, cluster), name, _SERVICE_PORT, path)
 
 
-def service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def service(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """The InferenceService of one revision."""
-    metadata = identity.metadata(resolved, surroundings)
+    metadata = identity.metadata(resolved, cluster)
     annotations: Any = metadata["annotations"]
     metadata["annotations"] = {
         **annotations,
@@ -47,7 +47,7 @@ def service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": metadata,
-        "spec": {"predictor": _predictor(resolved, surroundings)},
+        "spec": {"predictor": _predictor(resolved, cluster)},
     }
 
 
@@ -59,13 +59,13 @@ def _autoscaler_class(resolved: ResolvedDeployment) -> str:
     return "keda" if scaling.needs_keda(auto) else "hpa"
 
 
-def _predictor(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _predictor(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     placed = {
-        "nodeSelector": gpu.node_selector(deployment, surroundings),
-        "tolerations": gpu.tolerations(deployment, surroundings),
-        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
-        "imagePullSecrets": [{"name": name} for name in surroundings.pull_secrets],
+        "nodeSelector": gpu.node_selector(deployment, cluster),
+        "tolerations": gpu.tolerations(deployment, cluster),
+        "runtimeClassName": gpu.runtime_class(deployment, cluster),
+        "imagePullSecrets": [{"name": name} for name in cluster.pull_secrets],
     }
     surge = deployment.rollout.surge
     return {
@@ -79,16 +79,16 @@ def _predictor(resolved: ResolvedDeployment, surroundings: Surroundings) -> Obje
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1},
         },
-        **_replicas(resolved, surroundings),
+        **_replicas(resolved, cluster),
         "volumes": [pods.cache_volume(resolved), {"name": "tmp", "emptyDir": {}}],
-        "model": _model(resolved, surroundings),
+        "model": _model(resolved, cluster),
         **{name: value for name, value in placed.items() if value},
     }
 
 
-def _model(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     model_format, runtime = _FORMATS[resolved.engine.server]
-    access = weights_access(surroundings.store, resolved.model.prefix)
+    access = weights_access(cluster.store, resolved.model.prefix)
     env = pods.environment(resolved, pods.home_environment(), _sleep_environment(resolved))
     drain = [
         "python3",
@@ -102,9 +102,9 @@ def _model(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
         # By digest, so that KServe does not rewrite it to its name for CPUs.
         "image": pods.image(resolved),
         "storageUri": access.uri,
-        "args": _arguments(resolved, surroundings),
+        "args": _arguments(resolved, cluster),
         "env": pods.env_list(env, pods.secret_environment(resolved)),
-        "resources": bounded(resolved, surroundings),
+        "resources": bounded(resolved, cluster),
         "securityContext": pods.container_security(resolved),
         "volumeMounts": pods.mounts(),
     }
@@ -117,10 +117,10 @@ def _sleep_environment(resolved: ResolvedDeployment) -> dict[str, str]:
     return vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {}
 
 
-def _arguments(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[str]:
+def _arguments(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[str]:
     """After the serving runtime's own, and so over them: its name for the model is the object's."""
     if resolved.engine.server == "vllm":
-        return [f"--served-model-name={resolved.name}", *vllm_args.engine_args(resolved, surroundings)]
+        return [f"--served-model-name={resolved.name}", *vllm_args.engine_args(resolved, cluster)]
     if resolved.task not in _HUGGING_FACE_TASKS:
         raise RenderError.at(
             resolved.name,
@@ -132,24 +132,24 @@ def _arguments(resolved: ResolvedDeployment, surroundings: Surroundings) -> list
     return [f"--model_name={resolved.name}", task, *length, *resolved.deployment.args]
 
 
-def bounded(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def bounded(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """Requests with limits: where the service gives none, the serving runtime's own small ones would apply.
 
     A request above them makes a Deployment that the API server refuses, long after the CRD accepted this.
     """
-    lists = pods.resource_lists(resolved, surroundings)
+    lists = pods.resource_lists(resolved, cluster)
     requests, limits = lists.get("requests", {}), lists.get("limits", {})
     return {"requests": {**limits, **requests}, "limits": {**requests, **limits}} if lists else {}
 
 
-def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _replicas(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     auto = resolved.deployment.autoscaling
     if auto is None:
         fixed = resolved.deployment.replicas
         return {"minReplicas": fixed, "maxReplicas": fixed}
     metrics = scaling.resource_metrics(auto)
     if scaling.needs_keda(auto):
-        metrics += _external_metrics(resolved, surroundings)
+        metrics += _external_metrics(resolved, cluster)
     return {
         "minReplicas": 0 if auto.idle == "zero" else auto.min_replicas,
         "maxReplicas": auto.max_replicas,
@@ -157,22 +157,22 @@ def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Objec
     }
 
 
-def _external_metrics(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+def _external_metrics(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
     auto = resolved.deployment.autoscaling
-    if auto is None or surroundings.prometheus_url is None:
+    if auto is None or cluster.prometheus_url is None:
         raise RenderError.at(
             resolved.name,
             "autoscaling: KServe scales by requests through a Prometheus. Connect "
             "one, or use cpu_percent or memory_percent.",
         )
-    wanted = scaling.triggers(resolved, auto, surroundings, address(resolved, surroundings))
+    wanted = scaling.triggers(resolved, auto, cluster, address(resolved, cluster))
     return [
         {
             "type": "External",
             "external": {
                 "metric": {
                     "backend": "prometheus",
-                    "serverAddress": surroundings.prometheus_url,
+                    "serverAddress": cluster.prometheus_url,
                     "query": each["metadata"]["query"],
                 },
                 # KServe's webhook wants a value; it becomes KEDA's threshold, which is per replica.

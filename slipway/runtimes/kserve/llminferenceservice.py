@@ -14,7 +14,7 @@ from typing import Any
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.kserve import inferenceservice
 from slipway.runtimes.rendering import gpu, identity, pods, scaling, vllm_args
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object
 from slipway.runtimes.rendering.weights_access import weights_access
 
@@ -24,15 +24,15 @@ POD_PORT = 8000
 _ITS_OWN = ("--tensor-parallel-size", "--pipeline-parallel-size", "--enable-lora")
 
 
-def address(resolved: ResolvedDeployment, surroundings: Surroundings) -> Address:
+def address(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Address:
     """The Service that the controller makes over the engines."""
     name = f"{identity.object_name(resolved)}-kserve-workload-svc"
-    return Address(identity.namespace(resolved, surroundings), name, POD_PORT)
+    return Address(identity.namespace(resolved, cluster), name, POD_PORT)
 
 
-def service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def service(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """The LLMInferenceService of one revision; raises RenderError where engines would speak https."""
-    if surroundings.kserve_tls:
+    if cluster.kserve_tls:
         raise RenderError.at(
             resolved.name,
             "runtime = kserve: KServe gives its engines certificates that nobody "
@@ -41,46 +41,46 @@ def service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
     return {
         "apiVersion": "serving.kserve.io/v1alpha2",
         "kind": "LLMInferenceService",
-        "metadata": identity.metadata(resolved, surroundings),
-        "spec": _spec(resolved, surroundings),
+        "metadata": identity.metadata(resolved, cluster),
+        "spec": _spec(resolved, cluster),
     }
 
 
-def _spec(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _spec(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     surge = deployment.rollout.surge
     spec: dict[str, Any] = {
-        "model": _model(resolved, surroundings),
+        "model": _model(resolved, cluster),
         "annotations": identity.pod_annotations(resolved),
         # KServe puts these into its Deployment's selector, which cannot change: not the revision's.
         "labels": identity.selector(resolved),
         "rolloutStrategy": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1},
-        **_replicas(resolved, surroundings),
-        "template": _pod(resolved, surroundings),
+        **_replicas(resolved, cluster),
+        "template": _pod(resolved, cluster),
     }
     cards = deployment.resources.gpu.count if deployment.resources.gpu is not None else 1
     if deployment.nodes_per_replica > 1:
         spec["parallelism"] = {"tensor": cards, "pipeline": deployment.nodes_per_replica}
-        spec["worker"] = _pod(resolved, surroundings)
+        spec["worker"] = _pod(resolved, cluster)
     elif cards > 1:
         spec["parallelism"] = {"tensor": cards}
     return spec
 
 
-def _model(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     adapters = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
     listed = [
-        {"name": served.model_name, "uri": weights_access(surroundings.store, each.prefix).uri}
+        {"name": served.model_name, "uri": weights_access(cluster.store, each.prefix).uri}
         for served, each in adapters
     ]
     model: Object = {
-        "uri": weights_access(surroundings.store, resolved.model.prefix).uri,
+        "uri": weights_access(cluster.store, resolved.model.prefix).uri,
         "name": resolved.name,
     }
     return {**model, "lora": {"maxAdapters": len(listed), "adapters": listed}} if listed else model
 
 
-def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _replicas(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """Either a number or scaling: the API server refuses an object that has both."""
     auto = resolved.deployment.autoscaling
     if auto is None:
@@ -90,7 +90,7 @@ def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Objec
     keda: Object = {
         "pollingInterval": scaling.POLLING_S,
         "cooldownPeriod": math.ceil(auto.idle_after_s),
-        "triggers": scaling.triggers(resolved, auto, surroundings, address(resolved, surroundings)),
+        "triggers": scaling.triggers(resolved, auto, cluster, address(resolved, cluster)),
     }
     if auto.idle == "zero":
         keda["idleReplicaCount"] = 0  # below minReplicas, which is 1 then: the API server asks for that
@@ -98,24 +98,24 @@ def _replicas(resolved: ResolvedDeployment, surroundings: Surroundings) -> Objec
     return {"scaling": {"minReplicas": least, "maxReplicas": auto.max_replicas, "keda": keda}}
 
 
-def _pod(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _pod(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     env = pods.environment(resolved, vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {})
-    wanted = vllm_args.engine_args(resolved, surroundings)
+    wanted = vllm_args.engine_args(resolved, cluster)
     args = [each for each in wanted if not each.startswith(_ITS_OWN) or each in deployment.args]
     main: Object = {
         "name": "main",
         "image": pods.image(resolved),
         "args": [shlex.quote(each) for each in args],
         "env": pods.env_list(env, pods.secret_environment(resolved)),
-        "resources": inferenceservice.bounded(resolved, surroundings),
+        "resources": inferenceservice.bounded(resolved, cluster),
         "securityContext": pods.container_security(resolved),
     }
     placed = {
-        "nodeSelector": gpu.node_selector(deployment, surroundings),
-        "tolerations": gpu.tolerations(deployment, surroundings),
-        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
-        "imagePullSecrets": [{"name": name} for name in surroundings.pull_secrets],
+        "nodeSelector": gpu.node_selector(deployment, cluster),
+        "tolerations": gpu.tolerations(deployment, cluster),
+        "runtimeClassName": gpu.runtime_class(deployment, cluster),
+        "imagePullSecrets": [{"name": name} for name in cluster.pull_secrets],
     }
     return {
         "serviceAccountName": identity.object_name(resolved),

@@ -11,27 +11,27 @@ from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.kserve import inferenceservice, llminferenceservice
 from slipway.runtimes.rendering import flows, identity, public, refusing, scaling, telemetry
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object, Rendered, workload_of
 
 SERVERS = ("huggingface", "vllm")
 
 
-def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
-    """The objects of one revision; raises RenderError where the surroundings lack something."""
+def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
+    """The objects of one revision; raises RenderError where the cluster's settings lack something."""
     kind = llminferenceservice if spans_or_adapts(resolved.deployment) else inferenceservice
-    service, address = kind.service(resolved, surroundings), kind.address(resolved, surroundings)
+    service, address = kind.service(resolved, cluster), kind.address(resolved, cluster)
     selected = identity.selector(resolved)
     return Rendered(
         workload=workload_of(service),
         objects=(
-            _account(resolved, surroundings),
-            flows.engine_policy(resolved, surroundings, selected, (kind.POD_PORT,)),
+            _account(resolved, cluster),
+            flows.engine_policy(resolved, cluster, selected, (kind.POD_PORT,)),
             service,
-            *telemetry.pod_monitor(resolved, surroundings, selected, kind.POD_PORT),
+            *telemetry.pod_monitor(resolved, cluster, selected, kind.POD_PORT),
         ),
         address=address,
-        public=tuple(public.objects(resolved, surroundings, address)),
+        public=tuple(public.objects(resolved, cluster, address)),
     )
 
 
@@ -40,14 +40,14 @@ def spans_or_adapts(deployment: Deployment) -> bool:
     return bool(deployment.adapters) or deployment.nodes_per_replica > 1
 
 
-def _account(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _account(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """KServe's webhook finds the store's Secret through the ServiceAccount; pods get no token of it."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": identity.metadata(resolved, surroundings),
+        "metadata": identity.metadata(resolved, cluster),
         "automountServiceAccountToken": False,
-        "secrets": [{"name": surroundings.store.secret}],
+        "secrets": [{"name": cluster.store.secret}],
     }
 
 

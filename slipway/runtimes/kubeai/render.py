@@ -15,7 +15,7 @@ from slipway.catalog.deployment import Autoscaling, Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment, digest_of
 from slipway.runtimes.rendering import flows, gpu, identity, pods, refusing, telemetry, vllm_args
-from slipway.runtimes.rendering.cluster_settings import Pods, RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, workload_of
 from slipway.runtimes.rendering.weights_access import weights_access
 
@@ -34,19 +34,19 @@ _PROXY_PORT = 80
 _PROXY_PATH = "/openai"
 
 
-def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
-    """The Model of one revision; raises RenderError where the surroundings lack something."""
-    model, values = _model(resolved, surroundings), helm_values(resolved, surroundings)
-    name, home = model["metadata"]["name"], surroundings.kubeai
+def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
+    """The Model of one revision; raises RenderError where the cluster's settings lack something."""
+    model, values = _model(resolved, cluster), helm_values(resolved, cluster)
+    name, home = model["metadata"]["name"], cluster.kubeai
     policy = flows.engine_policy(
         resolved,
-        surroundings,
+        cluster,
         {"model": name},
         (pods.PORT,),
         also_from=(Pods(home.namespace, PROXY.labels),),
     )
     policy["metadata"]["namespace"] = home.namespace
-    monitors = telemetry.pod_monitor(resolved, surroundings, {"model": name}, "http")
+    monitors = telemetry.pod_monitor(resolved, cluster, {"model": name}, "http")
     for each in monitors:
         each["metadata"]["namespace"] = home.namespace
     adapters = {each.model_name: f"{name}_{each.model_name}" for each in resolved.deployment.adapters}
@@ -59,32 +59,35 @@ def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered
     )
 
 
-def _model(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment, server = resolved.deployment, resolved.engine.server
-    access = weights_access(surroundings.store, resolved.model.prefix)
+    access = weights_access(cluster.store, resolved.model.prefix)
     # KubeAI passes values on as plain text: what is secret comes from whole Secrets.
-    secrets = [surroundings.store.secret, *dict.fromkeys(str(each.secret) for each in deployment.secrets)]
+    secrets = [cluster.store.secret, *dict.fromkeys(str(each.secret) for each in deployment.secrets)]
     spec: dict[str, Any] = {
         "engine": _ENGINES[server],
         "features": [_feature(resolved)],
         "url": access.uri,
         "image": pods.image(resolved),
-        "resourceProfile": _profile(resolved, surroundings),
-        "args": vllm_args.engine_args(resolved, surroundings) if server == "vllm" else list(deployment.args),
+        "resourceProfile": _profile(resolved, cluster),
+        "args": vllm_args.engine_args(resolved, cluster) if server == "vllm" else list(deployment.args),
         # There is no pod template to annotate: the digest travels by environment alone.
         "env": pods.environment(resolved, access.env),
         "envFrom": [{"secretRef": {"name": name}} for name in secrets],
         **_replicas(deployment),
         "loadBalancing": _balancing(deployment),
-        **_cache(resolved, surroundings),
+        **_cache(resolved, cluster),
     }
     if resolved.adapters:
         adapters = zip(deployment.adapters, resolved.adapters, strict=True)
         spec["adapters"] = [
-            {"name": served.model_name, "url": weights_access(surroundings.store, each.prefix).uri}
+            {"name": served.model_name, "url": weights_access(cluster.store, each.prefix).uri}
             for served, each in adapters
         ]
-    metadata = {**identity.metadata(resolved, surroundings), "namespace": surroundings.kubeai.namespace}
+    metadata = {
+        **identity.metadata(resolved, cluster),
+        "namespace": cluster.kubeai.namespace,
+    }
     return {"apiVersion": "kubeai.org/v1", "kind": "Model", "metadata": metadata, "spec": spec}
 
 
@@ -98,17 +101,17 @@ def _feature(resolved: ResolvedDeployment) -> str:
     return FEATURES[resolved.task]
 
 
-def _cache(resolved: ResolvedDeployment, surroundings: Surroundings) -> dict[str, str]:
+def _cache(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[str, str]:
     """VLLM streams from S3; for the others a Job copies to a shared volume first."""
     if resolved.engine.server == "vllm":
         return {}
-    if surroundings.kubeai_cache_profile is None:
+    if cluster.kubeai_cache_profile is None:
         raise RenderError.at(
             resolved.name,
             f"engine = {resolved.engine.name}: is {resolved.engine.server}, "
             "which reads no S3, and KubeAI has no cache profile to copy weights to. Name one, or use vLLM.",
         )
-    return {"cacheProfile": surroundings.kubeai_cache_profile}
+    return {"cacheProfile": cluster.kubeai_cache_profile}
 
 
 def _replicas(deployment: Deployment) -> dict[str, Any]:
@@ -142,10 +145,10 @@ def _balancing(deployment: Deployment) -> Object:
     return {"strategy": "PrefixHash", "prefixHash": prefix}
 
 
-def _profile(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
+def _profile(resolved: ResolvedDeployment, cluster: ClusterSettings) -> str:
     """`<profile>:<multiple>`; a profile that KubeAI does not know would show in its log alone."""
-    wanted = resolved.deployment.resources.profile or f"{_own_profile(resolved, surroundings)[0]}:1"
-    name, known = wanted.partition(":")[0], surroundings.kubeai_profiles
+    wanted = resolved.deployment.resources.profile or f"{_own_profile(resolved, cluster)[0]}:1"
+    name, known = wanted.partition(":")[0], cluster.kubeai_profiles
     if known is not None and name not in known:
         raise RenderError.at(
             resolved.name,
@@ -156,20 +159,20 @@ def _profile(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
     return wanted if ":" in wanted else f"{wanted}:1"
 
 
-def _own_profile(resolved: ResolvedDeployment, surroundings: Surroundings) -> tuple[str, Object]:
+def _own_profile(resolved: ResolvedDeployment, cluster: ClusterSettings) -> tuple[str, Object]:
     """The profile that a deployment with resources of its own needs; its name follows from its content."""
     deployment = resolved.deployment
     content: Object = {
-        **pods.resource_lists(resolved, surroundings),
-        "nodeSelector": gpu.node_selector(deployment, surroundings),
-        "tolerations": gpu.tolerations(deployment, surroundings),
-        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
+        **pods.resource_lists(resolved, cluster),
+        "nodeSelector": gpu.node_selector(deployment, cluster),
+        "tolerations": gpu.tolerations(deployment, cluster),
+        "runtimeClassName": gpu.runtime_class(deployment, cluster),
     }
     content = {name: value for name, value in content.items() if value}
     return f"slipway-{digest_of(content)[:8]}", content
 
 
-def helm_values(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def helm_values(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """Values of KubeAI's chart that this deployment needs: resources come from its configuration alone."""
     values: Object = {
         # A surge pod that finds no GPU hangs for ever; with adapters even terminating pods are counted.
@@ -180,7 +183,7 @@ def helm_values(resolved: ResolvedDeployment, surroundings: Surroundings) -> Obj
         },
     }
     if resolved.deployment.resources.profile is None:
-        name, content = _own_profile(resolved, surroundings)
+        name, content = _own_profile(resolved, cluster)
         values["resourceProfiles"] = {name: content}
     return values
 

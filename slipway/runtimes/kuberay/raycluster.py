@@ -15,7 +15,7 @@ from typing import Any
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.catalog.resolved import ResolvedDeployment, digest_of
 from slipway.runtimes.rendering import gpu, identity, pods
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object
 from slipway.runtimes.rendering.weights_access import node_cache_access, weights_access
 
@@ -30,9 +30,9 @@ _PORTS = {"gcs-server": 6379, "dashboard": 8265, "client": 10001, "metrics": MET
 _RAY_BYTES = 2**30
 
 
-def pod_labels(surroundings: Surroundings) -> dict[str, str]:
+def pod_labels(cluster: ClusterSettings) -> dict[str, str]:
     """Labels of all pods of the service."""
-    return {identity.INSTANCE: surroundings.ray_service}
+    return {identity.INSTANCE: cluster.ray_service}
 
 
 def cores(resolved: ResolvedDeployment) -> float:
@@ -40,13 +40,13 @@ def cores(resolved: ResolvedDeployment) -> float:
     return cpu_in_millicores(resolved.deployment.resources.requests.cpu or "1") / 1000
 
 
-def cluster(together: Sequence[ResolvedDeployment], surroundings: Surroundings) -> tuple[Object, str]:
+def ray_cluster(together: Sequence[ResolvedDeployment], cluster: ClusterSettings) -> tuple[Object, str]:
     """`rayClusterConfig` for all of these, and its digest, which every pod carries in its environment."""
     groups: dict[str, list[ResolvedDeployment]] = {}
     for each in together:
-        groups.setdefault(_group_name(each, surroundings), []).append(each)
+        groups.setdefault(_group_name(each, cluster), []).append(each)
     config: Object = {
-        "rayVersion": surroundings.ray_version,
+        "rayVersion": cluster.ray_version,
         "enableInTreeAutoscaling": True,
         "autoscalerOptions": {
             "version": "v2",
@@ -55,9 +55,9 @@ def cluster(together: Sequence[ResolvedDeployment], surroundings: Surroundings) 
         },
         "headGroupSpec": {
             "rayStartParams": {"num-cpus": "0", "num-gpus": "0"},
-            "template": _head(together, surroundings),
+            "template": _head(together, cluster),
         },
-        "workerGroupSpecs": [_group(name, groups[name], surroundings) for name in sorted(groups)],
+        "workerGroupSpecs": [_group(name, groups[name], cluster) for name in sorted(groups)],
     }
     digest = digest_of(config)
     for template in (config["headGroupSpec"], *config["workerGroupSpecs"]):
@@ -66,39 +66,39 @@ def cluster(together: Sequence[ResolvedDeployment], surroundings: Surroundings) 
     return config, digest
 
 
-def _group_name(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
+def _group_name(resolved: ResolvedDeployment, cluster: ClusterSettings) -> str:
     """Replicas that may share pods: the same image on the same kind of node."""
     deployment = resolved.deployment
     placed = [
         pods.image(resolved),
-        sorted(gpu.amounts(deployment, surroundings)),
-        gpu.node_selector(deployment, surroundings),
-        gpu.tolerations(deployment, surroundings),
-        gpu.runtime_class(deployment, surroundings),
+        sorted(gpu.amounts(deployment, cluster)),
+        gpu.node_selector(deployment, cluster),
+        gpu.tolerations(deployment, cluster),
+        gpu.runtime_class(deployment, cluster),
         deployment.resources.volume_class,
     ]
     return f"{deployment.accelerator}-{digest_of([str(each) for each in placed])[:6]}"
 
 
-def _head(together: Sequence[ResolvedDeployment], surroundings: Surroundings) -> Object:
-    image = surroundings.ray_head_image or pods.image(together[0])
-    container = {**_container("ray-head", image, surroundings), "resources": _HEAD}
+def _head(together: Sequence[ResolvedDeployment], cluster: ClusterSettings) -> Object:
+    image = cluster.ray_head_image or pods.image(together[0])
+    container = {**_container("ray-head", image, cluster), "resources": _HEAD}
     # The autoscaler beside it asks the API server for pods.
-    return _template([container], surroundings, {"automountServiceAccountToken": True})
+    return _template([container], cluster, {"automountServiceAccountToken": True})
 
 
-def _group(name: str, members: list[ResolvedDeployment], surroundings: Surroundings) -> Object:
+def _group(name: str, members: list[ResolvedDeployment], cluster: ClusterSettings) -> Object:
     first, most = members[0], sum(_most_replicas(each) for each in members)
-    container = _container("ray-worker", pods.image(first), surroundings)
-    container["resources"] = _size(members, surroundings)
+    container = _container("ray-worker", pods.image(first), cluster)
+    container["resources"] = _size(members, cluster)
     container["volumeMounts"] = pods.mounts(shared_memory=True)
     deployment = first.deployment
     placed: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": max(pods.grace_s(each) for each in members),
-        "nodeSelector": gpu.node_selector(deployment, surroundings),
-        "tolerations": gpu.tolerations(deployment, surroundings),
-        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
+        "nodeSelector": gpu.node_selector(deployment, cluster),
+        "tolerations": gpu.tolerations(deployment, cluster),
+        "runtimeClassName": gpu.runtime_class(deployment, cluster),
         "volumes": [
             pods.cache_volume(max(members, key=_volume_bytes)),
             {"name": "tmp", "emptyDir": {}},
@@ -111,13 +111,13 @@ def _group(name: str, members: list[ResolvedDeployment], surroundings: Surroundi
         "minReplicas": 0,
         "maxReplicas": max(most, 1),
         "rayStartParams": {},
-        "template": _template([container], surroundings, kept),
+        "template": _template([container], cluster, kept),
     }
 
 
-def _container(name: str, image: str, surroundings: Surroundings) -> Object:
-    engines = weights_access(surroundings.store, "weights")
-    ours = node_cache_access(surroundings.store, f"{pods.CACHE}/weights", None)
+def _container(name: str, image: str, cluster: ClusterSettings) -> Object:
+    engines = weights_access(cluster.store, "weights")
+    ours = node_cache_access(cluster.store, f"{pods.CACHE}/weights", None)
     env = {**engines.env, **ours.env}
     return {
         "name": name,
@@ -129,14 +129,14 @@ def _container(name: str, image: str, surroundings: Surroundings) -> Object:
     }
 
 
-def _template(containers: list[Object], surroundings: Surroundings, spec: Object) -> Object:
-    pull = [{"name": name} for name in surroundings.pull_secrets]
+def _template(containers: list[Object], cluster: ClusterSettings, spec: Object) -> Object:
+    pull = [{"name": name} for name in cluster.pull_secrets]
     around = {"securityContext": pods.pod_security(), **({"imagePullSecrets": pull} if pull else {})}
-    metadata = {"labels": pod_labels(surroundings)}
+    metadata = {"labels": pod_labels(cluster)}
     return {"metadata": metadata, "spec": {**around, **spec, "containers": containers}}
 
 
-def _size(members: list[ResolvedDeployment], surroundings: Surroundings) -> Object:
+def _size(members: list[ResolvedDeployment], cluster: ClusterSettings) -> Object:
     """Room for Ray and the largest replica of each kind of resource; Ray packs smaller ones together."""
     cpu = max(cores(each) for each in members)
     memory = [each.deployment.resources.requests.memory for each in members]
@@ -147,7 +147,7 @@ def _size(members: list[ResolvedDeployment], surroundings: Surroundings) -> Obje
         mebibytes = math.ceil((max(map(size_in_bytes, known)) + _RAY_BYTES) / 2**20)
         requests["memory"] = limits["memory"] = f"{mebibytes}Mi"
     for each in members:
-        for name, count in gpu.amounts(each.deployment, surroundings).items():
+        for name, count in gpu.amounts(each.deployment, cluster).items():
             limits[name] = requests[name] = str(max(int(count), int(limits.get(name, "0"))))
     return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 

@@ -27,7 +27,7 @@ from slipway.runtimes.rendering import (
     telemetry,
     vllm_args,
 )
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, workload_of
 from slipway.runtimes.rendering.weights_access import weights_access
 
@@ -39,33 +39,33 @@ _OLD_CLUSTER_KEPT_S = 60
 
 
 def render(
-    resolved: ResolvedDeployment, surroundings: Surroundings, beside: Sequence[ResolvedDeployment] = ()
+    resolved: ResolvedDeployment, cluster: ClusterSettings, beside: Sequence[ResolvedDeployment] = ()
 ) -> Rendered:
     """The RayService with this revision's application and those that stay beside it.
 
     `beside` is everything else that the service is to serve in the same namespace: other deployments, and
     the revision of this one that still has traffic. What is not named is removed.
     """
-    home = identity.namespace(resolved, surroundings)
+    home = identity.namespace(resolved, cluster)
     together = sorted((*beside, resolved), key=identity.object_name)
     for each in together:
-        if identity.namespace(each, surroundings) != home:
+        if identity.namespace(each, cluster) != home:
             raise RenderError.at(each.name, f"isolation.namespace: is not {home}. Render it there.")
-    service = ray_service(together, surroundings, home)
-    where = address(resolved, surroundings)
+    service = ray_service(together, cluster, home)
+    where = address(resolved, cluster)
     return Rendered(
         workload=workload_of(service),
-        objects=(_policy(service, surroundings), service, *_monitor(together, service, surroundings)),
+        objects=(_policy(service, cluster), service, *_monitor(together, service, cluster)),
         address=where,
-        public=tuple(public.objects(resolved, surroundings, where)),
+        public=tuple(public.objects(resolved, cluster, where)),
         engine_names=_engine_names(resolved),
     )
 
 
-def address(resolved: ResolvedDeployment, surroundings: Surroundings) -> Address:
+def address(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Address:
     """The service's proxies on all nodes, and the application's path."""
-    name = f"{surroundings.ray_service}-serve-svc"
-    return Address(identity.namespace(resolved, surroundings), name, pods.PORT, route_prefix(resolved))
+    name = f"{cluster.ray_service}-serve-svc"
+    return Address(identity.namespace(resolved, cluster), name, pods.PORT, route_prefix(resolved))
 
 
 def route_prefix(resolved: ResolvedDeployment) -> str:
@@ -76,21 +76,24 @@ def route_prefix(resolved: ResolvedDeployment) -> str:
     return f"/{identity.object_name(resolved)}"
 
 
-def ray_service(together: Sequence[ResolvedDeployment], surroundings: Surroundings, home: str) -> Object:
+def ray_service(together: Sequence[ResolvedDeployment], cluster: ClusterSettings, home: str) -> Object:
     """The RayService that serves all of these, in their order."""
-    cluster, digest = raycluster.cluster(together, surroundings)
+    ray_cluster, digest = raycluster.ray_cluster(together, cluster)
     deadline_s = max(pods.deadline_s(each) for each in together)
     config = {
         "proxy_location": "EveryNode",
-        "applications": [application(each, surroundings) for each in together],
+        "applications": [application(each, cluster) for each in together],
     }
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
         "metadata": {
-            "name": surroundings.ray_service,
+            "name": cluster.ray_service,
             "namespace": home,
-            "labels": {identity.MANAGED_BY: identity.SLIPWAY, identity.INSTANCE: surroundings.ray_service},
+            "labels": {
+                identity.MANAGED_BY: identity.SLIPWAY,
+                identity.INSTANCE: cluster.ray_service,
+            },
             "annotations": {CLUSTER_DIGEST: digest, "ray.io/initializing-timeout": f"{deadline_s}s"},
         },
         "spec": {
@@ -100,12 +103,12 @@ def ray_service(together: Sequence[ResolvedDeployment], surroundings: Surroundin
             # With workers gone at zero replicas, the head's proxy is the only endpoint left.
             "excludeHeadPodFromServeSvc": False,
             "serveConfigV2": yaml.safe_dump(config, sort_keys=False),
-            "rayClusterConfig": cluster,
+            "rayClusterConfig": ray_cluster,
         },
     }
 
 
-def application(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def application(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """One element of `applications`: our llama.cpp as on plain Ray, vLLM by Ray Serve LLM."""
     if resolved.engine.server == llamacpp_app.SERVER:
         return {**ray.render(resolved), "route_prefix": route_prefix(resolved)}
@@ -113,18 +116,18 @@ def application(resolved: ResolvedDeployment, surroundings: Surroundings) -> Obj
         "name": identity.object_name(resolved),
         "route_prefix": route_prefix(resolved),
         "import_path": _LLM_APPLICATION,
-        "args": {"llm_configs": [_llm_config(resolved, surroundings)]},
+        "args": {"llm_configs": [_llm_config(resolved, cluster)]},
         "logging_config": {"enable_access_log": False},
     }
 
 
-def _llm_config(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
-    deployment, access = resolved.deployment, weights_access(surroundings.store, resolved.model.prefix)
+def _llm_config(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
+    deployment, access = resolved.deployment, weights_access(cluster.store, resolved.model.prefix)
     env = pods.environment(resolved)
     config: dict[str, Any] = {
         "model_loading_config": {"model_id": resolved.name, "model_source": access.uri},
         "log_engine_metrics": deployment.telemetry,
-        "engine_kwargs": {"load_format": "runai_streamer", **_keywords(resolved, surroundings)},
+        "engine_kwargs": {"load_format": "runai_streamer", **_keywords(resolved, cluster)},
         "deployment_config": {
             **ray.replicas_or_autoscaling(deployment),
             "max_ongoing_requests": ray.MAX_ONGOING_REQUESTS,
@@ -134,7 +137,7 @@ def _llm_config(resolved: ResolvedDeployment, surroundings: Surroundings) -> Obj
     if resolved.adapters:
         # One directory for all adapters: an id is `<name>/<commit>` below weights/.
         lora = {
-            "dynamic_lora_loading_path": weights_access(surroundings.store, "weights").uri,
+            "dynamic_lora_loading_path": weights_access(cluster.store, "weights").uri,
             "max_num_adapters_per_replica": len(resolved.adapters),
         }
         config["lora_config"] = lora
@@ -152,10 +155,10 @@ def _llm_config(resolved: ResolvedDeployment, surroundings: Surroundings) -> Obj
     return config
 
 
-def _keywords(resolved: ResolvedDeployment, surroundings: Surroundings) -> dict[str, Any]:
+def _keywords(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[str, Any]:
     """Flags of `vllm serve` as keywords of its engine; YAML reads a value as its flag would be read."""
     keywords: dict[str, Any] = {}
-    for arg in vllm_args.engine_args(resolved, surroundings):
+    for arg in vllm_args.engine_args(resolved, cluster):
         flag, given, text = arg.removeprefix("--").partition("=")
         name = flag.replace("-", "_")
         if given:
@@ -177,36 +180,36 @@ def _engine_names(resolved: ResolvedDeployment) -> dict[str, str]:
 
 
 def _monitor(
-    together: Sequence[ResolvedDeployment], service: Object, surroundings: Surroundings
+    together: Sequence[ResolvedDeployment], service: Object, cluster: ClusterSettings
 ) -> list[Object]:
     """Ray tells the metrics of all its applications at one port of each pod."""
-    measured = [each for each in together if telemetry.wanted(each, surroundings)]
+    measured = [each for each in together if telemetry.wanted(each, cluster)]
     if not measured:
         return []
     (monitor,) = telemetry.pod_monitor(
-        measured[0], surroundings, raycluster.pod_labels(surroundings), raycluster.METRICS_PORT
+        measured[0], cluster, raycluster.pod_labels(cluster), raycluster.METRICS_PORT
     )
     named = service["metadata"]
     return [{**monitor, "metadata": {name: named[name] for name in ("name", "namespace", "labels")}}]
 
 
-def _policy(service: Object, surroundings: Surroundings) -> Object:
+def _policy(service: Object, cluster: ClusterSettings) -> Object:
     """The service's pods are of many deployments: one policy for all of them."""
     metadata = service["metadata"]
     named = {name: metadata[name] for name in ("name", "namespace", "labels")}
-    themselves = {"podSelector": {"matchLabels": raycluster.pod_labels(surroundings)}}
-    senders = [surroundings.gateway, *filter(None, [surroundings.prometheus])]
+    themselves = {"podSelector": {"matchLabels": raycluster.pod_labels(cluster)}}
+    senders = [cluster.gateway, *filter(None, [cluster.prometheus])]
     return flows.policy(
         named,
-        raycluster.pod_labels(surroundings),
+        raycluster.pod_labels(cluster),
         ingress=[
             {
                 "from": [flows.peer(each) for each in senders],
                 "ports": flows.tcp(pods.PORT, raycluster.METRICS_PORT),
             },
-            {"from": [themselves, *flows.control_plane(surroundings)]},
+            {"from": [themselves, *flows.control_plane(cluster)]},
         ],
-        egress=[flows.dns_flow(), flows.store_flow(surroundings), {"to": [themselves]}, flows.api_flow()],
+        egress=[flows.dns_flow(), flows.store_flow(cluster), {"to": [themselves]}, flows.api_flow()],
     )
 
 

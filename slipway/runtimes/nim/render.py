@@ -22,32 +22,32 @@ from slipway.runtimes.rendering import (
     scaling,
     telemetry,
 )
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, workload_of
 from slipway.runtimes.rendering.weights_access import weights_access
 
 _API = "apps.nvidia.com/v1alpha1"
 
 
-def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
+def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
     """The objects of one revision; raises RenderError for a missing key."""
-    service = _service(resolved, surroundings)
-    address = Address(identity.namespace(resolved, surroundings), identity.object_name(resolved), pods.PORT)
+    service = _service(resolved, cluster)
+    address = Address(identity.namespace(resolved, cluster), identity.object_name(resolved), pods.PORT)
     return Rendered(
         workload=workload_of(service),
         objects=(
-            flows.engine_policy(resolved, surroundings, identity.selector(resolved), (pods.PORT,)),
-            *_cache(resolved, surroundings),
+            flows.engine_policy(resolved, cluster, identity.selector(resolved), (pods.PORT,)),
+            *_cache(resolved, cluster),
             service,
         ),
         address=address,
-        public=tuple(public.objects(resolved, surroundings, address)),
+        public=tuple(public.objects(resolved, cluster, address)),
     )
 
 
-def _environment(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+def _environment(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
     """NIM reads the store as a mirror of NGC's layout, by the same variables as any AWS client."""
-    access = weights_access(surroundings.store, resolved.model.prefix)
+    access = weights_access(cluster.store, resolved.model.prefix)
     env = pods.environment(
         resolved,
         access.env,
@@ -61,7 +61,7 @@ def _environment(resolved: ResolvedDeployment, surroundings: Surroundings) -> li
     return pods.env_list(env, pods.secret_environment(resolved, access.secret_env))
 
 
-def _cache(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+def _cache(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
     """Filled once by a Job; without a volume asked for, every pod downloads into its own directory."""
     resources = resolved.deployment.resources
     if resources.volume_size is None:
@@ -74,7 +74,7 @@ def _cache(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Obj
         "source": {
             "ngc": {
                 "modelPuller": pods.image(resolved),
-                "pullSecret": _pull_secrets(resolved, surroundings)[0],
+                "pullSecret": _pull_secrets(resolved, cluster)[0],
                 "authSecret": _api_secret(resolved),
                 "model": {"tensorParallelism": str(deployment.resources.gpu.count)}
                 if deployment.resources.gpu is not None
@@ -82,14 +82,14 @@ def _cache(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Obj
             }
         },
         "storage": {"pvc": claim},
-        "env": _environment(resolved, surroundings),
-        "tolerations": gpu.tolerations(deployment, surroundings),
-        "nodeSelector": gpu.node_selector(deployment, surroundings),
+        "env": _environment(resolved, cluster),
+        "tolerations": gpu.tolerations(deployment, cluster),
+        "nodeSelector": gpu.node_selector(deployment, cluster),
     }
-    return [_object("NIMCache", resolved, surroundings, _filled(spec))]
+    return [_object("NIMCache", resolved, cluster, _filled(spec))]
 
 
-def _service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _service(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     repository, _, digest = pods.image(resolved).partition("@")
     spec: Object = {
@@ -98,23 +98,23 @@ def _service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object
             "repository": repository,
             "tag": f"mirrored@{digest}",
             "pullPolicy": "IfNotPresent",
-            "pullSecrets": _pull_secrets(resolved, surroundings),
+            "pullSecrets": _pull_secrets(resolved, cluster),
         },
         "authSecret": _api_secret(resolved),
         "labels": identity.pod_labels(resolved),
         "annotations": identity.pod_annotations(resolved),
         "args": list(deployment.args),
-        "env": _environment(resolved, surroundings),
+        "env": _environment(resolved, cluster),
         "storage": _storage(resolved),
-        "resources": pods.resource_lists(resolved, surroundings),
+        "resources": pods.resource_lists(resolved, cluster),
         "userID": pods.USER,
         "groupID": pods.USER,
-        "nodeSelector": gpu.node_selector(deployment, surroundings),
-        "tolerations": gpu.tolerations(deployment, surroundings),
-        "runtimeClassName": gpu.runtime_class(deployment, surroundings),
+        "nodeSelector": gpu.node_selector(deployment, cluster),
+        "tolerations": gpu.tolerations(deployment, cluster),
+        "runtimeClassName": gpu.runtime_class(deployment, cluster),
         "expose": {"service": {"type": "ClusterIP", "port": pods.PORT}},
         # Without the Prometheus operator's kinds, metrics that are on make the service Failed.
-        "metrics": {"enabled": telemetry.wanted(resolved, surroundings), "serviceMonitor": {}},
+        "metrics": {"enabled": telemetry.wanted(resolved, cluster), "serviceMonitor": {}},
         "startupProbe": {"enabled": True, "probe": _startup(resolved)},
         **_scale(deployment),
     }
@@ -122,7 +122,7 @@ def _service(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object
         cards = deployment.resources.gpu.count if deployment.resources.gpu is not None else 1
         parallel = {"tensor": cards, "pipeline": deployment.nodes_per_replica}
         spec["multiNode"] = {"backendType": "lws", "parallelism": parallel}
-    return _object("NIMService", resolved, surroundings, _filled(spec))
+    return _object("NIMService", resolved, cluster, _filled(spec))
 
 
 def _scale(deployment: Deployment) -> dict[str, Any]:
@@ -165,23 +165,23 @@ def _api_secret(resolved: ResolvedDeployment) -> str:
     return key.secret
 
 
-def _pull_secrets(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[str]:
+def _pull_secrets(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[str]:
     """Of the registry that images are mirrored to; the operator does not go without."""
-    if not surroundings.pull_secrets:
+    if not cluster.pull_secrets:
         raise RenderError.at(
             resolved.name,
             "runtime = nim: its operator wants a pull secret, and the cluster's "
             "registry has none. Name the registry's Kubernetes secret.",
         )
-    return list(surroundings.pull_secrets)
+    return list(cluster.pull_secrets)
 
 
 def _filled(spec: Object) -> Object:
     return {name: value for name, value in spec.items() if value not in (None, [], {})}
 
 
-def _object(kind: str, resolved: ResolvedDeployment, surroundings: Surroundings, spec: Object) -> Object:
-    metadata = identity.metadata(resolved, surroundings)
+def _object(kind: str, resolved: ResolvedDeployment, cluster: ClusterSettings, spec: Object) -> Object:
+    metadata = identity.metadata(resolved, cluster)
     return {"apiVersion": _API, "kind": kind, "metadata": metadata, "spec": spec}
 
 

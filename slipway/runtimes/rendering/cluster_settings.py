@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 
 class RenderError(ValueError):
-    """The surroundings lack what a deployment needs; the message names it and says what to do."""
+    """The cluster's settings lack what a deployment needs; the message names it and says what to do."""
 
     @classmethod
     def at(cls, deployment: str, message: str) -> RenderError:
@@ -50,7 +50,7 @@ class ObjectName:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ClusterSettings:
     """One cluster, as far as objects depend on it. The defaults fit a cluster with nothing installed."""
 
     store: StoreAddress

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import Pods, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods
 from slipway.runtimes.rendering.rendered import Object, plain
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # every namespace carries its name under it
@@ -26,7 +26,7 @@ _DNS: Object = {
 
 def engine_policy(
     resolved: ResolvedDeployment,
-    surroundings: Surroundings,
+    cluster: ClusterSettings,
     pod_labels: Mapping[str, str],
     ports: tuple[int, ...],
     also_from: tuple[Pods, ...] = (),
@@ -37,14 +37,14 @@ def engine_policy(
     """
     if not resolved.deployment.isolation.network_policy:
         # The namespace denies everything by default: what is not to be isolated says so.
-        return policy(identity.metadata(resolved, surroundings), pod_labels, ingress=[{}], egress=[{}])
-    senders = [surroundings.gateway, *also_from]
-    senders += [each for each in (surroundings.prometheus, surroundings.keda) if each is not None]
+        return policy(identity.metadata(resolved, cluster), pod_labels, ingress=[{}], egress=[{}])
+    senders = [cluster.gateway, *also_from]
+    senders += [each for each in (cluster.prometheus, cluster.keda) if each is not None]
     themselves = {"podSelector": {"matchLabels": dict(pod_labels)}}
     ingress: list[Object] = [{"from": [peer(each) for each in senders], "ports": tcp(*ports)}]
-    egress = [_DNS, store_flow(surroundings)]
+    egress = [_DNS, store_flow(cluster)]
     return policy(
-        identity.metadata(resolved, surroundings),
+        identity.metadata(resolved, cluster),
         pod_labels,
         ingress=[*ingress, {"from": [themselves]}],
         egress=[*egress, {"to": [themselves]}],
@@ -89,9 +89,9 @@ def dns_flow() -> Object:
     return _DNS
 
 
-def control_plane(surroundings: Surroundings) -> list[Object]:
+def control_plane(cluster: ClusterSettings) -> list[Object]:
     """What drives a runtime over HTTP, as peers."""
-    return [peer(each) for each in surroundings.operators]
+    return [peer(each) for each in cluster.operators]
 
 
 def api_flow() -> Object:
@@ -99,9 +99,9 @@ def api_flow() -> Object:
     return {"ports": tcp(443, 6443)}
 
 
-def store_flow(surroundings: Surroundings) -> Object:
+def store_flow(cluster: ClusterSettings) -> Object:
     """To the store: by namespace when it is a Service, by address when it is one, else by port alone."""
-    return url_flow(surroundings.store.endpoint_url)
+    return url_flow(cluster.store.endpoint_url)
 
 
 def url_flow(url: str) -> Object:

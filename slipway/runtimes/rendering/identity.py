@@ -7,7 +7,7 @@ Does not: what the objects are.
 from __future__ import annotations
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 NAME = "app.kubernetes.io/name"
@@ -33,9 +33,9 @@ def object_name(resolved: ResolvedDeployment) -> str:
     return resolved.name
 
 
-def namespace(resolved: ResolvedDeployment, surroundings: Surroundings) -> str:
+def namespace(resolved: ResolvedDeployment, cluster: ClusterSettings) -> str:
     """Namespace of a deployment's objects."""
-    return resolved.deployment.isolation.namespace or surroundings.namespace
+    return resolved.deployment.isolation.namespace or cluster.namespace
 
 
 def selector(resolved: ResolvedDeployment) -> dict[str, str]:
@@ -54,9 +54,9 @@ def labels(resolved: ResolvedDeployment) -> dict[str, str]:
     return {NAME: server, MANAGED_BY: SLIPWAY, **pod_labels(resolved)}
 
 
-def object_annotations(resolved: ResolvedDeployment, surroundings: Surroundings) -> dict[str, str]:
+def object_annotations(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[str, str]:
     """The whole digest, and where in the catalog the deployment is written."""
-    place = surroundings.catalog_places.get(resolved.name)
+    place = cluster.catalog_places.get(resolved.name)
     return {**pod_annotations(resolved), **({CATALOG: place} if place else {})}
 
 
@@ -66,12 +66,12 @@ def pod_annotations(resolved: ResolvedDeployment) -> dict[str, str]:
 
 
 def metadata(
-    resolved: ResolvedDeployment, surroundings: Surroundings, name: str | None = None
+    resolved: ResolvedDeployment, cluster: ClusterSettings, name: str | None = None
 ) -> dict[str, object]:
     """`metadata` of an object of this revision."""
     return {
         "name": name or object_name(resolved),
-        "namespace": namespace(resolved, surroundings),
+        "namespace": namespace(resolved, cluster),
         "labels": labels(resolved),
-        "annotations": object_annotations(resolved, surroundings),
+        "annotations": object_annotations(resolved, cluster),
     }

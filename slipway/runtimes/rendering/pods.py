@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import gpu, identity
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, plain
 from slipway.runtimes.rendering.weights_access import SecretKey, WeightsAccess
 
@@ -100,10 +100,10 @@ def home_environment() -> dict[str, str]:
     }
 
 
-def resource_lists(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def resource_lists(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """Requests and limits of the engine's container; extended resources stand in both, alike."""
     resources = resolved.deployment.resources
-    cards = gpu.amounts(resolved.deployment, surroundings)
+    cards = gpu.amounts(resolved.deployment, cluster)
     lists = {
         "requests": {**resources.requests.model_dump(exclude_none=True), **cards},
         "limits": {**resources.limits.model_dump(exclude_none=True), **cards},
@@ -152,7 +152,7 @@ def grace_s(resolved: ResolvedDeployment) -> int:
 
 def template(
     resolved: ResolvedDeployment,
-    surroundings: Surroundings,
+    cluster: ClusterSettings,
     program: Program,
     init: Sequence[Object] = (),
 ) -> Object:
@@ -164,13 +164,13 @@ def template(
         automount_service_account_token=False,
         enable_service_links=False,  # their variables would clash with engines' own, such as VLLM_PORT
         security_context=pod_security(),
-        image_pull_secrets=[{"name": name} for name in surroundings.pull_secrets] or None,
-        runtime_class_name=gpu.runtime_class(deployment, surroundings),
-        node_selector=gpu.node_selector(deployment, surroundings) or None,
-        tolerations=gpu.tolerations(deployment, surroundings) or None,
+        image_pull_secrets=[{"name": name} for name in cluster.pull_secrets] or None,
+        runtime_class_name=gpu.runtime_class(deployment, cluster),
+        node_selector=gpu.node_selector(deployment, cluster) or None,
+        tolerations=gpu.tolerations(deployment, cluster) or None,
         termination_grace_period_seconds=grace_s(resolved),
         init_containers=list(init) or None,
-        containers=[_container(resolved, surroundings, program)],
+        containers=[_container(resolved, cluster, program)],
         volumes=_volumes(resolved, program),
     )
     metadata = client.V1ObjectMeta(
@@ -180,7 +180,7 @@ def template(
     return made
 
 
-def _container(resolved: ResolvedDeployment, surroundings: Surroundings, program: Program) -> Any:
+def _container(resolved: ResolvedDeployment, cluster: ClusterSettings, program: Program) -> Any:
     from kubernetes import client
 
     env = environment(resolved, home_environment(), program.access.env, program.env)
@@ -191,7 +191,7 @@ def _container(resolved: ResolvedDeployment, surroundings: Surroundings, program
         args=list(program.args),
         env=env_list(env, secret_environment(resolved, program.access.secret_env)),
         ports=[{"name": PORT_NAME, "containerPort": PORT}] if program.serves else None,
-        resources=resource_lists(resolved, surroundings),
+        resources=resource_lists(resolved, cluster),
         security_context=container_security(resolved),
         volume_mounts=mounts(program.shared_memory),
         lifecycle=_lifecycle(resolved, program),

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, plain
 
 
 def objects(
     resolved: ResolvedDeployment,
-    surroundings: Surroundings,
+    cluster: ClusterSettings,
     address: Address,
     pod_labels: Mapping[str, str] | None = None,
 ) -> Iterator[Object]:
@@ -26,32 +26,32 @@ def objects(
     another name for the revision's own Service.
     """
     if address.service != resolved.name:
-        yield _stable(resolved, surroundings, address, pod_labels)
+        yield _stable(resolved, cluster, address, pod_labels)
     if resolved.deployment.alias:
-        yield _external_name(resolved, surroundings, f"{resolved.name}-predictor", address)
+        yield _external_name(resolved, cluster, f"{resolved.name}-predictor", address)
         if address.path:
-            yield _alias_route(resolved, surroundings, address)
+            yield _alias_route(resolved, cluster, address)
 
 
 def _stable(
     resolved: ResolvedDeployment,
-    surroundings: Surroundings,
+    cluster: ClusterSettings,
     address: Address,
     pod_labels: Mapping[str, str] | None,
 ) -> Object:
     from kubernetes import client
 
     if pod_labels is None:
-        return _external_name(resolved, surroundings, resolved.name, address)
+        return _external_name(resolved, cluster, resolved.name, address)
     ports = [{"name": "http", "port": address.port, "targetPort": "http", "protocol": "TCP"}]
     spec = client.V1ServiceSpec(selector=dict(pod_labels), ports=ports)
-    metadata = identity.metadata(resolved, surroundings, resolved.name)
+    metadata = identity.metadata(resolved, cluster, resolved.name)
     made: Object = plain(client.V1Service(api_version="v1", kind="Service", metadata=metadata, spec=spec))
     return made
 
 
 def _external_name(
-    resolved: ResolvedDeployment, surroundings: Surroundings, name: str, address: Address
+    resolved: ResolvedDeployment, cluster: ClusterSettings, name: str, address: Address
 ) -> Object:
     """A name for a name: it changes neither port nor path, so callers use those of the target."""
     from kubernetes import client
@@ -61,17 +61,17 @@ def _external_name(
         external_name=f"{address.service}.{address.namespace}.svc.cluster.local",
         ports=[{"name": "http", "port": address.port, "protocol": "TCP"}],
     )
-    metadata = identity.metadata(resolved, surroundings, name)
+    metadata = identity.metadata(resolved, cluster, name)
     made: Object = plain(client.V1Service(api_version="v1", kind="Service", metadata=metadata, spec=spec))
     return made
 
 
-def _alias_route(resolved: ResolvedDeployment, surroundings: Surroundings, address: Address) -> Object:
+def _alias_route(resolved: ResolvedDeployment, cluster: ClusterSettings, address: Address) -> Object:
     """The path that an ExternalName cannot add.
 
     On a Gateway that only the cluster reaches: no key is asked for here.
     """
-    gateway = surroundings.internal_gateway
+    gateway = cluster.internal_gateway
     if gateway is None:
         raise RenderError.at(
             resolved.name,
@@ -83,7 +83,7 @@ def _alias_route(resolved: ResolvedDeployment, surroundings: Surroundings, addre
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
-        "metadata": identity.metadata(resolved, surroundings, f"{resolved.name}-predictor"),
+        "metadata": identity.metadata(resolved, cluster, f"{resolved.name}-predictor"),
         "spec": {
             "parentRefs": [{"name": gateway.name, "namespace": gateway.namespace}],
             "hostnames": [host, f"{host}.svc.cluster.local"],

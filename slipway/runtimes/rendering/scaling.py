@@ -11,7 +11,7 @@ import math
 from slipway.catalog.deployment import Autoscaling, Deployment
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import identity, llamacpp_app
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Workload, plain
 
 LONGEST_WINDOW_S = 3600  # of an HPA's stabilization
@@ -19,15 +19,15 @@ POLLING_S = 5
 
 
 def scaler(
-    resolved: ResolvedDeployment, surroundings: Surroundings, target: Workload, address: Address
+    resolved: ResolvedDeployment, cluster: ClusterSettings, target: Workload, address: Address
 ) -> list[Object]:
     """The object that scales `target`; none without autoscaling."""
     scaling = resolved.deployment.autoscaling
     if scaling is None:
         return []
     if needs_keda(scaling):
-        return [_scaled_object(resolved, scaling, surroundings, target, address)]
-    return [_pod_autoscaler(resolved, scaling, surroundings, target)]
+        return [_scaled_object(resolved, scaling, cluster, target, address)]
+    return [_pod_autoscaler(resolved, scaling, cluster, target)]
 
 
 def needs_keda(scaling: Autoscaling) -> bool:
@@ -59,10 +59,10 @@ def behavior(scaling: Autoscaling) -> Object:
 
 
 def triggers(
-    resolved: ResolvedDeployment, scaling: Autoscaling, surroundings: Surroundings, address: Address
+    resolved: ResolvedDeployment, scaling: Autoscaling, cluster: ClusterSettings, address: Address
 ) -> list[Object]:
     """KEDA's triggers, one per target; raises RenderError where nothing measures what is asked for."""
-    if scaling.idle == "zero" and surroundings.prometheus_url is None:
+    if scaling.idle == "zero" and cluster.prometheus_url is None:
         raise RenderError.at(
             resolved.name,
             "autoscaling.idle = zero: only the gateway's metrics tell that a "
@@ -75,25 +75,25 @@ def triggers(
             found.append({"type": name, "metricType": "Utilization", "metadata": {"value": str(percent)}})
     if scaling.target.ongoing_requests is not None:
         goal = f"{scaling.target.ongoing_requests:g}"
-        found.append(_ongoing(resolved, surroundings, address, goal))
+        found.append(_ongoing(resolved, cluster, address, goal))
     if scaling.target.queue_depth is not None:
-        found.append(_waiting(resolved, surroundings, address, str(scaling.target.queue_depth)))
+        found.append(_waiting(resolved, cluster, address, str(scaling.target.queue_depth)))
     return found
 
 
-def _ongoing(resolved: ResolvedDeployment, surroundings: Surroundings, address: Address, goal: str) -> Object:
-    if surroundings.prometheus_url is not None:
-        return prometheus_trigger(surroundings.prometheus_url, ongoing_query(resolved), goal)
+def _ongoing(resolved: ResolvedDeployment, cluster: ClusterSettings, address: Address, goal: str) -> Object:
+    if cluster.prometheus_url is not None:
+        return prometheus_trigger(cluster.prometheus_url, ongoing_query(resolved), goal)
     if resolved.engine.server == llamacpp_app.SERVER:
         return _engine_trigger(address, "/-/load", "ongoing", goal)
     return _engine_trigger(address, "/load", "server_load", goal)
 
 
-def _waiting(resolved: ResolvedDeployment, surroundings: Surroundings, address: Address, goal: str) -> Object:
+def _waiting(resolved: ResolvedDeployment, cluster: ClusterSettings, address: Address, goal: str) -> Object:
     llamacpp = resolved.engine.server == llamacpp_app.SERVER
-    if surroundings.prometheus_url is not None:
+    if cluster.prometheus_url is not None:
         metric = "slipway_engine_requests_waiting" if llamacpp else "vllm:num_requests_waiting"
-        return prometheus_trigger(surroundings.prometheus_url, _of_pods(metric, resolved, address), goal)
+        return prometheus_trigger(cluster.prometheus_url, _of_pods(metric, resolved, address), goal)
     if llamacpp:
         return _engine_trigger(address, "/-/load", "waiting", goal)
     raise RenderError.at(
@@ -140,14 +140,14 @@ def _engine_trigger(address: Address, path: str, location: str, goal: str) -> Ob
 def _scaled_object(
     resolved: ResolvedDeployment,
     scaling: Autoscaling,
-    surroundings: Surroundings,
+    cluster: ClusterSettings,
     target: Workload,
     address: Address,
 ) -> Object:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": identity.metadata(resolved, surroundings, target.name),
+        "metadata": identity.metadata(resolved, cluster, target.name),
         "spec": {
             "scaleTargetRef": {"apiVersion": target.api_version, "kind": target.kind, "name": target.name},
             "pollingInterval": POLLING_S,
@@ -158,13 +158,13 @@ def _scaled_object(
             "minReplicaCount": 0 if scaling.idle == "zero" else scaling.min_replicas,
             "maxReplicaCount": scaling.max_replicas,
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior(scaling)}},
-            "triggers": triggers(resolved, scaling, surroundings, address),
+            "triggers": triggers(resolved, scaling, cluster, address),
         },
     }
 
 
 def _pod_autoscaler(
-    resolved: ResolvedDeployment, scaling: Autoscaling, surroundings: Surroundings, target: Workload
+    resolved: ResolvedDeployment, scaling: Autoscaling, cluster: ClusterSettings, target: Workload
 ) -> Object:
     from kubernetes import client
 
@@ -181,7 +181,7 @@ def _pod_autoscaler(
         client.V2HorizontalPodAutoscaler(
             api_version="autoscaling/v2",
             kind="HorizontalPodAutoscaler",
-            metadata=identity.metadata(resolved, surroundings, target.name),
+            metadata=identity.metadata(resolved, cluster, target.name),
             spec=spec,
         )
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.weights_access import WeightsAccess
 
 SERVER = "vllm"
@@ -49,7 +49,7 @@ def model_args(resolved: ResolvedDeployment, access: WeightsAccess) -> list[str]
     return [f"--model={access.uri}", "--load-format=runai_streamer", f"--served-model-name={resolved.name}"]
 
 
-def engine_args(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[str]:
+def engine_args(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[str]:
     """Everything else that the catalog decides, then the deployment's own arguments."""
     deployment = resolved.deployment
     wanted = [*_TASKS[resolved.task], *_parallel(resolved)]
@@ -58,8 +58,8 @@ def engine_args(resolved: ResolvedDeployment, surroundings: Surroundings) -> lis
     gpu = deployment.resources.gpu
     if gpu is not None and gpu.sharing != "none":
         # Shares of a card are not shares of its memory: each engine must take only its part.
-        wanted.append(f"--gpu-memory-utilization={_WHOLE_CARD / surroundings.gpu_shares:.3g}")
-    if deployment.isolate_prompt_cache and not surroundings.gateway_salts_prompts:
+        wanted.append(f"--gpu-memory-utilization={_WHOLE_CARD / cluster.gpu_shares:.3g}")
+    if deployment.isolate_prompt_cache and not cluster.gateway_salts_prompts:
         # The cache is one for all tenants; without a salt per org, its speed tells what others asked.
         wanted.append("--no-enable-prefix-caching")
     if sleeps(resolved):

@@ -1,7 +1,7 @@
 """How an engine reads published weights from the local S3: one function for every runtime.
 
 Belongs here: the address of a prefix, and the environment that makes readers find and understand the store.
-Does not: where the store is (surroundings.py), publishing (slipway.artifacts).
+Does not: where the store is (cluster_settings.py), publishing (slipway.artifacts).
 Variables: AWS SDKs' own, and docs of run-ai/runai-model-streamer (env-vars.md).
 """
 

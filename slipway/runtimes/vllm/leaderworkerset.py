@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import identity, pods
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object
 
 # Set by the controller: on pods as a label, in their environment as variables that arguments may name.
@@ -30,7 +30,10 @@ def serving_pods(resolved: ResolvedDeployment) -> dict[str, str]:
 
 
 def workload(
-    resolved: ResolvedDeployment, surroundings: Surroundings, program: pods.Program, init: Sequence[Object]
+    resolved: ResolvedDeployment,
+    cluster: ClusterSettings,
+    program: pods.Program,
+    init: Sequence[Object],
 ) -> Object:
     """The LeaderWorkerSet of one revision."""
     deployment = resolved.deployment
@@ -49,8 +52,8 @@ def workload(
             "size": deployment.nodes_per_replica,
             # One process lost is the whole replica lost: tensors are spread over all of them.
             "restartPolicy": "RecreateGroupOnPodRestart",
-            "leaderTemplate": pods.template(resolved, surroundings, leading, init),
-            "workerTemplate": pods.template(resolved, surroundings, following, init),
+            "leaderTemplate": pods.template(resolved, cluster, leading, init),
+            "workerTemplate": pods.template(resolved, cluster, following, init),
         },
     }
     if deployment.autoscaling is None:
@@ -58,6 +61,6 @@ def workload(
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",
-        "metadata": identity.metadata(resolved, surroundings),
+        "metadata": identity.metadata(resolved, cluster),
         "spec": spec,
     }

@@ -10,7 +10,7 @@ import json
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import llamacpp_app, pods, vllm_args
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
 from slipway.runtimes.rendering.weights_access import node_cache_access, weights_access
 
@@ -22,12 +22,12 @@ _SERVE_MODULE = "slipway.engines.standalone"
 _FETCH_MODULE = "slipway.engines.fetch"
 
 
-def program(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Program:
+def program(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
     """The engine's container; raises ValueError for a server that runs in no plain pod."""
     if resolved.engine.server == llamacpp_app.SERVER:
-        return _llamacpp(resolved, surroundings)
+        return _llamacpp(resolved, cluster)
     if resolved.engine.server == vllm_args.SERVER:
-        return _vllm(resolved, surroundings)
+        return _vllm(resolved, cluster)
     raise RenderError.at(
         resolved.name,
         f"engine = {resolved.engine.name}: is {resolved.engine.server}, and a "
@@ -35,21 +35,21 @@ def program(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Pr
     )
 
 
-def init_containers(resolved: ResolvedDeployment, surroundings: Surroundings) -> list[Object]:
+def init_containers(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
     """What copies and verifies adapters first: from S3, vLLM reads none (vllm#15633)."""
     if resolved.engine.server != vllm_args.SERVER or not resolved.adapters:
         return []
-    if surroundings.slipway_image is None:
+    if cluster.slipway_image is None:
         raise RenderError.at(
             resolved.name,
             "adapters: are copied by Slipway's own image, and its digest is "
             "not known. Give the image, or remove the adapters.",
         )
-    access = node_cache_access(surroundings.store, ADAPTERS, None)
+    access = node_cache_access(cluster.store, ADAPTERS, None)
     return [
         {
             "name": "adapters",
-            "image": surroundings.slipway_image,
+            "image": cluster.slipway_image,
             "command": ["python", "-m", _FETCH_MODULE],
             "args": [adapter.prefix for adapter in resolved.adapters],
             "env": pods.env_list({**pods.home_environment(), **access.env}, access.secret_env),
@@ -65,23 +65,23 @@ def adapter_paths(resolved: ResolvedDeployment) -> dict[str, str]:
     return {each.name: f"{ADAPTERS}/{each.name}/{each.commit}/files" for each in resolved.adapters}
 
 
-def _llamacpp(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Program:
+def _llamacpp(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
     wanted = json.dumps(llamacpp_app.app_args(resolved), sort_keys=True)
     return pods.Program(
         command=["python", "-m", _SERVE_MODULE],
         args=[f"--port={pods.PORT}", f"--drain-s={pods.drain_s(resolved)}", wanted],
-        access=node_cache_access(surroundings.store, WEIGHTS, None),
+        access=node_cache_access(cluster.store, WEIGHTS, None),
     )
 
 
-def _vllm(resolved: ResolvedDeployment, surroundings: Surroundings) -> pods.Program:
-    access = weights_access(surroundings.store, resolved.model.prefix)
+def _vllm(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
+    access = weights_access(cluster.store, resolved.model.prefix)
     return pods.Program(
         args=[
             *vllm_args.model_args(resolved, access),
             f"--port={pods.PORT}",
             "--enable-server-load-tracking",  # GET /load: what scales it where there is no Prometheus
-            *vllm_args.engine_args(resolved, surroundings),
+            *vllm_args.engine_args(resolved, cluster),
             *vllm_args.lora_modules(resolved, adapter_paths(resolved)),
         ],
         access=access,

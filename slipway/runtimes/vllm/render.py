@@ -12,40 +12,43 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import flows, identity, pods, public, refusing, scaling, telemetry
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, plain, workload_of
 from slipway.runtimes.vllm import leaderworkerset, programs
 
 SERVERS = ("llama.cpp", "vllm")
 
 
-def render(resolved: ResolvedDeployment, surroundings: Surroundings) -> Rendered:
-    """The objects of one revision; raises RenderError where the surroundings lack something."""
-    program, init = programs.program(resolved, surroundings), programs.init_containers(resolved, surroundings)
+def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
+    """The objects of one revision; raises RenderError where the cluster's settings lack something."""
+    program, init = (
+        programs.program(resolved, cluster),
+        programs.init_containers(resolved, cluster),
+    )
     if resolved.deployment.nodes_per_replica > 1:
-        workload = leaderworkerset.workload(resolved, surroundings, program, init)
+        workload = leaderworkerset.workload(resolved, cluster, program, init)
         serving = leaderworkerset.serving_pods(resolved)
     else:
-        workload = _deployment(resolved, surroundings, pods.template(resolved, surroundings, program, init))
+        workload = _deployment(resolved, cluster, pods.template(resolved, cluster, program, init))
         serving = identity.selector(resolved)
-    address = Address(identity.namespace(resolved, surroundings), identity.object_name(resolved), pods.PORT)
+    address = Address(identity.namespace(resolved, cluster), identity.object_name(resolved), pods.PORT)
     return Rendered(
         workload=workload_of(workload),
         objects=(
-            flows.engine_policy(resolved, surroundings, identity.selector(resolved), (pods.PORT,)),
+            flows.engine_policy(resolved, cluster, identity.selector(resolved), (pods.PORT,)),
             workload,
-            service(resolved, surroundings, address.service, serving),
-            _disruption_budget(resolved, surroundings),
-            *scaling.scaler(resolved, surroundings, workload_of(workload), address),
-            *telemetry.pod_monitor(resolved, surroundings, serving, pods.PORT_NAME),
+            service(resolved, cluster, address.service, serving),
+            _disruption_budget(resolved, cluster),
+            *scaling.scaler(resolved, cluster, workload_of(workload), address),
+            *telemetry.pod_monitor(resolved, cluster, serving, pods.PORT_NAME),
         ),
         address=address,
-        public=tuple(public.objects(resolved, surroundings, address, serving)),
+        public=tuple(public.objects(resolved, cluster, address, serving)),
     )
 
 
 def service(
-    resolved: ResolvedDeployment, surroundings: Surroundings, name: str, selected: dict[str, str]
+    resolved: ResolvedDeployment, cluster: ClusterSettings, name: str, selected: dict[str, str]
 ) -> Object:
     """A Service over the pods with these labels."""
     from kubernetes import client
@@ -54,12 +57,12 @@ def service(
         selector=selected,
         ports=[{"name": pods.PORT_NAME, "port": pods.PORT, "targetPort": pods.PORT_NAME, "protocol": "TCP"}],
     )
-    metadata = identity.metadata(resolved, surroundings, name)
+    metadata = identity.metadata(resolved, cluster, name)
     made: Object = plain(client.V1Service(api_version="v1", kind="Service", metadata=metadata, spec=spec))
     return made
 
 
-def _deployment(resolved: ResolvedDeployment, surroundings: Surroundings, template: Object) -> Object:
+def _deployment(resolved: ResolvedDeployment, cluster: ClusterSettings, template: Object) -> Object:
     from kubernetes import client
 
     deployment = resolved.deployment
@@ -78,14 +81,14 @@ def _deployment(resolved: ResolvedDeployment, surroundings: Surroundings, templa
         client.V1Deployment(
             api_version="apps/v1",
             kind="Deployment",
-            metadata=identity.metadata(resolved, surroundings),
+            metadata=identity.metadata(resolved, cluster),
             spec=spec,
         )
     )
     return made
 
 
-def _disruption_budget(resolved: ResolvedDeployment, surroundings: Surroundings) -> Object:
+def _disruption_budget(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """A node's drain takes one replica at a time."""
     from kubernetes import client
 
@@ -96,7 +99,7 @@ def _disruption_budget(resolved: ResolvedDeployment, surroundings: Surroundings)
         client.V1PodDisruptionBudget(
             api_version="policy/v1",
             kind="PodDisruptionBudget",
-            metadata=identity.metadata(resolved, surroundings),
+            metadata=identity.metadata(resolved, cluster),
             spec=spec,
         )
     )

@@ -12,7 +12,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.protocol import Progress
 from slipway.records.revisions import Applied
-from slipway.runtimes.rendering.cluster_settings import ObjectName, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, StoreAddress
 
 COMMIT = "1" * 40
 DIGEST = "sha256:" + "a" * 64
@@ -74,10 +74,10 @@ def log() -> Log:
     return Log()
 
 
-def surroundings(namespace: str, **fields: Any) -> Surroundings:
+def cluster_settings(namespace: str, **fields: Any) -> ClusterSettings:
     """What renderers know of the test cluster."""
     store = StoreAddress("http://s3.storage.svc:8333", "models")
-    return Surroundings(store=store, namespace=namespace, kubeai=ObjectName(namespace, "kubeai"), **fields)
+    return ClusterSettings(store=store, namespace=namespace, kubeai=ObjectName(namespace, "kubeai"), **fields)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def make_plane(cluster_api: KubernetesApi, namespace: str) -> Callable[..., Kube
 
     def make(api: KubernetesApi = cluster_api, **options: Any) -> Kubernetes:
         around = options.pop("around", {})
-        return Impatient(api, surroundings(namespace, **around), **options)
+        return Impatient(api, cluster_settings(namespace, **around), **options)
 
     return make
 

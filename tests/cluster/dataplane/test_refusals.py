@@ -16,7 +16,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
 from ..harness.objects import Object, Objects, eventually
-from .conftest import fake, surroundings
+from .conftest import cluster_settings, fake
 
 APPS = "apps/v1"
 
@@ -31,7 +31,7 @@ class TestRefusals:
         assert objects.list(APPS, "Deployment", namespace) == []
 
     def test_a_namespace_that_is_missing(self, cluster_api: KubernetesApi) -> None:
-        plane = Kubernetes(cluster_api, surroundings("nowhere"))
+        plane = Kubernetes(cluster_api, cluster_settings("nowhere"))
         with pytest.raises(ConfigRefusedError, match=r"namespace nowhere does not exist.*Create it"):
             plane.apply(plane.render(fake()))
 

@@ -23,7 +23,7 @@ from slipway.dataplane.protocol import Progress
 from slipway.records import revisions as records
 from slipway.records.revisions import Applied, RevisionStore
 
-from ..dataplane.conftest import Impatient, resolve, surroundings
+from ..dataplane.conftest import Impatient, cluster_settings, resolve
 from ..dataplane.test_wait import running
 from ..harness.cluster import Running
 from ..harness.objects import Object, Objects, eventually
@@ -87,7 +87,7 @@ class Site:
         **around: Any,
     ) -> SmallPlane:
         """The data plane, for this client and with these changes of what it renders."""
-        place = surroundings(around.pop("namespace", self.namespace), **around)
+        place = cluster_settings(around.pop("namespace", self.namespace), **around)
         image = self.cluster.images["web"].reference
         client = KubernetesApi(api or self.api, patience_s=_PATIENCE_S)
         return SmallPlane(client, place, image, container or {}, change, gone_deadline_s)

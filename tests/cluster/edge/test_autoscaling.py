@@ -11,7 +11,7 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.records.revisions import Applied
 from slipway.runtimes.rendering import identity
 
-from ..dataplane.conftest import fake, resolve, surroundings
+from ..dataplane.conftest import cluster_settings, fake, resolve
 from ..dataplane.test_wait import running
 from ..fake_prometheus import FakePrometheus
 from ..harness.cluster import Running
@@ -32,7 +32,7 @@ def test_keda_scales_by_requests_between_the_bounds_and_applying_again_leaves_it
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slipway-s3"}, "stringData": keys}
     objects.apply([secret], namespace)
-    around = surroundings(namespace, prometheus_url=prometheus.url)
+    around = cluster_settings(namespace, prometheus_url=prometheus.url)
     plane = Kubernetes(KubernetesApi(objects.api, patience_s=30), around)
     scaling = {
         "min_replicas": 1,
@@ -72,7 +72,7 @@ TAKEN = {"cpu": 20, "memory": 128}
 def test_an_hpa_scales_by_cpu_or_memory_between_the_bounds_and_applying_again_leaves_its_number(
     cluster: Running, metrics_server: None, objects: Objects, namespace: str
 ) -> None:
-    plane = Kubernetes(KubernetesApi(objects.api, patience_s=30), surroundings(namespace))
+    plane = Kubernetes(KubernetesApi(objects.api, patience_s=30), cluster_settings(namespace))
     image = cluster.images["web"].reference
     scaling = {"min_replicas": 1, "max_replicas": 3, "upscale_delay_s": 0, "downscale_delay_s": 0}
     both = {

@@ -11,17 +11,17 @@ import pytest
 from slipway.catalog import Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
 from slipway.runtimes.cluster import edge
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 
 from ..harness.objects import Object, Objects, condition, eventually
-from ..runtimes.rich import surroundings
+from ..runtimes.rich import cluster_settings
 
 GATEWAYS = "gateway.networking.k8s.io/v1"
 ADDRESSES = ("203.0.113.10", "203.0.113.11")
 
 
 @pytest.fixture
-def around(objects: Objects, namespace: str) -> Iterator[Surroundings]:
+def around(objects: Objects, namespace: str) -> Iterator[ClusterSettings]:
     """A class of Envoy Gateway's, an issuer, and all of Slipway's in the test's namespace."""
     gateway_class = {
         "apiVersion": GATEWAYS,
@@ -36,7 +36,7 @@ def around(objects: Objects, namespace: str) -> Iterator[Surroundings]:
         "spec": {"selfSigned": {}},
     }
     objects.apply([gateway_class, issuer])
-    base = surroundings(namespace)
+    base = cluster_settings(namespace)
     yield replace(base, gateway_class=namespace, gateway=replace(base.gateway, namespace=namespace))
     objects.delete(GATEWAYS, "GatewayClass", namespace)
     objects.delete("cert-manager.io/v1", "ClusterIssuer", namespace)
@@ -48,7 +48,7 @@ def test_the_rendered_edge_gets_its_certificate_its_listener_its_routes_and_its_
     envoy_gateway: None,
     objects: Objects,
     namespace: str,
-    around: Surroundings,
+    around: ClusterSettings,
 ) -> None:
     pool = AddressPool(addresses=(f"{ADDRESSES[0]}-{ADDRESSES[1]}",))
     endpoint = Endpoint(name=namespace, host="api.example.com", tls=Tls(issuer=namespace), address_pool=pool)

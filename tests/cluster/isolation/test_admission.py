@@ -16,7 +16,7 @@ from slipway.runtimes.cluster import namespaces
 from slipway.runtimes.rendering import flows
 
 from ..harness.objects import Object, Objects, eventually
-from ..runtimes.rich import RICH, Rich, resolved, surroundings
+from ..runtimes.rich import RICH, Rich, cluster_settings, resolved
 
 # A class that is not installed would refuse the pod before anything else is looked at.
 _NO_CLASS = {"isolation": {"quota": {"cpu": 100, "memory": "400Gi"}}}
@@ -28,7 +28,7 @@ def isolated(objects: Objects, make_namespace: Callable[..., str]) -> Callable[[
 
     def make(deployment: Deployment) -> str:
         name = make_namespace()
-        objects.apply(namespaces.objects([deployment], surroundings(name)))
+        objects.apply(namespaces.objects([deployment], cluster_settings(name)))
         quota = objects.get("v1", "ResourceQuota", "slipway", name)
         eventually(
             lambda: (
@@ -57,7 +57,7 @@ def test_rendered_pods_are_admitted_where_pod_security_quota_and_limits_hold(
 ) -> None:
     spec = resolved(rich(name))
     namespace = isolated(spec.deployment)
-    made = registry.RENDERERS[spec.deployment.runtime](spec, surroundings(namespace)).objects
+    made = registry.RENDERERS[spec.deployment.runtime](spec, cluster_settings(namespace)).objects
     objects.apply([each for each in made if each["kind"] == "ServiceAccount"])
     pods = [admitted(objects, namespace, each) for each in templates(list(made))]
     assert pods
@@ -110,7 +110,7 @@ def test_what_is_not_rendered_by_slipway_and_asks_for_more_is_refused(
 def test_a_pod_beyond_the_quota_is_refused(objects: Objects, isolated: Callable[[Deployment], str]) -> None:
     spec = resolved(rich("vllm"))
     namespace = isolated(spec.deployment)
-    made = registry.RENDERERS["vllm"](spec, surroundings(namespace)).objects
+    made = registry.RENDERERS["vllm"](spec, cluster_settings(namespace)).objects
     (template,) = templates(list(made))
     template["spec"]["containers"][0]["resources"] = {
         "requests": {"cpu": "101", "memory": "1Gi"},
@@ -125,7 +125,7 @@ def test_nothing_is_open_that_no_deployment_asked_for(
 ) -> None:
     spec = resolved(rich("vllm"))
     namespace = isolated(spec.deployment)
-    around = surroundings(namespace)
+    around = cluster_settings(namespace)
     objects.apply(
         [each for each in registry.RENDERERS["vllm"](spec, around).objects if each["kind"] == "NetworkPolicy"]
     )

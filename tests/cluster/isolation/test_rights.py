@@ -15,7 +15,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.runtimes.cluster import rbac
 
-from ..dataplane.conftest import fake, surroundings
+from ..dataplane.conftest import cluster_settings, fake
 from ..harness.objects import Object
 
 
@@ -51,7 +51,7 @@ def plane_with(as_role: Callable[..., ApiClient], namespace: str) -> Callable[[l
 
     def make(rules: list[Object]) -> Kubernetes:
         client = as_role(rules, rbac.cluster_role()["rules"])
-        return Kubernetes(KubernetesApi(client, patience_s=10), surroundings(namespace))
+        return Kubernetes(KubernetesApi(client, patience_s=10), cluster_settings(namespace))
 
     return make
 

@@ -30,7 +30,7 @@ from slipway.records import routes
 from slipway.records.revisions import RevisionStore
 from slipway.runtimes.cluster import gateway as gateway_objects
 from slipway.runtimes.rendering import identity, pods
-from slipway.runtimes.rendering.cluster_settings import Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, StoreAddress
 from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
@@ -186,7 +186,7 @@ def bare(
     given = {identity.MANAGED_BY: identity.SLIPWAY}
     namespace, system = make_namespace(given), make_namespace(given)
     home, location = tmp_path_factory.mktemp("rollouts"), own_store.location
-    around = Surroundings(
+    around = ClusterSettings(
         store=StoreAddress(location.endpoint_url, location.bucket, location.region),
         namespace=namespace,
         slipway_image=gateway_image,
@@ -224,7 +224,7 @@ def bare(
         namespaces.delete(objects, each)  # now: the next one needs the room
 
 
-def _start_gateway(cluster: Running, world: World, around: Surroundings) -> None:
+def _start_gateway(cluster: Running, world: World, around: ClusterSettings) -> None:
     """One replica, whose database is in its own volume: this process reaches it as the node's disk.
 
     The run that brings it waits until it serves, which it does when it finds its database.

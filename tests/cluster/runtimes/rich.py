@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.runtimes import registry
-from slipway.runtimes.rendering.cluster_settings import ObjectName, Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, Pods, StoreAddress
 
 IMAGE = f"registry.slipway.test/engine@sha256:{'a' * 64}"
 COMMIT = "1" * 40
@@ -113,9 +113,9 @@ def resolved(rich: Rich) -> ResolvedDeployment:
     )
 
 
-def surroundings(namespace: str) -> Surroundings:
+def cluster_settings(namespace: str) -> ClusterSettings:
     """A cluster in which nothing is missing, with everything of Slipway's in one namespace."""
-    return Surroundings(
+    return ClusterSettings(
         store=StoreAddress("http://s3.storage.svc:8333", "models"),
         namespace=namespace,
         slipway_image=IMAGE,

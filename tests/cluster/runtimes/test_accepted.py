@@ -10,7 +10,7 @@ from slipway.catalog import Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
 from slipway.runtimes import registry, table
 from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces, rbac
-from slipway.runtimes.rendering.cluster_settings import ObjectName, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName
 from slipway.runtimes.samples import SAMPLES
 
 from ..harness.objects import Object, Objects
@@ -45,12 +45,12 @@ def test_what_a_runtime_renders_is_accepted_and_nothing_is_pruned(
     runtime: str, objects: Objects, crds: Callable[..., None], namespace: str
 ) -> None:
     crds(MONITORS, *DEFINITIONS[runtime])
-    here = replace(table.SURROUNDINGS, namespace=namespace, kubeai=ObjectName(namespace, "kubeai"))
+    here = replace(table.CLUSTER_SETTINGS, namespace=namespace, kubeai=ObjectName(namespace, "kubeai"))
     problems = [problem for each in rendered(runtime, here) for problem in refusals(objects, each)]
     assert problems == []
 
 
-def rendered(runtime: str, here: Surroundings) -> Iterator[Object]:
+def rendered(runtime: str, here: ClusterSettings) -> Iterator[Object]:
     """Every object of every sample that the runtime takes, once."""
     seen: set[str] = set()
     for sample in SAMPLES:
@@ -68,10 +68,10 @@ def test_what_surrounds_deployments_is_accepted_and_nothing_is_pruned(
 ) -> None:
     crds(*AROUND)
     here = replace(
-        table.SURROUNDINGS,
+        table.CLUSTER_SETTINGS,
         namespace=namespace,
         metallb_namespace=namespace,
-        gateway=replace(table.SURROUNDINGS.gateway, namespace=namespace),
+        gateway=replace(table.CLUSTER_SETTINGS.gateway, namespace=namespace),
     )
     written = {"name": "chat", "model": "m", "runtime": "vllm", "engine": "e", "path": "/llm"}
     shared = {"resources": {"gpu": {"sharing": "mps"}}, "isolation": {"quota": {"cpu": 8, "memory": "8Gi"}}}
@@ -106,7 +106,7 @@ def test_a_field_that_the_server_does_not_know_would_be_found(
     objects: Objects, crds: Callable[..., None], namespace: str
 ) -> None:
     crds("kubeai.org_models")
-    here = replace(table.SURROUNDINGS, kubeai=ObjectName(namespace, "kubeai"))
+    here = replace(table.CLUSTER_SETTINGS, kubeai=ObjectName(namespace, "kubeai"))
     (model,) = (each for each in rendered("kubeai", here) if "LeastLoad" in str(each) and "tone" in str(each))
     model["spec"]["replcas"] = 3
     assert ".spec.replcas" in " ".join(refusals(objects, model))

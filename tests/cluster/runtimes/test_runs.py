@@ -9,7 +9,7 @@ from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeploy
 from slipway.objectstore import ObjectStore
 from slipway.runtimes.cluster import namespaces
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, StoreAddress
 from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.runtimes.vllm import render as vllm
 
@@ -26,7 +26,7 @@ def test_a_rendered_engine_serves_behind_its_service_under_pod_security_restrict
     namespace = make_namespace()
     location = pod_store.location
     store = StoreAddress(location.endpoint_url, location.bucket, location.region)
-    around = Surroundings(store=store, namespace=namespace)
+    around = ClusterSettings(store=store, namespace=namespace)
     spec = resolved(engine_image, demo_weights)
     rendered = vllm.render(spec, around)
     objects.apply(namespaces.objects([spec.deployment], around))

@@ -18,7 +18,7 @@ from slipway.runtimes.rendering import identity
 
 from ..harness.objects import Object, Objects
 from .kept import lost
-from .rich import AROUND, RICH, resolved, surroundings
+from .rich import AROUND, RICH, cluster_settings, resolved
 
 
 @pytest.mark.parametrize("name", RICH)
@@ -29,7 +29,7 @@ def test_a_rich_deployment_is_stored_as_it_was_sent_differs_in_nothing_and_goes_
     crds(*AROUND, *rich.crds)
     rules = rbac.role(namespace, "slipway-s3")["rules"]
     api = KubernetesApi(as_role(rules, rbac.cluster_role()["rules"]), patience_s=10)
-    plane = Kubernetes(api, surroundings(namespace))
+    plane = Kubernetes(api, cluster_settings(namespace))
     wanted = plane.render(resolved(rich))
 
     assert plane.diff(wanted).action == "create"

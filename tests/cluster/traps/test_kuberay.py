@@ -21,7 +21,7 @@ from slipway.runtimes.kuberay import judge as judging
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 
 from ..harness.objects import condition, eventually
-from ..runtimes.rich import surroundings
+from ..runtimes.rich import cluster_settings
 from .kubelet_double import READY, STARTING, UNPULLABLE, KubeletDouble
 from .kuberay_double import KubeRayDouble
 from .rolling import Rollout, revision
@@ -54,7 +54,7 @@ def ray(api: ApiClient, own_api: KubernetesApi, crds: Callable[..., None], names
     """The first revision serves, and Ready says so."""
     crds("ray.io_rayservices")
     with KubeletDouble(api, namespace) as kubelet, KubeRayDouble(api, namespace) as operator:
-        plane = Kubernetes(own_api, surroundings(namespace), dashboard=operator.dashboard)
+        plane = Kubernetes(own_api, cluster_settings(namespace), dashboard=operator.dashboard)
         made = Ray(plane, operator, kubelet)
         Rollout(plane, made.revision(1)).end()
         eventually(lambda: made.is_ready, "the first revision is said to be ready")
@@ -159,7 +159,7 @@ def test_without_the_right_to_ask_ray_the_wait_ends_and_names_it(
 ) -> None:
     rules = [each for each in rbac.role(namespace, "s")["rules"] if "pods/proxy" not in each["resources"]]
     api = KubernetesApi(as_role(rules, rbac.cluster_role()["rules"]), patience_s=10)
-    plane = Kubernetes(api, surroundings(namespace))  # asks through the API server, as in life
+    plane = Kubernetes(api, cluster_settings(namespace))  # asks through the API server, as in life
     with pytest.raises(errors.ForbiddenError, match=r'may not get pods/proxy.*verbs: \["get"\]'):
         Rollout(plane, ray.revision(1)).end()
 

@@ -18,7 +18,7 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.runtimes.nim import judge as judging_nim
 
 from ..harness.objects import Object, condition, eventually
-from ..runtimes.rich import surroundings
+from ..runtimes.rich import cluster_settings
 from .dynamo_double import DynamoDouble
 from .kserve_double import InferenceServiceDouble, LLMInferenceServiceDouble
 from .kubeai_double import KubeAIDouble
@@ -115,7 +115,7 @@ def test_what_a_readiness_check_takes_for_done_is_waited_for_and_then_is_done(
 ) -> None:
     trap = TRAPS[name]
     crds(trap.crd)
-    plane = Kubernetes(own_api, surroundings(namespace))
+    plane = Kubernetes(own_api, cluster_settings(namespace))
     first, second = (plane.render(revision(trap.runtime, number, **trap.fields)) for number in (1, 2))
     with KubeletDouble(api, namespace) as kubelet, trap.double(api, namespace) as operator:
         Rollout(plane, first).end()
@@ -152,7 +152,7 @@ def test_an_image_that_cannot_be_pulled_ends_the_wait_with_its_name_while_the_st
 ) -> None:
     trap, status_says_nothing = NO_IMAGE[name]
     crds(trap.crd)
-    plane = Kubernetes(own_api, surroundings(namespace))
+    plane = Kubernetes(own_api, cluster_settings(namespace))
     first, second = (plane.render(revision(trap.runtime, number, **trap.fields)) for number in (1, 2))
     with KubeletDouble(api, namespace) as kubelet, trap.double(api, namespace) as operator:
         Rollout(plane, first).end()
@@ -167,7 +167,7 @@ def test_ready_at_zero_replicas_is_not_serving(
     api: ApiClient, own_api: KubernetesApi, crds: Callable[..., None], namespace: str
 ) -> None:
     crds("serving.kserve.io_inferenceservices")
-    plane = Kubernetes(own_api, surroundings(namespace))
+    plane = Kubernetes(own_api, cluster_settings(namespace))
     wanted = plane.render(revision("kserve", 1))
     with KubeletDouble(api, namespace), InferenceServiceDouble(api, namespace) as operator:
         operator.mode = "zero"
@@ -185,7 +185,7 @@ def test_a_nim_service_that_stays_failed_ends_the_wait_with_the_operator_s_reaso
 ) -> None:
     monkeypatch.setattr(judging_nim, "FAILED_AFTER_S", 1.0)
     crds("apps.nvidia.com_nimservices")
-    plane = Kubernetes(own_api, surroundings(namespace))
+    plane = Kubernetes(own_api, cluster_settings(namespace))
     with NimDouble(api, namespace) as operator:
         operator.mode = "no-monitor"
         with pytest.raises(NotServingError, match="no matches for kind ServiceMonitor"):
@@ -196,7 +196,7 @@ def test_zeros_that_an_operator_filled_in_do_not_stand_in_the_way_of_an_autoscal
     api: ApiClient, own_api: KubernetesApi, crds: Callable[..., None], namespace: str
 ) -> None:
     crds("apps.nvidia.com_nimservices")
-    plane = Kubernetes(own_api, surroundings(namespace))
+    plane = Kubernetes(own_api, cluster_settings(namespace))
     scaled = {"autoscaling": {"min_replicas": 1, "max_replicas": 3, "target": {"cpu_percent": 60}}}
     with KubeletDouble(api, namespace), NimDouble(api, namespace) as operator:
         Rollout(plane, plane.render(revision("nim", 1))).end()

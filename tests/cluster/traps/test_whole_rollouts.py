@@ -27,7 +27,7 @@ from slipway.objectstore import ObjectStore
 from slipway.records.revisions import Revision, RevisionStore
 
 from ..harness.objects import Object, Objects
-from ..runtimes.rich import surroundings
+from ..runtimes.rich import cluster_settings
 from . import engine_double as engines
 from .dynamo_double import DynamoDouble
 from .kserve_double import InferenceServiceDouble, LLMInferenceServiceDouble
@@ -138,7 +138,7 @@ def test_a_revision_is_rolled_out_validated_and_routed_under_the_engine_s_names(
     crds(*case.crds)
     operator = case.operator(api, namespace)
     dashboard = operator.dashboard if isinstance(operator, KubeRayDouble) else None
-    plane = Kubernetes(own_api, surroundings(namespace), reach="cluster-ip", dashboard=dashboard)
+    plane = Kubernetes(own_api, cluster_settings(namespace), reach="cluster-ip", dashboard=dashboard)
     wanted = plane.render(spec)
     workload = wanted.rendered["workload"]
 

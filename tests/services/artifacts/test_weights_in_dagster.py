@@ -13,10 +13,10 @@ from assets import keys
 from assets.garbage import garbage_assets
 from assets.weights import weights_assets, weights_checks
 from resources.artifacts import WeightsResource
+from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
 from resources.gateway import GatewayResource
-from resources.standing import StandingResource
 from sensors.catalog_drift import catalog_drift
 from slipway.artifacts.weights import claims
 from slipway.artifacts.weights.collection import collect
@@ -175,7 +175,7 @@ def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again
     others = {
         "data_plane": FakeDataPlane(**of_store),
         "gateway": GatewayResource(**of_store),
-        "standing": StandingResource(environment=environment),
+        "cluster_parts": ClusterPartsResource(environment=environment),
     }
     sensor = catalog_drift(tmp_path, check_catalog(tmp_path).catalog, "deploy")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slipway.dataplane.errors import DataPlaneError
-from slipway.dataplane.kubernetes.settings import surroundings
+from slipway.dataplane.kubernetes.settings import cluster_settings
 from slipway.dataplane.planes.connected import kubernetes_names
 from slipway.dataplane.planes.planes import Key, Planes, key_of
 from slipway.environment import Environment
@@ -69,13 +69,13 @@ def test_each_kubeconfig_connects_the_plane_of_its_name() -> None:
 
 class TestSettings:
     def test_without_a_file_pods_find_the_store_where_slipway_does(self) -> None:
-        found = surroundings(Environment.load(S3))
+        found = cluster_settings(Environment.load(S3))
         assert (found.store.endpoint_url, found.store.bucket) == ("http://s3:1", "slipway")
 
     def test_a_file_says_what_the_cluster_has(self, tmp_path: Path) -> None:
         path = tmp_path / "east.yaml"
         path.write_text("namespace: models\nstore: {endpoint_url: 'http://s3.storage.svc:8333'}\n")
-        found = surroundings(Environment.load({**S3, "SLIPWAY_KUBE_SETTINGS_EAST": str(path)}), "east")
+        found = cluster_settings(Environment.load({**S3, "SLIPWAY_KUBE_SETTINGS_EAST": str(path)}), "east")
         assert (found.namespace, found.store.endpoint_url) == ("models", "http://s3.storage.svc:8333")
         assert found.store.bucket == "slipway"
 
@@ -92,6 +92,6 @@ class TestSettings:
         path = tmp_path / "s.yaml"
         path.write_text(text)
         with pytest.raises(DataPlaneError) as caught:
-            surroundings(Environment.load({**S3, "SLIPWAY_KUBE_SETTINGS": str(path)}))
+            cluster_settings(Environment.load({**S3, "SLIPWAY_KUBE_SETTINGS": str(path)}))
         assert str(caught.value).startswith(str(path))
         assert said in str(caught.value)

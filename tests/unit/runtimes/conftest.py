@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
-from slipway.runtimes.rendering.cluster_settings import ObjectName, Pods, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, Pods, StoreAddress
 from slipway.runtimes.rendering.rendered import Object, Rendered
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -20,9 +20,9 @@ IMAGE = f"registry.local:5000/engines/engine@{DIGEST}"
 
 
 @pytest.fixture
-def surroundings() -> Surroundings:
+def cluster() -> ClusterSettings:
     """A cluster that has everything."""
-    return Surroundings(
+    return ClusterSettings(
         store=StoreAddress("http://s3.storage.svc:8333", "models"),
         slipway_image=f"registry.local:5000/slipway@{DIGEST}",
         prometheus_url="http://prometheus.monitoring.svc:9090",

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from slipway.catalog import Catalog, Deployment, Endpoint
 from slipway.commands.main import cli
 from slipway.runtimes.cluster import rights
-from slipway.runtimes.rendering.cluster_settings import ObjectName, StoreAddress, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, StoreAddress
 
-AROUND = Surroundings(store=StoreAddress("http://s3:8333", "models", secret="keys"))
+AROUND = ClusterSettings(store=StoreAddress("http://s3:8333", "models", secret="keys"))
 S3 = {"SLIPWAY_S3_ENDPOINT": "http://s3:1", "SLIPWAY_S3_ACCESS_KEY": "a", "SLIPWAY_S3_SECRET_KEY": "s"}
 
 

@@ -14,9 +14,9 @@ from slipway.control.drift import (
     after,
     capped,
     decide,
+    decide_part,
     decide_recorded,
     decide_removed,
-    decide_standing,
     merge,
     quiet,
 )
@@ -150,7 +150,7 @@ def test_what_stands_around_is_repaired_by_itself_a_few_times_then_a_person_is_t
 
     def decided(difference: str, tried: int = 0, busy: bool = False) -> object:
         attempts = Attempts("d", tried, NOW - timedelta(hours=1)) if tried else None
-        return decide_standing(subject, "d", difference, busy, attempts, 3, NOW)
+        return decide_part(subject, "d", difference, busy, attempts, 3, NOW)
 
     assert decided("") is None
     repair = decided("update Service gateway-public")

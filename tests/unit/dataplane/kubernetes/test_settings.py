@@ -6,7 +6,7 @@ import pytest
 
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.api.connection import connect
-from slipway.dataplane.kubernetes.settings import surroundings
+from slipway.dataplane.kubernetes.settings import cluster_settings
 from slipway.environment import Environment
 
 S3 = {"SLIPWAY_S3_ENDPOINT": "http://s3:1", "SLIPWAY_S3_ACCESS_KEY": "a", "SLIPWAY_S3_SECRET_KEY": "s"}
@@ -32,4 +32,4 @@ def test_wrong_settings_are_told_all_at_once(tmp_path: Path, text: str, said: st
     path = tmp_path / "settings"
     path.write_text(text)
     with pytest.raises(DataPlaneError, match=said):
-        surroundings(Environment({**S3, "SLIPWAY_KUBE_SETTINGS": str(path)}, tmp_path))
+        cluster_settings(Environment({**S3, "SLIPWAY_KUBE_SETTINGS": str(path)}, tmp_path))

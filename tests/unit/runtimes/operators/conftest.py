@@ -8,20 +8,20 @@ import pytest
 
 from slipway.catalog import ResolvedDeployment
 from slipway.runtimes import registry
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object, Rendered
 
 
 @pytest.fixture
-def cluster(surroundings: Surroundings) -> Surroundings:
+def cluster(cluster: ClusterSettings) -> ClusterSettings:
     """One whose registry asks for a password."""
-    return replace(surroundings, pull_secrets=("local-registry",))
+    return replace(cluster, pull_secrets=("local-registry",))
 
 
 @pytest.fixture
 def render(
     resolved: Callable[..., ResolvedDeployment],
-    cluster: Surroundings,
+    cluster: ClusterSettings,
     accepted: Callable[[Rendered], dict[str, Object]],
 ) -> Callable[..., dict[str, Object]]:
     """Objects of these fields of the catalog by kind; the API server accepts them."""

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.catalog import Deployment, ResolvedDeployment
 from slipway.runtimes.dynamo import render as dynamo
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
 
 from .variants import DYNAMO, VARIANTS
@@ -19,7 +19,7 @@ class TestDynamo:
         components = render(**DYNAMO)["DynamoGraphDeployment"]["spec"]["components"]
         assert {each["runtimeVersionOverride"] for each in components} == {"1.3.1"}
 
-    def test_without_a_version_it_is_asked_for(self, resolved: Resolve, cluster: Surroundings) -> None:
+    def test_without_a_version_it_is_asked_for(self, resolved: Resolve, cluster: ClusterSettings) -> None:
         unversioned = {"images": {"nvidia": {"image": "nvcr.io/d", "tag": "nightly"}}}
         with pytest.raises(RenderError, match="must know its own version"):
             dynamo.render(resolved(**{**DYNAMO, "engine": unversioned}), cluster)

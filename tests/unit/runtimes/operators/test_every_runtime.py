@@ -8,7 +8,7 @@ import pytest
 from slipway.catalog import ResolvedDeployment
 from slipway.runtimes import registry
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object
 
 from .variants import VARIANTS
@@ -46,7 +46,7 @@ def test_images_are_named_by_digest_alone(render: Callable[..., dict[str, Object
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_digest_travels_in_the_environment_of_every_engine(
-    resolved: Resolve, cluster: Surroundings, variant: str
+    resolved: Resolve, cluster: ClusterSettings, variant: str
 ) -> None:
     spec = resolved(**VARIANTS[variant])
     rendered = registry.RENDERERS[spec.deployment.runtime](spec, cluster)
@@ -76,7 +76,7 @@ def test_the_digest_reaches_the_annotations_of_pods(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_slipways_role_may_write_every_kind_that_is_rendered(
-    resolved: Resolve, cluster: Surroundings, variant: str
+    resolved: Resolve, cluster: ClusterSettings, variant: str
 ) -> None:
     from slipway.runtimes.cluster import rbac
 

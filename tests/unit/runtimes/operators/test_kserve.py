@@ -7,7 +7,7 @@ import pytest
 
 from slipway.catalog import Deployment, ResolvedDeployment
 from slipway.runtimes.kserve import render as kserve
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
 
 from .variants import GPU, VARIANTS
@@ -106,7 +106,7 @@ class TestKServe:
         assert args[-1] == f"'{own}'"
 
     def test_engines_with_certificates_that_nobody_trusts_are_said(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         with pytest.raises(RenderError, match="enableLLMInferenceServiceTLS"):
             kserve.render(resolved(**VARIANTS["kserve nodes"]), replace(cluster, kserve_tls=True))

@@ -8,7 +8,7 @@ import pytest
 from slipway.catalog import ResolvedDeployment
 from slipway.runtimes.kubeai import render as kubeai
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
 
 from .variants import VARIANTS
@@ -25,7 +25,7 @@ class TestKubeAI:
         assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 2)
 
     def test_resources_of_its_own_become_a_profile_in_the_operators_values(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         rendered = kubeai.render(resolved(**VARIANTS["kubeai GPU"]), cluster)
         ((name, profile),) = rendered.operator_values["resourceProfiles"].items()
@@ -36,7 +36,7 @@ class TestKubeAI:
         assert rendered.operator_values["modelRollouts"] == {"surge": 0}
 
     def test_a_profile_that_the_operator_lacks_is_said_here_as_its_log_would_be_the_only_place(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         knows = replace(cluster, kubeai_profiles=frozenset({"cpu"}))
         with pytest.raises(RenderError, match="nvidia-gpu-l4: KubeAI's configuration has cpu"):
@@ -56,17 +56,21 @@ class TestKubeAI:
             len(identity.object_name(resolved(runtime="kubeai", name="m" * longest))) == kubeai.LONGEST_NAME
         )
 
-    def test_requests_name_the_model_as_kubeai_does(self, resolved: Resolve, cluster: Surroundings) -> None:
+    def test_requests_name_the_model_as_kubeai_does(
+        self, resolved: Resolve, cluster: ClusterSettings
+    ) -> None:
         spec = resolved(**VARIANTS["kubeai adapters"])
         rendered = kubeai.render(spec, cluster)
         assert rendered.engine_names == {"chat": spec.revision_name, "tone": f"{spec.revision_name}_tone"}
         assert rendered.address.base_url == "http://kubeai.kubeai.svc:80/openai/v1"
 
-    def test_a_task_that_it_does_not_know_is_said(self, resolved: Resolve, cluster: Surroundings) -> None:
+    def test_a_task_that_it_does_not_know_is_said(self, resolved: Resolve, cluster: ClusterSettings) -> None:
         with pytest.raises(RenderError, match="its task is classification"):
             kubeai.render(resolved(runtime="kubeai", task="classification"), cluster)
 
-    def test_what_reads_no_s3_needs_a_cache_profile(self, resolved: Resolve, cluster: Surroundings) -> None:
+    def test_what_reads_no_s3_needs_a_cache_profile(
+        self, resolved: Resolve, cluster: ClusterSettings
+    ) -> None:
         spec = resolved(runtime="kubeai", server="infinity", task="embedding")
         with pytest.raises(RenderError, match="no cache profile"):
             kubeai.render(spec, cluster)

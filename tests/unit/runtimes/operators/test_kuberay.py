@@ -11,7 +11,7 @@ from slipway.catalog import ResolvedDeployment
 from slipway.runtimes.kuberay import raycluster
 from slipway.runtimes.kuberay import render as kuberay
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, Rendered
 
 from .variants import GPU, SCALED, VARIANTS
@@ -70,7 +70,7 @@ class TestKubeRay:
         assert spec["excludeHeadPodFromServeSvc"] is False
 
     def test_one_service_serves_many_deployments_each_below_its_path(
-        self, resolved: Resolve, cluster: Surroundings, accepted: Accept
+        self, resolved: Resolve, cluster: ClusterSettings, accepted: Accept
     ) -> None:
         stays = resolved(
             runtime="kuberay", name="embed", rollout={"strategy": "in-place"}, path="/embeddings"
@@ -91,11 +91,13 @@ class TestKubeRay:
         )
 
     def test_a_new_revision_of_the_same_size_changes_nothing_of_the_cluster(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         """Else KubeRay would start a second cluster beside the first."""
         before, after = (resolved(runtime="kuberay", env={"A": text}, **GPU) for text in "xy")
-        (first, digest), (second, again) = (raycluster.cluster([each], cluster) for each in (before, after))
+        (first, digest), (second, again) = (
+            raycluster.ray_cluster([each], cluster) for each in (before, after)
+        )
         assert (first, digest) == (second, again)
         assert before.spec_digest != after.spec_digest
 
@@ -119,19 +121,19 @@ class TestKubeRay:
         assert {"name": "serve", "containerPort": 8000} in ports
 
     def test_a_worker_has_room_for_ray_beside_the_largest_replica(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         together = [
             resolved(runtime="kuberay", name=name, resources={"requests": {"memory": memory}})
             for name, memory in {"small": "512Mi", "large": "2Gi"}.items()
         ]
-        config, _ = raycluster.cluster(together, cluster)
+        config, _ = raycluster.ray_cluster(together, cluster)
         (group,) = config["workerGroupSpecs"]
         sizes = group["template"]["spec"]["containers"][0]["resources"]
         assert sizes["limits"]["memory"] == sizes["requests"]["memory"] == f"{2048 + 1024}Mi"
 
     def test_each_vendor_has_a_worker_group_with_its_image(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         images = {"nvidia": "cuda", "amd": "rocm", "intel": "xpu"}
         together = [
@@ -143,7 +145,7 @@ class TestKubeRay:
             )
             for vendor, name in images.items()
         ]
-        config, _ = raycluster.cluster(together, cluster)
+        config, _ = raycluster.ray_cluster(together, cluster)
         found = {
             each["groupName"].partition("-")[0]: each["template"]["spec"]["containers"][0]
             for each in config["workerGroupSpecs"]
@@ -163,7 +165,7 @@ class TestKubeRay:
         assert llm["engine_kwargs"]["gpu_memory_utilization"] == round(0.49 * 0.9, 3)
 
     def test_adapters_are_read_from_one_path_and_named_after_a_colon(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         spec = resolved(**VARIANTS["kuberay vllm"])
         rendered = kuberay.render(spec, cluster)
@@ -172,7 +174,7 @@ class TestKubeRay:
         assert rendered.engine_names == {"tone": f"chat:tone/{'1' * 40}"}
 
     def test_an_alias_comes_with_a_route_that_adds_the_path(
-        self, render: Callable[..., dict[str, Object]], resolved: Resolve, cluster: Surroundings
+        self, render: Callable[..., dict[str, Object]], resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         route = render(**VARIANTS["kuberay vllm"])["HTTPRoute"]["spec"]
         (rule,) = route["rules"]

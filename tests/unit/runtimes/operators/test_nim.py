@@ -7,7 +7,7 @@ import pytest
 
 from slipway.catalog import ResolvedDeployment
 from slipway.runtimes.nim import render as nim
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
 
 from .variants import NIM, VARIANTS
@@ -22,7 +22,7 @@ class TestNim:
         assert fixed["spec"]["replicas"] == 1 and "scale" not in fixed["spec"]
 
     def test_a_missing_key_is_an_error_here_not_a_crash_loop_there(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         with pytest.raises(RenderError, match="licence key"):
             nim.render(resolved(**{**NIM, "engine": {}}), cluster)
@@ -42,7 +42,7 @@ class TestNim:
         assert "NIMCache" not in plain and plain["NIMService"]["spec"]["storage"]["emptyDir"] == {}
 
     def test_metrics_are_off_where_nobody_collects_them(
-        self, resolved: Resolve, cluster: Surroundings
+        self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
         """On, without the ServiceMonitor kind, they make the service Failed."""
         quiet = nim.render(resolved(**NIM), replace(cluster, prometheus=None))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, Rendered
 from slipway.runtimes.vllm import render as vllm
 
@@ -74,25 +74,25 @@ def test_only_the_gateway_and_those_who_measure_reach_an_engine(
     ],
 )
 def test_a_store_outside_the_cluster_is_allowed_by_address_or_by_port(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept, endpoint: str, flow: Object
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept, endpoint: str, flow: Object
 ) -> None:
-    outside = replace(surroundings, store=replace(surroundings.store, endpoint_url=endpoint))
+    outside = replace(cluster, store=replace(cluster.store, endpoint_url=endpoint))
     assert accepted(vllm.render(resolved(), outside))["NetworkPolicy"]["spec"]["egress"][1] == flow
 
 
 def test_a_runtime_class_that_the_cluster_lacks_is_said_before_a_pod_hangs(
-    resolved: Resolve, surroundings: Surroundings
+    resolved: Resolve, cluster: ClusterSettings
 ) -> None:
     with pytest.raises(RenderError, match=r"runtime_class = kata: the cluster has gvisor"):
-        vllm.render(resolved(isolation={"runtime_class": "kata"}), surroundings)
+        vllm.render(resolved(isolation={"runtime_class": "kata"}), cluster)
 
 
 def test_metrics_are_collected_only_when_asked_for_and_somebody_can(
-    resolved: Resolve, surroundings: Surroundings
+    resolved: Resolve, cluster: ClusterSettings
 ) -> None:
-    def kinds(around: Surroundings, **fields: Any) -> set[str]:
+    def kinds(around: ClusterSettings, **fields: Any) -> set[str]:
         return {each["kind"] for each in vllm.render(resolved(**fields), around).objects}
 
-    assert "PodMonitor" in kinds(surroundings)
-    assert "PodMonitor" not in kinds(surroundings, telemetry=False)
-    assert "PodMonitor" not in kinds(replace(surroundings, prometheus=None))
+    assert "PodMonitor" in kinds(cluster)
+    assert "PodMonitor" not in kinds(cluster, telemetry=False)
+    assert "PodMonitor" not in kinds(replace(cluster, prometheus=None))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.catalog import ResolvedDeployment
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, Rendered
 from slipway.runtimes.vllm import render as vllm
 
@@ -54,9 +54,9 @@ def test_cpu_and_memory_scale_by_an_hpa_and_requests_by_keda(
 
 
 def test_without_prometheus_keda_asks_the_engines_but_nothing_would_wake_a_deployment(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
-    alone = replace(surroundings, prometheus_url=None)
+    alone = replace(cluster, prometheus_url=None)
     scaling = {"max_replicas": 2, "target": {"ongoing_requests": 2}}
     for server, path, location in (("vllm", "/load", "server_load"), ("llama.cpp", "/-/load", "ongoing")):
         objects = accepted(vllm.render(resolved(server=server, autoscaling=scaling), alone))

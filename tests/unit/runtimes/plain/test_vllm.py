@@ -11,7 +11,7 @@ import pytest
 from slipway.catalog import ResolvedDeployment
 from slipway.engines import llamacpp
 from slipway.runtimes.rendering import identity
-from slipway.runtimes.rendering.cluster_settings import RenderError, Surroundings
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, Rendered
 from slipway.runtimes.vllm import render as vllm
 
@@ -29,33 +29,33 @@ def test_the_api_server_accepts_every_object_and_prunes_nothing(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_object_says_whose_it_is(resolved: Resolve, surroundings: Surroundings, variant: str) -> None:
+def test_every_object_says_whose_it_is(resolved: Resolve, cluster: ClusterSettings, variant: str) -> None:
     spec = resolved(**VARIANTS[variant])
-    rendered = vllm.render(spec, surroundings)
+    rendered = vllm.render(spec, cluster)
     for each in (*rendered.objects, *rendered.public):
         metadata = each["metadata"]
         assert metadata["labels"][identity.MANAGED_BY] == identity.SLIPWAY
         assert metadata["labels"][identity.DEPLOYMENT] == "chat"
         assert metadata["annotations"][identity.SPEC_DIGEST] == spec.spec_digest
         assert metadata["annotations"][identity.CATALOG] == "catalog/chat.yaml:3"
-        assert metadata["namespace"] == (spec.deployment.isolation.namespace or surroundings.namespace)
+        assert metadata["namespace"] == (spec.deployment.isolation.namespace or cluster.namespace)
 
 
 def test_the_spec_digest_is_on_the_pod_template_and_in_the_engines_environment(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
     spec = resolved()
-    objects = accepted(vllm.render(spec, surroundings))
+    objects = accepted(vllm.render(spec, cluster))
     template = objects["Deployment"]["spec"]["template"]
     assert template["metadata"]["annotations"] == {identity.SPEC_DIGEST: spec.spec_digest}
     assert env(objects)[identity.SPEC_DIGEST_ENV] == spec.spec_digest
 
 
 def test_moving_a_document_within_its_file_restarts_no_pod(
-    resolved: Resolve, surroundings: Surroundings
+    resolved: Resolve, cluster: ClusterSettings
 ) -> None:
-    moved = replace(surroundings, catalog_places={"chat": "catalog/chat.yaml:99"})
-    before, after = (vllm.render(resolved(), each).objects[1] for each in (surroundings, moved))
+    moved = replace(cluster, catalog_places={"chat": "catalog/chat.yaml:99"})
+    before, after = (vllm.render(resolved(), each).objects[1] for each in (cluster, moved))
     assert before["spec"] == after["spec"] and before["metadata"] != after["metadata"]
 
 
@@ -71,14 +71,14 @@ def test_weights_are_streamed_from_the_local_store(render: Callable[..., dict[st
     assert env(objects)["RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING"] == "0"
 
 
-def test_an_image_without_a_digest_is_not_rendered(resolved: Resolve, surroundings: Surroundings) -> None:
+def test_an_image_without_a_digest_is_not_rendered(resolved: Resolve, cluster: ClusterSettings) -> None:
     by_tag = {"images": {"cpu": {"image": "docker.io/vllm/vllm-openai", "tag": "latest"}}}
     with pytest.raises(RenderError, match="no digest is known"):
-        vllm.render(resolved(image=None, engine=by_tag), surroundings)
+        vllm.render(resolved(image=None, engine=by_tag), cluster)
 
 
 def test_without_a_gpu_the_image_for_cpus_is_taken(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
     images = {
         name: {"image": f"registry.local/{name}", "digest": "sha256:" + digit * 64}
@@ -86,16 +86,16 @@ def test_without_a_gpu_the_image_for_cpus_is_taken(
     }
     for fields, wanted in (({}, "cpu"), ({"resources": GPU}, "nvidia"), (VARIANTS["AMD"], "amd")):
         spec = resolved(image=None, engine={"images": images}, **fields)
-        assert container(accepted(vllm.render(spec, surroundings)))["image"].startswith(
+        assert container(accepted(vllm.render(spec, cluster)))["image"].startswith(
             f"registry.local/{wanted}@"
         )
 
 
 def test_blue_green_objects_are_named_by_revision_and_the_stable_name_leads_to_the_routed_one(
-    resolved: Resolve, surroundings: Surroundings
+    resolved: Resolve, cluster: ClusterSettings
 ) -> None:
     spec = resolved(alias=True)
-    rendered = vllm.render(spec, surroundings)
+    rendered = vllm.render(spec, cluster)
     assert {each["metadata"]["name"] for each in rendered.objects} == {spec.revision_name}
     assert rendered.address.base_url == f"http://{spec.revision_name}.slipway.svc:8000/v1"
     stable, alias = rendered.public
@@ -105,12 +105,10 @@ def test_blue_green_objects_are_named_by_revision_and_the_stable_name_leads_to_t
 
 
 def test_in_place_keeps_names_and_a_selector_that_no_change_touches(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
     before, after = (
-        accepted(vllm.render(resolved(rollout={"strategy": "in-place"}, args=args), surroundings))[
-            "Deployment"
-        ]
+        accepted(vllm.render(resolved(rollout={"strategy": "in-place"}, args=args), cluster))["Deployment"]
         for args in ([], ["--max-num-seqs=4"])
     )
     assert before["metadata"]["name"] == after["metadata"]["name"] == "chat"
@@ -119,9 +117,9 @@ def test_in_place_keeps_names_and_a_selector_that_no_change_touches(
 
 
 def test_adapters_are_fetched_and_verified_before_vllm_starts(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
-    objects = accepted(vllm.render(resolved(**VARIANTS["adapters"]), surroundings))
+    objects = accepted(vllm.render(resolved(**VARIANTS["adapters"]), cluster))
     (fetching,) = objects["Deployment"]["spec"]["template"]["spec"]["initContainers"]
     assert fetching["args"] == [f"weights/tone/{'1' * 40}/", f"weights/law/{'1' * 40}/"]
     args = container(objects)["args"]
@@ -131,14 +129,14 @@ def test_adapters_are_fetched_and_verified_before_vllm_starts(
         f"chat-law=/cache/adapters/law/{'1' * 40}/files",
     ]
     with pytest.raises(RenderError, match="Slipway's own image"):
-        vllm.render(resolved(**VARIANTS["adapters"]), replace(surroundings, slipway_image=None))
+        vllm.render(resolved(**VARIANTS["adapters"]), replace(cluster, slipway_image=None))
 
 
 def test_llama_cpp_takes_the_same_arguments_as_on_ray_and_weights_through_the_nodes_cache(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
     spec = resolved(server="llama.cpp", args=["--parallel=4"], adapters=["tone"])
-    objects = accepted(vllm.render(spec, surroundings))
+    objects = accepted(vllm.render(spec, cluster))
     assert container(objects)["command"] == ["python", "-m", "slipway.engines.standalone"]
     wanted = llamacpp.Args.model_validate(json.loads(container(objects)["args"][-1]))
     assert (wanted.spec_digest, wanted.engine_args) == (spec.spec_digest, ("--parallel=4",))
@@ -172,15 +170,15 @@ def test_what_the_deployment_says_itself_is_not_said_twice(render: Callable[...,
 
 
 def test_a_prefix_cache_is_shared_by_tenants_only_with_salt_or_on_purpose(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
-    def caches(around: Surroundings, **fields: Any) -> bool:
+    def caches(around: ClusterSettings, **fields: Any) -> bool:
         args = container(accepted(vllm.render(resolved(**fields), around)))["args"]
         return "--no-enable-prefix-caching" not in args
 
-    assert not caches(surroundings)
-    assert caches(surroundings, isolate_prompt_cache=False)
-    assert caches(replace(surroundings, gateway_salts_prompts=True))
+    assert not caches(cluster)
+    assert caches(cluster, isolate_prompt_cache=False)
+    assert caches(replace(cluster, gateway_salts_prompts=True))
 
 
 def test_shares_of_a_card_are_another_resource_on_other_nodes_and_take_a_part_of_its_memory(
@@ -192,7 +190,7 @@ def test_shares_of_a_card_are_another_resource_on_other_nodes_and_take_a_part_of
         "nvidia.com/gpu.sharing-strategy": "time-slicing"
     }
     (part,) = [a for a in container(objects)["args"] if a.startswith("--gpu-memory-utilization=")]
-    assert math.isclose(float(part.partition("=")[2]), 0.9 / Surroundings.gpu_shares)
+    assert math.isclose(float(part.partition("=")[2]), 0.9 / ClusterSettings.gpu_shares)
 
 
 @pytest.mark.parametrize(
@@ -229,10 +227,10 @@ def test_loading_may_take_as_long_as_the_rollout_and_an_in_place_pod_drains(
 
 
 def test_a_group_over_nodes_is_reached_at_its_leader_and_every_pod_has_the_digest(
-    resolved: Resolve, surroundings: Surroundings, accepted: Accept
+    resolved: Resolve, cluster: ClusterSettings, accepted: Accept
 ) -> None:
     spec = resolved(**VARIANTS["nodes"])
-    objects = accepted(vllm.render(spec, surroundings))
+    objects = accepted(vllm.render(spec, cluster))
     group = objects["LeaderWorkerSet"]["spec"]["leaderWorkerTemplate"]
     assert group["size"] == 2 and group["restartPolicy"] == "RecreateGroupOnPodRestart"
     for each in (group["leaderTemplate"], group["workerTemplate"]):
@@ -245,5 +243,5 @@ def test_a_group_over_nodes_is_reached_at_its_leader_and_every_pod_has_the_diges
     assert leaders.items() <= objects["Service"]["spec"]["selector"].items()
 
 
-def test_rendering_is_a_function_of_its_input(resolved: Resolve, surroundings: Surroundings) -> None:
-    assert vllm.render(resolved(), surroundings) == vllm.render(resolved(), surroundings)
+def test_rendering_is_a_function_of_its_input(resolved: Resolve, cluster: ClusterSettings) -> None:
+    assert vllm.render(resolved(), cluster) == vllm.render(resolved(), cluster)

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from slipway.catalog import Deployment, Endpoint
-from slipway.dataplane.kubernetes.bringing import Wanted
-from slipway.dataplane.kubernetes.cluster_parts import Around
-from slipway.runtimes.rendering.cluster_settings import Pods, StoreAddress, Surroundings
+from slipway.dataplane.kubernetes.cluster_parts import ClusterParts
+from slipway.dataplane.kubernetes.keeping import Wanted
+from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, StoreAddress
 
-AROUND = Surroundings(store=StoreAddress("http://s3:1", "slipway"), gateway=Pods("system", {"app": "g"}))
+AROUND = ClusterSettings(store=StoreAddress("http://s3:1", "slipway"), gateway=Pods("system", {"app": "g"}))
 SHARED = Deployment.model_validate(
     {
         "name": "chat",
@@ -21,8 +21,8 @@ SHARED = Deployment.model_validate(
 PUBLIC = Endpoint(name="public", host="api.example.com")
 
 
-def data_plane(around: Surroundings, *endpoints: Endpoint) -> Wanted:
-    return Around(cast(Any, None), cast(Any, None), around).data_plane([SHARED], endpoints)
+def data_plane(around: ClusterSettings, *endpoints: Endpoint) -> Wanted:
+    return ClusterParts(cast(Any, None), cast(Any, None), around).data_plane([SHARED], endpoints)
 
 
 def kinds(wanted: Wanted) -> list[str]:

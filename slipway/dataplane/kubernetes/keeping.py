@@ -49,7 +49,7 @@ class Wanted:
     keep: Callable[[Object], bool] = field(default=lambda _: False)
 
 
-class Standing:
+class Keeper:
     """Brings objects to what is wanted; what is so already is not touched."""
 
     def __init__(self, api: KubernetesApi, applier: Applier) -> None:

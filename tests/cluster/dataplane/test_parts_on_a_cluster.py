@@ -24,7 +24,7 @@ from slipway.runtimes.rendering import identity
 
 from ..harness import namespaces
 from ..harness.objects import Objects
-from .conftest import IMAGE, surroundings
+from .conftest import IMAGE, cluster_settings
 
 HOST = "api.example.com"
 GIVEN = {"labels": {identity.MANAGED_BY: identity.SLIPWAY}}
@@ -53,7 +53,7 @@ def plane(
 
 def make(api: ApiClient, namespace: str, home: str | None = None) -> Kubernetes:
     """Everything of Slipway's in one namespace, but perhaps its home."""
-    around = surroundings(home or namespace, slipway_image=IMAGE, metallb_namespace=namespace)
+    around = cluster_settings(home or namespace, slipway_image=IMAGE, metallb_namespace=namespace)
     return Kubernetes(
         KubernetesApi(api, patience_s=10),
         replace(around, gateway=replace(around.gateway, namespace=namespace)),
@@ -62,7 +62,7 @@ def make(api: ApiClient, namespace: str, home: str | None = None) -> Kubernetes:
 
 def brought(plane: Kubernetes, deployments: list[Deployment], endpoints: list[Endpoint]) -> list[str]:
     """What bringing them does, object by object."""
-    around, done = plane.around(), []
+    around, done = plane.cluster_parts(), []
     wanted = [around.data_plane(deployments, endpoints)]
     wanted += [around.gateway(each, deployments) for each in endpoints]
     for each in wanted:
@@ -85,7 +85,7 @@ def test_a_cluster_is_prepared_and_what_its_catalog_drops_goes(
         "create HTTPRoute public",
     } <= set(made)
     assert brought(plane, [bounded(4)], [public]) == []
-    around = plane.around()
+    around = plane.cluster_parts()
     assert around.missing_store_secrets(around.data_plane([bounded(4)], [public])) == (namespace,)
     assert brought(plane, [bounded(8)], [public]) == ["update ResourceQuota slipway"]
     labels = f"{identity.MANAGED_BY}={identity.SLIPWAY}"
@@ -135,7 +135,7 @@ def test_the_gateways_of_another_slipway_in_the_same_namespace_stay(
     plane: Kubernetes, api: ApiClient, objects: Objects, namespace: str
 ) -> None:
     brought(plane, [deployment()], [Endpoint(name="public", host=HOST)])
-    neighbour = make(api, namespace, home=f"{namespace}-other").around()
+    neighbour = make(api, namespace, home=f"{namespace}-other").cluster_parts()
     wanted = neighbour.data_plane([], [Endpoint(name="theirs", host=HOST)])
     plans = neighbour.plans(replace(wanted, objects=()))
     assert [each for each in plans if each.action == "delete"] == []
@@ -152,7 +152,7 @@ def fresh(objects: Objects, namespace: str) -> Iterator[str]:
 def test_a_namespace_is_made_and_its_plan_names_what_goes_into_it(
     api: ApiClient, namespace: str, fresh: str, objects: Objects
 ) -> None:
-    around = make(api, namespace).around()
+    around = make(api, namespace).cluster_parts()
     wanted = around.data_plane([deployment(isolation={"namespace": fresh, "quota": {"cpu": 2}})], [])
     planned = [f"{each.action} {each.ref}" for each in around.plans(wanted, confirmed=True)]
     assert planned[:2] == [
@@ -168,7 +168,7 @@ def test_a_namespace_is_made_and_its_plan_names_what_goes_into_it(
 
 
 def test_somebody_elses_namespace_is_never_taken(plane: Kubernetes, api: ApiClient, objects: Objects) -> None:
-    around = make(api, "kube-public").around()
+    around = make(api, "kube-public").cluster_parts()
     wanted = around.data_plane([deployment()], [])
     with pytest.raises(ConfigRefusedError, match=r"Namespace kube-public exists and is not Slipway's.*label"):
         around.bring(wanted, lambda _: None)

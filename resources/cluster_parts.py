@@ -22,35 +22,37 @@ if TYPE_CHECKING:
 Log = Callable[[str], None]
 
 
-class StandingResource(dg.ConfigurableResource[None]):
+class ClusterPartsResource(dg.ConfigurableResource[None]):
     """The Kubernetes clusters, around their deployments."""
 
     environment: EnvironmentResource
 
     def prepare(self, catalog: Catalog, name: str, progress: Log) -> Prepared:
         """Bring what a data plane holds around its deployments. Raises DataPlaneError."""
-        from slipway.control import cluster_parts as around
+        from slipway.control import cluster_parts
 
-        return around.prepare(self._planes(), catalog, name, progress)
+        return cluster_parts.prepare(self._planes(), catalog, name, progress)
 
     def serve(self, catalog: Catalog, endpoint: Endpoint, progress: Log) -> Serving:
         """Bring an endpoint's gateway, and wait until it serves. Raises DataPlaneError or RenderError."""
-        from slipway.control import cluster_parts as around
+        from slipway.control import cluster_parts
 
-        return around.serve(self._planes(), catalog, endpoint, progress, lambda seen: progress(str(seen)))
+        return cluster_parts.serve(
+            self._planes(), catalog, endpoint, progress, lambda seen: progress(str(seen))
+        )
 
     def retire(self, catalog: Catalog, progress: Log) -> tuple[str, ...]:
         """Take gateways away from clusters that the catalog does not use any more. Raises DataPlaneError."""
-        from slipway.control import cluster_parts as around
+        from slipway.control import cluster_parts
 
-        done = around.retire(self._planes(), catalog, progress)
+        done = cluster_parts.retire(self._planes(), catalog, progress)
         return tuple(str(each.ref) for each in done)
 
     def drifts(self, catalog: Catalog) -> list[Drift]:
         """Of each data plane and gateway, what differs from the catalog; no call where there is none."""
-        from slipway.control import cluster_parts as around
+        from slipway.control import cluster_parts
 
-        return list(around.drifts(self._planes(), catalog)) if around.parts(catalog) else []
+        return list(cluster_parts.drifts(self._planes(), catalog)) if cluster_parts.parts(catalog) else []
 
     def _planes(self) -> Planes:
         from slipway.dataplane.planes.connected import connected
