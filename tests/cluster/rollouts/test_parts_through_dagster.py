@@ -1,6 +1,7 @@
 """Promises of what stands around a deployment: assets, plan and repair, beside a gateway that serves.
 
-Belongs here: Dagster's side of it and `slipway plan`. Does not: single objects (../dataplane/test_around.py).
+Belongs here: Dagster's side of it and `slipway plan`.
+Does not: single objects (../dataplane/test_parts_on_a_cluster.py).
 """
 
 from collections.abc import Iterator
