@@ -57,7 +57,7 @@ test-cluster: test-cluster-alone test-cluster-shared
 endif
 
 test-cluster-alone: $(READY)
-	$(BIN)/python -m tests.cluster.harness build --with keda metrics-server
+	$(BIN)/python -m testbed.cluster build --with keda metrics-server
 	$(BIN)/pytest tests/cluster -m alone
 
 test-cluster-shared: $(READY)
@@ -67,10 +67,10 @@ test-cluster-edge: $(READY) ## the slower tier of it: cert-manager, MetalLB and 
 	$(BIN)/pytest tests/cluster -m edge
 
 cluster-up: $(READY) ## start a Kubernetes of one node here, built from source
-	$(BIN)/python -m tests.cluster.harness up
+	$(BIN)/python -m testbed.cluster up
 
 cluster-down: $(READY) ## take it down, whatever state it is in
-	$(BIN)/python -m tests.cluster.harness down $(if $(FORCE),--force)
+	$(BIN)/python -m testbed.cluster down $(if $(FORCE),--force)
 
 lint: $(READY) ## ruff, strict mypy, import layers
 	$(BIN)/ruff check .

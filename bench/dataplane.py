@@ -1,7 +1,7 @@
 """`make bench-dataplane`: plan, apply and a run without changes over 1,000 deployments on a real API server.
 
 Belongs here: the figures of the Kubernetes data plane and their targets.
-Does not: the cluster (tests/cluster/harness). Pods are on KWOK's fake nodes, and Ready at once.
+Does not: the cluster (testbed/cluster). Pods are on KWOK's fake nodes, and Ready at once.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.records.revisions import Applied
 from slipway.runtimes.judging.objects import Object
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, StoreAddress
-from tests.cluster.harness import addons, cluster, namespaces
-from tests.cluster.harness.layout import Layout
-from tests.cluster.harness.objects import Objects, client
+from testbed.cluster import addons, cluster, namespaces
+from testbed.cluster.layout import Layout
+from testbed.cluster.objects import Objects, client
 
 DEPLOYMENTS = 1_000
 # The server's limit is measured between batches of ours, as both slow down while objects become more.

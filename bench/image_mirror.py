@@ -23,7 +23,7 @@ from bench import servers, sides
 from bench.mirror_once import REPOSITORY, mirror_once
 from slipway.objectstore import ObjectStore
 from slipway.stack.ports import free_ports
-from tests.tools import programs
+from testbed import programs
 
 MIB = 2**20
 ROUNDS = 8

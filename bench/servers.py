@@ -20,7 +20,7 @@ from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs
 from slipway.stack.ports import free_ports
-from tests.tools import programs
+from testbed import programs
 
 _START_TIMEOUT_S = 60.0
 REPOSITORY_ID = "bench/weights"

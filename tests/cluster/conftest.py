@@ -1,6 +1,6 @@
 """The running cluster, and what a test needs of it; everything that a fixture made goes with it.
 
-Belongs here: fixtures, and the build before the first test. Does not: how the cluster works (harness/).
+Belongs here: fixtures, and the build before the first test. Does not: the cluster itself (testbed/cluster).
 """
 
 import uuid
@@ -13,15 +13,25 @@ from kubernetes.client import ApiClient
 
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore
+from testbed.cluster import (
+    addons,
+    binaries,
+    debian,
+    fake_prometheus,
+    images,
+    namespaces,
+    processes,
+    roles,
+    weights,
+)
+from testbed.cluster import cluster as test_cluster
+from testbed.cluster import crds as crd_files
+from testbed.cluster.cluster import Running
+from testbed.cluster.layout import NODE, Layout
+from testbed.cluster.objects import Object, Objects, client
+from testbed.cluster.operators import OPERATORS
 
-from . import fake_prometheus, tiers
-from .harness import addons, binaries, debian, images, namespaces, processes, roles, weights
-from .harness import cluster as test_cluster
-from .harness import crds as crd_files
-from .harness.cluster import Running
-from .harness.layout import NODE, Layout
-from .harness.objects import Object, Objects, client
-from .harness.operators import OPERATORS
+from . import tiers
 
 HERE = Path(__file__).parent
 
@@ -110,7 +120,7 @@ def namespace(objects: Objects, make_namespace: Callable[..., str]) -> Iterator[
 def crds(objects: Objects) -> Callable[..., None]:
     """`crds("kubeai.org_models", ...)` installs these definitions and waits until they are served.
 
-    Names are files of tests/crds without their ending. They stay as long as the cluster: installing costs
+    Names are files of testbed/crds without their ending. They stay as long as the cluster: installing costs
     seconds, and each makes the API server larger, so ask for no more than needed.
     """
     installed: set[str] = set()

@@ -11,9 +11,9 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 from urllib3.exceptions import HTTPError
 
-from .harness import cluster as test_cluster
-from .harness.cluster import Running
-from .harness.objects import Object, Objects, condition, eventually
+from testbed.cluster import cluster as test_cluster
+from testbed.cluster.cluster import Running
+from testbed.cluster.objects import Object, Objects, condition, eventually
 
 WEB = {
     "name": "web",

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore
-
-from .harness.objects import Object, Objects, condition, eventually
+from testbed.cluster.objects import Object, Objects, condition, eventually
 
 
 def test_the_real_engine_answers_in_a_pod_that_may_write_nothing_but_its_volumes(

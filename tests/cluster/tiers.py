@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness.operators import OPERATORS
+from testbed.cluster.operators import OPERATORS
 
 HERE = Path(__file__).parent
 

@@ -1,7 +1,7 @@
 """Runtime `dynamo`: a DynamoGraphDeployment of a frontend and vLLM workers.
 
 Belongs here: the graph, its adapters and its scaler. Does not: installing Dynamo, filling the weights' claim.
-Fields: nvidia.com/v1beta1 (v1alpha1 is deprecated), docs of ai-dynamo/dynamo; tests/crds/SOURCES.tsv.
+Fields: nvidia.com/v1beta1 (v1alpha1 is deprecated), docs of ai-dynamo/dynamo; testbed/crds/SOURCES.tsv.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """KServe's InferenceService: vLLM, or the (deprecated) Hugging Face server, by a cluster serving runtime.
 
 Belongs here: the object. Does not: when it is the one to use (kserve.py).
-Fields: serving.kserve.io/v1beta1 and config/runtimes of kserve/kserve (tests/crds/SOURCES.tsv).
+Fields: serving.kserve.io/v1beta1 and config/runtimes of kserve/kserve (testbed/crds/SOURCES.tsv).
 """
 
 from __future__ import annotations

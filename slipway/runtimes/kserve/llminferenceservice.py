@@ -2,7 +2,7 @@
 
 Belongs here: the object. Does not: when it is the one to use (kserve.py).
 Fields: serving.kserve.io/v1alpha2 and config/llmisvcconfig/config-llm-template.yaml of kserve/kserve at the
-commit in tests/crds/SOURCES.tsv: container `main` appends its args to `vllm serve`, in a shell.
+commit in testbed/crds/SOURCES.tsv: container `main` appends its args to `vllm serve`, in a shell.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Belongs here: the Model, and what KubeAI takes only from its own configuration, as Helm values.
 Does not: installing those values (whoever runs KubeAI), its proxy.
-Fields: kubeai.org/v1 at the commit in tests/crds/SOURCES.tsv; charts/kubeai/values.yaml there.
+Fields: kubeai.org/v1 at the commit in testbed/crds/SOURCES.tsv; charts/kubeai/values.yaml there.
 """
 
 from __future__ import annotations

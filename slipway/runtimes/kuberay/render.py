@@ -2,7 +2,7 @@
 
 Belongs here: the service, its applications and their addresses; what cannot be honoured.
 Does not: the cluster of pods below it (raycluster.py), applications on Ray without Kubernetes (ray.py).
-Fields: ray.io/v1 at the commit in tests/crds/SOURCES.tsv; ServeDeploySchema and LLMConfig of Ray 2.60.
+Fields: ray.io/v1 at the commit in testbed/crds/SOURCES.tsv; ServeDeploySchema and LLMConfig of Ray 2.60.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runtime `nim`: a NIMService, with a NIMCache where replicas share a volume.
 
 Belongs here: both objects. Does not: the licence (the engine's api_key names its Secret).
-Fields: apps.nvidia.com/v1alpha1 at the commit in tests/crds/SOURCES.tsv.
+Fields: apps.nvidia.com/v1alpha1 at the commit in testbed/crds/SOURCES.tsv.
 """
 
 from __future__ import annotations

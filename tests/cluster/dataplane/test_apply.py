@@ -12,8 +12,8 @@ from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.records.revisions import Applied
 from slipway.runtimes.rendering import identity
+from testbed.cluster.objects import Objects
 
-from ..harness.objects import Objects
 from .conftest import Log, fake
 
 APPS = "apps/v1"

@@ -10,8 +10,8 @@ import pytest
 from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+from testbed.cluster.objects import Objects
 
-from ..harness.objects import Objects
 from .conftest import fake
 
 

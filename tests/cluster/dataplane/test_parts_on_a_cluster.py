@@ -21,9 +21,9 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.planes.planes import Key, Planes
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.rendering import identity
+from testbed.cluster import namespaces
+from testbed.cluster.objects import Objects
 
-from ..harness import namespaces
-from ..harness.objects import Objects
 from .conftest import IMAGE, cluster_settings
 
 HOST = "api.example.com"

@@ -13,9 +13,9 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
 from slipway.records.revisions import Applied, RevisionStore
+from testbed.cluster.cluster import Running
+from testbed.cluster.objects import Objects
 
-from ..harness.cluster import Running
-from ..harness.objects import Objects
 from .conftest import Log, fake, resolve
 from .test_wait import SOON_S, running
 

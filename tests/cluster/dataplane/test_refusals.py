@@ -14,8 +14,8 @@ from slipway.dataplane.errors import ConfigRefusedError, DataPlaneError
 from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
+from testbed.cluster.objects import Object, Objects, eventually
 
-from ..harness.objects import Object, Objects, eventually
 from .conftest import cluster_settings, fake
 
 APPS = "apps/v1"

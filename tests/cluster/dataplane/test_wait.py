@@ -18,9 +18,9 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.records.revisions import Applied
 from slipway.runtimes.rendering.pods import PORT_NAME
+from testbed.cluster.cluster import Running
+from testbed.cluster.objects import Objects
 
-from ..harness.cluster import Running
-from ..harness.objects import Objects
 from .conftest import Log, fake, resolve
 
 SOON_S = 60

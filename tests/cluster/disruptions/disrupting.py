@@ -14,9 +14,9 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from slipway.runtimes.cluster import rbac
+from testbed.cluster import roles, second_node
+from testbed.cluster.objects import Object, eventually
 
-from ..harness import roles, second_node
-from ..harness.objects import Object, eventually
 from ..isolation.test_rights import without
 from .servers import certified, registry, webhook
 from .site import Change, Site

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from threading import Thread
 from typing import Any
 
-from ..harness.layout import BRIDGE_IP, NODE, Layout
+from testbed.cluster.layout import BRIDGE_IP, NODE, Layout
 
 # containerd speaks plain HTTP to this address alone; it and the kubelet run on this machine.
 _LOOPBACK = "127.0.0.1"

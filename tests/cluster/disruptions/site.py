@@ -22,11 +22,11 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.protocol import Progress
 from slipway.records import revisions as records
 from slipway.records.revisions import Applied, RevisionStore
+from testbed.cluster.cluster import Running
+from testbed.cluster.objects import Object, Objects, eventually
 
 from ..dataplane.conftest import Impatient, cluster_settings, resolve
 from ..dataplane.test_wait import running
-from ..harness.cluster import Running
-from ..harness.objects import Object, Objects, eventually
 
 _ASKED_EVERY_S = 0.25
 _SOON_S = 60

@@ -12,10 +12,10 @@ import pytest
 
 from slipway.objectstore import ObjectStore
 from slipway.records.revisions import RevisionStore
+from testbed.cluster import namespaces
+from testbed.cluster.cluster import Running
+from testbed.cluster.objects import Objects, client
 
-from ..harness import namespaces
-from ..harness.cluster import Running
-from ..harness.objects import Objects, client
 from .cases import CASES, Case
 from .site import Asked, Site, asking
 

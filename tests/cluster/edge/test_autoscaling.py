@@ -10,12 +10,12 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.records.revisions import Applied
 from slipway.runtimes.rendering import identity
+from testbed.cluster.cluster import Running
+from testbed.cluster.fake_prometheus import FakePrometheus
+from testbed.cluster.objects import Objects, condition, eventually
 
 from ..dataplane.conftest import cluster_settings, fake, resolve
 from ..dataplane.test_wait import running
-from ..fake_prometheus import FakePrometheus
-from ..harness.cluster import Running
-from ..harness.objects import Objects, condition, eventually
 
 PER_REPLICA = 4
 

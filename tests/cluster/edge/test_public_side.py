@@ -12,8 +12,8 @@ from slipway.catalog import Deployment, Endpoint
 from slipway.catalog.documents import AddressPool, Tls
 from slipway.runtimes.cluster import edge
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
+from testbed.cluster.objects import Object, Objects, condition, eventually
 
-from ..harness.objects import Object, Objects, condition, eventually
 from ..runtimes.rich import cluster_settings
 
 GATEWAYS = "gateway.networking.k8s.io/v1"

@@ -14,8 +14,8 @@ from slipway.catalog import Deployment
 from slipway.runtimes import registry
 from slipway.runtimes.cluster import namespaces
 from slipway.runtimes.rendering import flows
+from testbed.cluster.objects import Object, Objects, eventually
 
-from ..harness.objects import Object, Objects, eventually
 from ..runtimes.rich import RICH, Rich, cluster_settings, resolved
 
 # A class that is not installed would refuse the pod before anything else is looked at.

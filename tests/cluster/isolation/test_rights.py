@@ -14,9 +14,9 @@ from slipway.dataplane.kubernetes.api import errors
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.runtimes.cluster import rbac
+from testbed.cluster.objects import Object
 
 from ..dataplane.conftest import cluster_settings, fake
-from ..harness.objects import Object
 
 
 def lived(plane: Kubernetes) -> None:

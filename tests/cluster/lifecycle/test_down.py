@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ..harness import addons, cluster, debian, network, processes, second_node
-from ..harness.cluster import Running, State
-from ..harness.layout import BRIDGE, CHECKOUT, Layout
-from ..harness.objects import Object, Objects, client, condition, eventually
+from testbed.cluster import addons, cluster, debian, network, processes, second_node
+from testbed.cluster.cluster import Running, State
+from testbed.cluster.layout import BRIDGE, CHECKOUT, Layout
+from testbed.cluster.objects import Object, Objects, client, condition, eventually
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_an_up_killed_at_any_moment_is_completed_by_the_next_or_taken_down(
 ) -> None:
     before = machine()
     for moment_s in (0.8, 1.6, 3.5):
-        up = subprocess.Popen([sys.executable, "-m", "tests.cluster.harness", "up"], cwd=CHECKOUT)
+        up = subprocess.Popen([sys.executable, "-m", "testbed.cluster", "up"], cwd=CHECKOUT)
         time.sleep(moment_s)
         up.kill()
         up.wait()

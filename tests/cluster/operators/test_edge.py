@@ -1,6 +1,6 @@
 """Promises of the edge's operators as the cluster has them: cert-manager, MetalLB, Envoy Gateway."""
 
-from ..harness.objects import Object, Objects, condition, eventually
+from testbed.cluster.objects import Object, Objects, condition, eventually
 
 CERTIFICATES = "cert-manager.io/v1"
 GATEWAYS = "gateway.networking.k8s.io/v1"

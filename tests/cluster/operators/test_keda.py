@@ -1,8 +1,8 @@
 """Promises of KEDA as the cluster has it: what Slipway's autoscaling is tested on."""
 
-from ..fake_prometheus import FakePrometheus
-from ..harness.cluster import Running
-from ..harness.objects import Object, Objects, eventually
+from testbed.cluster.cluster import Running
+from testbed.cluster.fake_prometheus import FakePrometheus
+from testbed.cluster.objects import Object, Objects, eventually
 
 THRESHOLD = 10
 

@@ -34,10 +34,10 @@ from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, S
 from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
+from testbed.cluster import debian, images, namespaces, weights
+from testbed.cluster.cluster import Running
+from testbed.cluster.objects import Object, Objects, eventually
 
-from ..harness import debian, images, namespaces, weights
-from ..harness.cluster import Running
-from ..harness.objects import Object, Objects, eventually
 from . import deploying
 
 PER_SECOND = 20

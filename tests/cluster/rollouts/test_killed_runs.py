@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from slipway.stack.demo.traffic import Client
+from testbed.cluster.objects import eventually
 
-from ..harness.objects import eventually
 from .conftest import World
 
 KILLS = int(os.environ.get("SLIPWAY_KILLS", "2"))

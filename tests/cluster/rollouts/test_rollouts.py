@@ -23,8 +23,8 @@ from slipway.metering import queries
 from slipway.metering.published import PublishedCopy
 from slipway.runtimes.rendering import identity
 from slipway.stack.demo.traffic import Client, Seen
+from testbed.cluster.objects import eventually
 
-from ..harness.objects import eventually
 from . import deploying
 from .conftest import NONSENSE, PRICE, World, flowing
 

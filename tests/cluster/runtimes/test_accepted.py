@@ -12,8 +12,8 @@ from slipway.runtimes import registry, table
 from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces, rbac
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName
 from slipway.runtimes.samples import SAMPLES
+from testbed.cluster.objects import Object, Objects
 
-from ..harness.objects import Object, Objects
 from .kept import lost
 
 DEFINITIONS = {

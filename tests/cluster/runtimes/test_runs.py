@@ -12,8 +12,7 @@ from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, StoreAddress
 from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.runtimes.vllm import render as vllm
-
-from ..harness.objects import Object, Objects, eventually
+from testbed.cluster.objects import Object, Objects, eventually
 
 
 def test_a_rendered_engine_serves_behind_its_service_under_pod_security_restricted(

@@ -15,8 +15,8 @@ from slipway.dataplane.kubernetes.objects.prune import KINDS
 from slipway.records.revisions import Applied
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.rendering import identity
+from testbed.cluster.objects import Object, Objects
 
-from ..harness.objects import Object, Objects
 from .kept import lost
 from .rich import AROUND, RICH, cluster_settings, resolved
 

@@ -12,8 +12,7 @@ from assets import keys
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.safetensors import PREFIX_BYTES
 from slipway.objectstore import ObjectStore
-
-from ..harness.objects import Objects
+from testbed.cluster.objects import Objects
 
 REPOSITORY = Path(__file__).parents[3]
 BODY = bytes(range(256)) * 4096 * 12  # 12 MiB: more than one part

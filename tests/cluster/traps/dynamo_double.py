@@ -5,7 +5,8 @@ Belongs here: the graph's status. Does not: its scaling adapters, models, discov
 
 from collections.abc import Iterator
 
-from ..harness.objects import Object
+from testbed.cluster.objects import Object
+
 from .operator_double import OperatorDouble, condition, is_ready, template
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from ..harness.layout import BRIDGE_IP
-from ..harness.objects import Object, Objects, eventually
+from testbed.cluster.layout import BRIDGE_IP
+from testbed.cluster.objects import Object, Objects, eventually
 
 Names = Callable[[Object], set[str]]
 

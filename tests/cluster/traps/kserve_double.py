@@ -9,8 +9,9 @@ observedGeneration is its Deployment's.
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ..harness.objects import Object
-from ..harness.objects import condition as status_of
+from testbed.cluster.objects import Object
+from testbed.cluster.objects import condition as status_of
+
 from .operator_double import OperatorDouble, condition, template
 
 

@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from ..harness.objects import Object
+from testbed.cluster.objects import Object
+
 from .operator_double import OperatorDouble, is_ready, template
 
 

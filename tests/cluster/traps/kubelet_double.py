@@ -13,8 +13,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.runtimes.judging.pods import digest_of
 from slipway.runtimes.judging.verdict import Target
-
-from ..harness.objects import Object, Objects
+from testbed.cluster.objects import Object, Objects
 
 NOBODY = "nobody"  # spec.schedulerName of these pods: they stay without a node
 READY, STARTING, UNPULLABLE = "ready", "starting", "unpullable"

@@ -17,8 +17,8 @@ from kubernetes.client import ApiClient
 from slipway.runtimes.judging.verdict import Seen, Wanted
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 from slipway.runtimes.rendering import identity
+from testbed.cluster.objects import Object
 
-from ..harness.objects import Object
 from .operator_double import OperatorDouble, condition, is_ready, template
 
 RUNNING, BROKEN = "RUNNING", "DEPLOY_FAILED"

@@ -8,7 +8,8 @@ UpdateInProgress True until the last group is replaced.
 
 from collections.abc import Iterator
 
-from ..harness.objects import Object
+from testbed.cluster.objects import Object
+
 from .operator_double import OperatorDouble, condition, is_ready, template
 
 

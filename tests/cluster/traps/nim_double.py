@@ -7,7 +7,8 @@ that nobody gave are filled in with zeros, which then are the operator's.
 
 from collections.abc import Iterator
 
-from ..harness.objects import Object
+from testbed.cluster.objects import Object
+
 from .operator_double import OperatorDouble, condition, template
 
 

@@ -14,9 +14,9 @@ from kubernetes.client import ApiClient
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.runtimes.judging.verdict import Target
+from testbed.cluster.objects import Object, Objects, eventually
+from testbed.cluster.objects import condition as status_of
 
-from ..harness.objects import Object, Objects, eventually
-from ..harness.objects import condition as status_of
 from .kubelet_double import NOBODY
 
 _PATIENCE_S = 30.0

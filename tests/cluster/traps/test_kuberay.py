@@ -19,8 +19,8 @@ from slipway.records.revisions import Applied
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.kuberay import judge as judging
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
+from testbed.cluster.objects import condition, eventually
 
-from ..harness.objects import condition, eventually
 from ..runtimes.rich import cluster_settings
 from .kubelet_double import READY, STARTING, UNPULLABLE, KubeletDouble
 from .kuberay_double import KubeRayDouble

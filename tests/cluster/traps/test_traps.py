@@ -16,8 +16,8 @@ from slipway.dataplane.errors import NotServingError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.runtimes.nim import judge as judging_nim
+from testbed.cluster.objects import Object, condition, eventually
 
-from ..harness.objects import Object, condition, eventually
 from ..runtimes.rich import cluster_settings
 from .dynamo_double import DynamoDouble
 from .kserve_double import InferenceServiceDouble, LLMInferenceServiceDouble

@@ -25,8 +25,8 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.validation import validation
 from slipway.objectstore import ObjectStore
 from slipway.records.revisions import Revision, RevisionStore
+from testbed.cluster.objects import Object, Objects
 
-from ..harness.objects import Object, Objects
 from ..runtimes.rich import cluster_settings
 from . import engine_double as engines
 from .dynamo_double import DynamoDouble

@@ -16,7 +16,7 @@ from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.catalog.fields import SecretRef
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import Fault
-from slipway.stack.standin_ngc import NgcModel, NgcVersion, StandinNgc
+from testbed.standin_ngc import NgcModel, NgcVersion, StandinNgc
 
 KEY = "nvapi-of-the-org"
 LOCATION = "ngc://nvidia/nemo/tiny@1.0"

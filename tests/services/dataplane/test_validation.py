@@ -16,8 +16,7 @@ from slipway.dataplane.validation import validation
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.records import revisions
 from slipway.records.revisions import Applied, Revision
-
-from .fake_engine import FakeEngine
+from testbed.engines.fake_engine import FakeEngine
 
 COMMIT = "1" * 40
 SETTINGS = Validation(timeout_s=5)

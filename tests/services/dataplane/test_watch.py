@@ -19,8 +19,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.errors import ForbiddenError
 from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.runtimes.judging.verdict import Target
-
-from ..images.registry_server import make_certificate
+from testbed.registries.registry_server import make_certificate
 
 PODS = Target("v1", "Pod", "n")
 DISCOVERY = {

@@ -23,8 +23,7 @@ from slipway.objectstore import ObjectStore
 from slipway.records import routes
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
-
-from .fake_upstream import FakeUpstream
+from testbed.engines.fake_upstream import FakeUpstream
 
 TOKEN = "operator-token"
 ENGINE = """

@@ -17,10 +17,9 @@ from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
 from slipway.objectstore import ObjectStore
-
-from ...tools import programs
-from .made_images import ImageMaker
-from .registry_server import PASSWORD, USER, DistributionRegistry, ListingRegistry
+from testbed import programs
+from testbed.registries.made_images import ImageMaker
+from testbed.registries.registry_server import PASSWORD, USER, DistributionRegistry, ListingRegistry
 
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.05)
 PATH = "team/engine"

@@ -8,10 +8,10 @@ from slipway.artifacts.images.mirror import mirror, moved, resolve
 from slipway.artifacts.images.references import kept_tag
 from slipway.artifacts.images.registries import Registries
 from slipway.environment import Environment
+from testbed.registries.made_images import OCI_INDEX, sha256
+from testbed.registries.registry_server import PASSWORD, USER
 
 from .conftest import QUICK
-from .made_images import OCI_INDEX, sha256
-from .registry_server import PASSWORD, USER
 
 
 @pytest.mark.parametrize("docker", [False, True], ids=["oci-index", "docker-list"])

@@ -14,8 +14,7 @@ from slipway.artifacts.images.mirror import mirror
 from slipway.artifacts.images.registries import Registries
 from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.environment import Environment
-
-from .made_images import sha256
+from testbed.registries.made_images import sha256
 
 MIRROR = """
 import sys

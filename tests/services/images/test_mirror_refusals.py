@@ -17,10 +17,10 @@ from slipway.artifacts.images.registries import Registries
 from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
+from testbed.registries.made_images import OCI_INDEX, ImageMaker, sha256
+from testbed.registries.registry_server import DistributionRegistry
 
 from .conftest import PATH, QUICK
-from .made_images import OCI_INDEX, ImageMaker, sha256
-from .registry_server import DistributionRegistry
 
 
 @pytest.fixture

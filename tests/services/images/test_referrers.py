@@ -7,9 +7,9 @@ import pytest
 from slipway.artifacts.images.mirror import mirror
 from slipway.artifacts.images.registries import Registries
 from slipway.environment import Environment
+from testbed.registries.made_images import ImageMaker, sha256
 
 from .conftest import PATH, QUICK
-from .made_images import ImageMaker, sha256
 
 SBOM = "application/spdx+json"
 

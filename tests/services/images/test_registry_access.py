@@ -15,11 +15,11 @@ from slipway.artifacts.images.registries import Registries
 from slipway.catalog.documents import Registry, Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
+from testbed.registries.made_images import ImageMaker, sha256
+from testbed.registries.registry_server import PASSWORD, USER, DistributionRegistry, make_certificate
+from testbed.registries.token_server import FakeTokenServer
 
 from .conftest import PATH, QUICK
-from .made_images import ImageMaker, sha256
-from .registry_server import PASSWORD, USER, DistributionRegistry, make_certificate
-from .token_server import FakeTokenServer
 
 LOGIN = f"{USER}:{PASSWORD}"
 

@@ -13,7 +13,7 @@ from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeploy
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, Pods, StoreAddress
 from slipway.runtimes.rendering.rendered import Object, Rendered
 
-CRDS = Path(__file__).parents[2] / "crds"
+CRDS = Path(__file__).parents[3] / "testbed" / "crds"
 COMMIT = "1" * 40
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f"registry.local:5000/engines/engine@{DIGEST}"
