@@ -1,4 +1,0 @@
-"""Billing's inputs: the catalog's prices as a table of the warehouse, and organisations as tenants.
-
-Belongs here: assets that mirror a part of the catalog. Does not: rating (slipway.metering).
-"""
