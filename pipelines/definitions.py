@@ -12,14 +12,14 @@ from typing import Any
 import dagster as dg
 
 from assets.data_planes import data_plane_assets
+from assets.endpoint_gateways import endpoint_gateway_assets
 from assets.endpoints import endpoint_assets
 from assets.garbage import garbage_assets
-from assets.gateway import gateway_assets
-from assets.gateways import endpoint_gateway_assets
 from assets.images import image_assets
 from assets.metering import metering_assets, price_assets
 from assets.replicas import replica_assets
 from assets.rollouts import rollout_assets
+from assets.routes import gateway_assets
 from assets.weights import weights_assets, weights_checks
 from pipelines import jobs, schedules
 from resources.all import resources

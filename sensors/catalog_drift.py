@@ -14,8 +14,8 @@ import dagster as dg
 
 from assets import commits, keys
 from assets.data_planes import check_keys as data_plane_checks
+from assets.endpoint_gateways import check_keys as gateway_checks
 from assets.endpoints import check_keys as endpoint_checks
-from assets.gateways import check_keys as gateway_checks
 from assets.metadata import CATALOG_DIGEST
 from resources.artifacts import WeightsResource
 from resources.cluster_parts import ClusterPartsResource

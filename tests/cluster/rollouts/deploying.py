@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets import keys
-from assets.gateways import gateway_keys
+from assets.endpoint_gateways import gateway_keys
 from pipelines.definitions import build_definitions
 from resources.all import resources
 from slipway.catalog import data_planes

@@ -6,7 +6,7 @@ Belongs here: when routes are switched and the old revision retired. Does not: h
 import dagster as dg
 
 from assets import commits, failures, keys, metadata, pools, retries
-from assets.gateways import gateway_keys
+from assets.endpoint_gateways import gateway_keys
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.gateway import GatewayResource, TenantsResource

@@ -1,7 +1,7 @@
 """Gateway assets: one per endpoint, the tenant gateway on Kubernetes with its public side.
 
 Belongs here: what Dagster must know of it, and checks of what other controllers do with the public side.
-Does not: the route table that all gateways follow (gateway.py), the objects (slipway.runtimes).
+Does not: the route table that all gateways follow (routes.py), the objects (slipway.runtimes).
 """
 
 from collections.abc import Iterator
