@@ -7,7 +7,7 @@ Does not: making revisions serve (rollout.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -20,6 +20,17 @@ PREFIX = "revisions/"
 Strategy = Literal["blue-green", "in-place"]
 # withdrawn: taken back by hand; it is not rolled out again by itself.
 State = Literal["applied", "validated", "failed", "withdrawn"]
+
+
+class UnreadableRevisionError(ValueError):
+    """An object among the records that is none; the message names it and says what to do."""
+
+    def __init__(self, key: str, bucket: str, cause: Exception) -> None:
+        super().__init__(
+            f"{key} in bucket {bucket}: not a revision's record ({cause!r}). Restore this object, or remove "
+            "it if nothing serves it."
+        )
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,17 @@ class Revision:
     def applied(self) -> Applied:
         """What a data plane needs to bring this revision back."""
         return Applied(self.application, self.deployment, self.spec_digest, self.rendered)
+
+    @property
+    def artifacts(self) -> tuple[tuple[str, str], ...]:
+        """Name and commit of the weights that it serves: of its model, then of its adapters."""
+        named = (self.spec["model"], *self.spec.get("adapters", ()))
+        return tuple((str(each["name"]), str(each["commit"])) for each in named)
+
+    @property
+    def images(self) -> tuple[Mapping[str, Any], ...]:
+        """Images of its engine as the catalog named them then, for every accelerator."""
+        return tuple((self.spec["engine"].get("images") or {}).values())
 
     @property
     def task(self) -> str:
@@ -127,8 +149,7 @@ class RevisionStore:
 
     def get(self, deployment: str, spec_digest: str) -> Revision | None:
         """The record of one spec; None when it was never rolled out."""
-        body = self._store.get(_key(deployment, spec_digest))
-        return None if body is None else decode(body)
+        return self._read(_key(deployment, spec_digest))
 
     def put(self, revision: Revision) -> Revision:
         """Write the record, replacing an earlier one of the same spec; returns it."""
@@ -138,10 +159,15 @@ class RevisionStore:
 
     def all(self, deployment: str) -> list[Revision]:
         """Every record of the deployment, the last applied first."""
-        keys = [found.key for found in self._store.list(f"{PREFIX}{deployment}/")]
-        bodies = (self._store.get(key) for key in keys)
-        found = [decode(body) for body in bodies if body is not None]
-        return sorted(found, key=lambda each: each.applied_at, reverse=True)
+        recorded = (revision for _, revision in self._under(f"{PREFIX}{deployment}/"))
+        return sorted(recorded, key=lambda revision: revision.applied_at, reverse=True)
+
+    def everything(self) -> Iterator[tuple[str, Revision]]:
+        """Every record of every deployment with its key, in the order of keys.
+
+        Raises UnreadableRevisionError at one that cannot be read: who must know them all may not pass it.
+        """
+        yield from self._under(PREFIX)
 
     def last_good(self, deployment: str, *, other_than: str | None = None) -> Revision | None:
         """The revision that was validated last; `other_than` leaves one spec digest out."""
@@ -158,8 +184,23 @@ class RevisionStore:
 
     def forget(self, deployment: str) -> None:
         """Remove every record of a deployment that is gone from the catalog."""
-        for found in list(self._store.list(f"{PREFIX}{deployment}/")):
-            self._store.delete(found.key)
+        for stored in list(self._store.list(f"{PREFIX}{deployment}/")):
+            self._store.delete(stored.key)
+
+    def _under(self, prefix: str) -> Iterator[tuple[str, Revision]]:
+        for key in [stored.key for stored in self._store.list(prefix)]:
+            revision = self._read(key)
+            if revision is not None:  # pruned since it was listed
+                yield key, revision
+
+    def _read(self, key: str) -> Revision | None:
+        body = self._store.get(key)
+        if body is None:
+            return None
+        try:
+            return decode(body)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnreadableRevisionError(key, self._store.location.bucket, error) from error
 
 
 def last_good(records: list[Revision], *, other_than: str | None = None) -> Revision | None:
@@ -195,7 +236,10 @@ def to_keep(records: list[Revision], keep: int) -> frozenset[str]:
 
 
 def decode(body: bytes) -> Revision:
-    """A record from its bytes; fields that a later version added are left aside."""
+    """A record from its bytes; fields that a later version added are left aside.
+
+    Raises ValueError, KeyError or TypeError for anything else.
+    """
     read: dict[str, Any] = json.loads(body)
     known = {each.name: read[each.name] for each in fields(Revision) if each.name in read}
     known["served_names"] = tuple(known["served_names"])
