@@ -1,6 +1,7 @@
 """The stand-in NGC's API: tokens for keys, models, versions, listings and links.
 
-Belongs here: the paths and answers that NVIDIA's client (ngcsdk 4.37) and Slipway rely on.
+Belongs here: the paths and answers that NVIDIA's client (ngcsdk 4.37) and Slipway rely on, and what these ask
+of the stand-in.
 Does not: content, which lies behind signed links at another port (standin_hub's cdn.py).
 """
 
@@ -9,14 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import parse_qs
 
-from slipway.stack.standin_hub.bodies import Handler
+from slipway.stack.standin_hub.bodies import Handler, Standin
 from testbed.standin_ngc.models import NgcModel, NgcVersion
-
-if TYPE_CHECKING:
-    from testbed.standin_ngc.server import StandinNgc
 
 _KEYED = r"org/(?P<org>[^/]+)(?:/team/(?P<team>[^/]+))?"
 _MODELS = (
@@ -33,10 +31,25 @@ _LINKS = (
 _VERSION = re.compile(r"^/versions/(?P<version>[^/]+)(?P<files>/files)?$")
 
 
+class Ngc(Standin, Protocol):
+    """What the endpoints ask of the stand-in (server.py)."""
+
+    keys: set[str]
+    tokens: set[str]
+    token_life_s: float
+    page_size: int
+
+    def model(self, org: str, team: str | None, name: str) -> NgcModel | None:
+        """The model of that owner and name."""
+
+    def new_token(self) -> str:
+        """A token that counts from now on."""
+
+
 class NgcHandler(Handler):
     """Answers `/token` and `/v2/...`."""
 
-    standin: StandinNgc
+    standin: Ngc
 
     def get(self, path: str, query: str) -> None:
         """Route by path."""

@@ -1,6 +1,7 @@
 """The hub's own door: model info, file listings, and the resolve redirect.
 
-Belongs here: the endpoints, headers and error codes that `huggingface_hub` and Slipway rely on.
+Belongs here: the endpoints, headers and error codes that `huggingface_hub` and Slipway rely on, and what they
+ask of the hub.
 Does not: LFS content, which lies behind another host and port (cdn.py).
 """
 
@@ -8,14 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import parse_qs, quote
 
-from slipway.stack.standin_hub.bodies import Handler
+from slipway.stack.standin_hub.bodies import Handler, Standin
 from slipway.stack.standin_hub.repository import Commit, HubFile, Repository
-
-if TYPE_CHECKING:
-    from slipway.stack.standin_hub.server import StandinHub
+from slipway.stack.standin_hub.xet import LocalXetStore
 
 _INFO = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>.+))?$")
 _TREE = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)$")
@@ -24,10 +23,19 @@ _RESOLVE = re.compile(r"^/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<
 _PAGE_ENTRIES = 1000
 
 
+class Hub(Standin, Protocol):
+    """What the endpoints ask of the hub (server.py)."""
+
+    xet: LocalXetStore | None
+
+    def repository(self, repo: str) -> Repository | None:
+        """The repository of that id."""
+
+
 class ApiHandler(Handler):
     """Answers `/api/models/...` and `/<repo>/resolve/...`."""
 
-    standin: StandinHub
+    standin: Hub
 
     def get(self, path: str, query: str) -> None:
         """Route by path; the health check is `/-/health`."""

@@ -1,6 +1,6 @@
 """How the stand-in hub sends a file: whole or a range, straight from disk, with the faults asked for.
 
-Belongs here: byte ranges, and the HTTP handler's common part.
+Belongs here: byte ranges, the HTTP handler's common part, and what it asks of the server that it answers for.
 Does not: routes and what they mean (api.py, cdn.py).
 """
 
@@ -10,14 +10,11 @@ import json
 import re
 import time
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from slipway.stack.standin_hub.faults import Fault, Kind
+from slipway.stack.standin_hub.faults import Fault, Kind, Switchboard
 from slipway.stack.standin_hub.repository import HubFile
-
-if TYPE_CHECKING:
-    from slipway.stack.standin_hub.doors import TwoDoors
 
 _RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
 _CHUNK_BYTES = 2**18
@@ -37,6 +34,29 @@ def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
     return start, end
 
 
+class Standin(Protocol):
+    """What any handler asks of its stand-in (doors.py)."""
+
+    verbose: bool
+    faults: Switchboard
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API."""
+
+    def cdn_location(self, repo: str, path: str, file: HubFile) -> str:
+        """A signed link to the file's content."""
+
+    def linked_file(self, door: str, query: str) -> tuple[str, HubFile] | None:
+        """Path and file of a link that this stand-in signed; None for any other."""
+
+    def count_request(self, method: str, path: str) -> None:
+        """Remember a request for a file."""
+
+    def count_bytes(self, sent: int) -> None:
+        """Add to the bytes of files that were sent."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection. Subclasses answer `get`, which also answers HEAD, without the body."""
 
@@ -44,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "slipway-standin"
     disable_nagle_algorithm = True
     wbufsize = 2**16
-    standin: TwoDoors
+    standin: Standin
 
     def do_GET(self) -> None:
         """http.server's entry for GET."""
