@@ -9,7 +9,7 @@ import grimp
 import pytest
 
 CHECKOUT = Path(__file__).parents[3]
-ROOTS = ("slipway", "resources", "assets", "sensors", "pipelines")
+ROOTS = ("slipway", "resources", "assets", "sensors", "pipelines", "testbed")
 
 Edges = dict[str, set[str]]
 
