@@ -10,14 +10,14 @@ from collections.abc import Mapping
 
 from slipway.runtimes.cluster import gateway
 from slipway.runtimes.judging import deployments
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, Ref
 from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 
 
 def wanted(endpoint: str, workload: Ref, rendered: Object) -> Wanted:
     """The rendered gateway of an endpoint, to wait for."""
-    digest = judging.digest_of(rendered["spec"]["template"]) or ""
+    digest = pod_state.digest_of(rendered["spec"]["template"]) or ""
     return Wanted(workload.name, endpoint, digest, workload, rendered)
 
 

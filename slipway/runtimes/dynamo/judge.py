@@ -1,6 +1,6 @@
 """Judging a DynamoGraphDeployment by its status and its workers' pods.
 
-Belongs here: when a graph runs a digest. Pure. Does not: the pods' own judgement (pods.py).
+Belongs here: when a graph runs a digest. Pure. Does not: the pods' own judgement (pod_state.py).
 
 The trap: Ready is of what the controller saw last, and during a rolling update of the workers the old ones
 keep it True.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.deployments import pods_of
 from slipway.runtimes.judging.objects import Object, annotations_of, condition, is_observed, is_true
 from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
@@ -31,15 +31,15 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     if found is None:
         return Verdict("missing", "the DynamoGraphDeployment is not there")
     replicas = sum(int(each.get("replicas") or 0) for each in components(found))
-    pods = judging.living(seen.of("Pod"))
-    new = judging.carrying(pods, wanted.spec_digest)
-    ready = sum(judging.is_ready(pod) for pod in new)
+    pods = pod_state.living(seen.of("Pod"))
+    new = pod_state.carrying(pods, wanted.spec_digest)
+    ready = sum(pod_state.is_ready(pod) for pod in new)
     digest = annotations_of(found).get(identity.SPEC_DIGEST)
     if digest != wanted.spec_digest:
         return Verdict("overtaken", f"it has spec {(digest or 'of nobody')[:8]}", ready, replicas)
     if not is_observed(found):
         return Verdict("waiting", "the operator has not seen the new spec", ready, replicas)
-    trouble = judging.trouble(new, seen.now)
+    trouble = pod_state.trouble(new, seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
     unfinished = _unfinished(found, pods, new)
@@ -66,7 +66,7 @@ def _unfinished(graph: Object, pods: list[Object], new: list[Object]) -> str:
         return f"rolling update: {phase}"
     if len(new) < len(pods):
         return f"{len(pods) - len(new)} pods carry another spec"
-    if not any(judging.is_ready(each) for each in new):
+    if not any(pod_state.is_ready(each) for each in new):
         return "no pod is ready"
     return ""
 

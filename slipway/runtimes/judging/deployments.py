@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, condition, is_observed
 from slipway.runtimes.judging.verdict import Judge, Seen, State, Target, Verdict, Wanted
 from slipway.runtimes.rendering import identity
@@ -54,9 +54,9 @@ def judge(
     """
     status: Mapping[str, Any] = deployment.get("status") or {}
     replicas = int(deployment["spec"].get("replicas", 1))
-    new = judging.carrying(judging.living(pods), digest)
-    ready = sum(judging.is_ready(pod) for pod in new)
-    template = judging.digest_of(deployment["spec"]["template"])
+    new = pod_state.carrying(pod_state.living(pods), digest)
+    ready = sum(pod_state.is_ready(pod) for pod in new)
+    template = pod_state.digest_of(deployment["spec"]["template"])
     if template != digest:
         state: State = "overtaken" if is_ours else "waiting"
         return Verdict(state, f"its template has spec {_short(template)}", ready, replicas)
@@ -73,20 +73,20 @@ def judge(
     return Verdict("serving", "every ready pod carries the spec digest", ready, replicas)
 
 
-def _failure(deployment: Object, pods: Sequence[Object], seen: Seen) -> judging.Trouble | None:
-    found = judging.trouble(pods, seen.now)
+def _failure(deployment: Object, pods: Sequence[Object], seen: Seen) -> pod_state.Trouble | None:
+    found = pod_state.trouble(pods, seen.now)
     if found is not None and found.is_final:
         return found
     progressing = condition(deployment, "Progressing")
     if progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded":
         said = f"{progressing.get('message')}" + (f" {found.message}" if found else "")
-        return judging.Trouble(found.pod if found else "", said, True)
+        return pod_state.Trouble(found.pod if found else "", said, True)
     cannot = condition(deployment, "ReplicaFailure")
     if cannot is not None and cannot.get("status") == "True":
         since = cannot.get("lastTransitionTime")
-        age_s = (seen.now - judging.instant(since)).total_seconds() if since else 0.0
+        age_s = (seen.now - pod_state.instant(since)).total_seconds() if since else 0.0
         if age_s >= REPLICA_GRACE_S:
-            return judging.Trouble("", f"pods cannot be made: {cannot.get('message')}", True)
+            return pod_state.Trouble("", f"pods cannot be made: {cannot.get('message')}", True)
     return None
 
 
@@ -103,7 +103,7 @@ def _unfinished(
         return f"{available} of {replicas} replicas are available"
     if total > replicas:
         return f"{total - replicas} old replicas are left"
-    others = [each for each in pods if judging.is_ready(each) and judging.digest_of(each) != digest]
+    others = [each for each in pods if pod_state.is_ready(each) and pod_state.digest_of(each) != digest]
     if others:
         return f"{len(others)} ready pods carry another spec"
     if ready < replicas:
@@ -112,9 +112,11 @@ def _unfinished(
 
 
 def _with_trouble(unfinished: str, pods: Sequence[Object], seen: Seen) -> str:
-    found = judging.trouble(pods, seen.now)
+    found = pod_state.trouble(pods, seen.now)
     return (
-        f"{unfinished}; {found.message}" if found else f"{unfinished}; pods: {judging.phases(pods) or 'none'}"
+        f"{unfinished}; {found.message}"
+        if found
+        else f"{unfinished}; pods: {pod_state.phases(pods) or 'none'}"
     )
 
 

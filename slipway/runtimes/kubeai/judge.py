@@ -1,6 +1,6 @@
 """Judging a KubeAI Model by its pods.
 
-Belongs here: when a Model runs a digest. Pure. Does not: the pods' own judgement (pods.py).
+Belongs here: when a Model runs a digest. Pure. Does not: the pods' own judgement (pod_state.py).
 
 The traps: its status has two numbers, no generation, and for about 3 s after a change they are the old
 pods', as if all were ready. A surge pod that cannot start hangs for ever while the old one serves, and the
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, labels_of
 from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 from slipway.runtimes.rendering import identity
@@ -36,13 +36,13 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
         return Verdict("missing", "the Model is not there")
     spec = found["spec"]
     replicas = int(spec.get("replicas") or 0)
-    pods = judging.living(seen.of("Pod"))
-    new = judging.carrying(pods, wanted.spec_digest)
-    ready = sum(judging.is_ready(pod) for pod in new)
+    pods = pod_state.living(seen.of("Pod"))
+    new = pod_state.carrying(pods, wanted.spec_digest)
+    ready = sum(pod_state.is_ready(pod) for pod in new)
     digest = (spec.get("env") or {}).get(identity.SPEC_DIGEST_ENV)
     if digest != wanted.spec_digest:
         return Verdict("overtaken", f"it has spec {(digest or 'of nobody')[:8]}", ready, replicas)
-    trouble = judging.trouble(new, seen.now)
+    trouble = pod_state.trouble(new, seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
     if spec.get("cacheProfile") and not ((found.get("status") or {}).get("cache") or {}).get("loaded"):

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import (
     Object,
     annotations_of,
@@ -110,7 +110,7 @@ def _unseen(service: Object, status: Mapping[str, Any], seen: Seen, failed: str)
 
 
 def _pending(cluster: str, beside: str, seen: Seen, failed: str) -> Verdict:
-    trouble = judging.trouble(_of_cluster(seen.of("Pod"), cluster), seen.now)
+    trouble = pod_state.trouble(_of_cluster(seen.of("Pod"), cluster), seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", f"the new cluster {cluster}: {trouble.message}", pod=trouble.pod)
     if failed and seen.dashboard:
@@ -121,7 +121,7 @@ def _pending(cluster: str, beside: str, seen: Seen, failed: str) -> Verdict:
 
 def _waiting(service: Object, unfinished: str, seen: Seen, ready: int, replicas: int) -> Verdict:
     active = ((service.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
-    trouble = judging.trouble(_of_cluster(seen.of("Pod"), str(active or "")), seen.now)
+    trouble = pod_state.trouble(_of_cluster(seen.of("Pod"), str(active or "")), seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
     return Verdict("waiting", f"{unfinished}; {trouble.message}" if trouble else unfinished, ready, replicas)
@@ -169,10 +169,10 @@ def _of_serve(dashboard: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> s
 
 def _of_pods(service: Object, cluster: str, pods: Sequence[Object]) -> str:
     digest = annotations_of(service).get(CLUSTER_DIGEST)
-    mine = judging.living(_of_cluster(pods, cluster))
+    mine = pod_state.living(_of_cluster(pods, cluster))
     if not mine:
         return f"cluster {cluster} has no pods"
-    others = [each for each in mine if judging.environment_digest(each) != digest]
+    others = [each for each in mine if pod_state.environment_digest(each) != digest]
     if others:
         strategy = (service["spec"].get("upgradeStrategy") or {}).get("type")
         never = (
@@ -198,7 +198,7 @@ def _refusal(seen: Seen) -> str:
     since = seen.now - timedelta(seconds=seen.unchanged_s + _CLOCK_SKEW_S)
     told = [each for each in seen.of("Event") if each.get("reason") in _REFUSALS and event_time(each)]
     newest = max(told, key=event_time, default=None)
-    if newest is None or judging.instant(event_time(newest)) < since:
+    if newest is None or pod_state.instant(event_time(newest)) < since:
         return ""
     return str(newest.get("message") or "")
 

@@ -1,13 +1,13 @@
 """Judging a LeaderWorkerSet: several nodes per replica. Its status is honest.
 
-Belongs here: when its groups run a digest. Pure. Does not: the pods' own judgement (pods.py).
+Belongs here: when its groups run a digest. Pure. Does not: the pods' own judgement (pod_state.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.deployments import pods_of
 from slipway.runtimes.judging.objects import is_observed, is_true
 from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
@@ -28,13 +28,13 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
         return Verdict("missing", "the LeaderWorkerSet is not there")
     status, spec = found.get("status") or {}, found["spec"]
     replicas, ready = int(spec.get("replicas", 1)), int(status.get("readyReplicas") or 0)
-    template = judging.digest_of(spec["leaderWorkerTemplate"]["workerTemplate"])
+    template = pod_state.digest_of(spec["leaderWorkerTemplate"]["workerTemplate"])
     if template != wanted.spec_digest:
         return Verdict("overtaken", f"its template has spec {(template or 'of nobody')[:8]}", ready, replicas)
     if not is_observed(found):
         return Verdict("waiting", "the controller has not seen the new spec", ready, replicas)
-    pods = judging.living(seen.of("Pod"))
-    trouble = judging.trouble(judging.carrying(pods, wanted.spec_digest), seen.now)
+    pods = pod_state.living(seen.of("Pod"))
+    trouble = pod_state.trouble(pod_state.carrying(pods, wanted.spec_digest), seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
     if replicas == 0:
@@ -43,7 +43,7 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     if not (is_true(found, "Available") and updated == ready == replicas):
         said = f"{updated} of {replicas} groups are of the new spec, {ready} ready"
         return Verdict("waiting", f"{said}; {trouble.message}" if trouble else said, ready, replicas)
-    others = [each for each in pods if judging.digest_of(each) != wanted.spec_digest]
+    others = [each for each in pods if pod_state.digest_of(each) != wanted.spec_digest]
     if others:
         return Verdict("waiting", f"{len(others)} pods carry another spec", ready, replicas)
     return Verdict("serving", "every pod carries the spec digest", ready, replicas)

@@ -45,7 +45,7 @@ def outcomes(
 
     # What may be the matter of a moment is given half a minute; here it stays as it is.
     with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(_AT_A_TIME) as pool:
-        patched.setattr("slipway.runtimes.judging.pods.CONFIG_GRACE_S", 3.0)
+        patched.setattr("slipway.runtimes.judging.pod_state.CONFIG_GRACE_S", 3.0)
         patched.setattr("slipway.runtimes.judging.deployments.REPLICA_GRACE_S", 2.0)
         slowest_first = sorted(CASES, key=lambda name: -CASES[name].deadline_s)
         yield {name: pool.submit(lambda name=name: happen(site(name), CASES[name])) for name in slowest_first}

@@ -11,7 +11,7 @@ from kubernetes.client.exceptions import ApiException
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
-from slipway.runtimes.judging.pods import digest_of
+from slipway.runtimes.judging.pod_state import digest_of
 from slipway.runtimes.judging.verdict import Target
 from testbed.cluster.objects import Object, Objects
 

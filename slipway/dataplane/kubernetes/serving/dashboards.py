@@ -11,7 +11,7 @@ from typing import Any
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.errors import ForbiddenError
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, labels_of
 from slipway.runtimes.judging.verdict import Seen, Wanted
 from slipway.runtimes.kuberay.judge import CLUSTER_LABEL
@@ -50,7 +50,7 @@ def head_pod(wanted: Wanted, seen: Seen) -> str | None:
     told = (status.get(each) or {} for each in ("pendingServiceStatus", "activeServiceStatus"))
     cluster = next((each["rayClusterName"] for each in told if each.get("rayClusterName")), None)
     heads = (each for each in seen.of("Pod") if cluster and _is_head(each, str(cluster)))
-    return next((str(each["metadata"]["name"]) for each in heads if judging.is_ready(each)), None)
+    return next((str(each["metadata"]["name"]) for each in heads if pod_state.is_ready(each)), None)
 
 
 def _is_head(pod: Object, cluster: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, Ref, condition, event_time
 
 _EVENTS, _LOG_LINES = 5, 20
@@ -44,7 +44,7 @@ def explanation(
 
 
 def _first(pods: Sequence[Object], name: str) -> list[Object]:
-    return sorted(judging.living(pods), key=lambda each: each["metadata"]["name"] != name)
+    return sorted(pod_state.living(pods), key=lambda each: each["metadata"]["name"] != name)
 
 
 def unscheduled(pod: Object) -> list[str]:
@@ -67,7 +67,7 @@ def requests(pod: Object) -> dict[str, str]:
 
 def _lost(api: KubernetesApi, pods: Sequence[Object]) -> list[str]:
     """A line for each pod whose node is lost; the pod itself may look as if it only needed longer."""
-    waiting = [each for each in pods if not judging.is_ready(each) and _node_of(each)]
+    waiting = [each for each in pods if not pod_state.is_ready(each) and _node_of(each)]
     nodes: dict[str, Object] = {}
     for name in sorted({_node_of(each) for each in waiting}):
         try:
@@ -98,7 +98,7 @@ def crashed(pods: Iterable[Object]) -> Output | None:
     """The container whose output says why: one that ended, else one that runs and is not ready."""
     running: Output | None = None
     for pod in pods:
-        for status in judging.containers(pod):
+        for status in pod_state.containers(pod):
             name, container = pod["metadata"]["name"], str(status["name"])
             state: dict[str, Any] = status.get("state") or {}
             if (status.get("lastState") or {}).get("terminated") and "terminated" not in state:

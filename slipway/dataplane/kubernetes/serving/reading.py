@@ -14,7 +14,7 @@ from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.serving import live
 from slipway.dataplane.kubernetes.serving.explain import unscheduled, warnings
 from slipway.dataplane.kubernetes.serving.waiting import PAUSED
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, is_deleted, ref_of
 from slipway.runtimes.judging.verdict import Wanted
 
@@ -57,7 +57,7 @@ class People:
             if application not in (None, wanted.application):
                 continue
             for pod in pods:
-                for status in judging.containers(pod):
+                for status in pod_state.containers(pod):
                     yield self._output(pod, str(status["name"]), lines, previous=previous)
 
     def pause(self, deployment: str, *, paused: bool) -> tuple[str, ...]:
@@ -112,9 +112,9 @@ def _conditions(workload: Object) -> tuple[str, ...]:
 
 def _pod(pod: Object) -> str:
     """Name, what it does, its restarts, its node, the spec that it carries."""
-    statuses = judging.containers(pod)
+    statuses = pod_state.containers(pod)
     restarts = sum(int(each.get("restartCount") or 0) for each in statuses)
     node = (pod.get("spec") or {}).get("nodeName") or "no node"
-    digest = (judging.digest_of(pod) or "no spec")[:8]
-    state = "ending" if is_deleted(pod) else judging.phases([pod]).removeprefix("1 ")
+    digest = (pod_state.digest_of(pod) or "no spec")[:8]
+    state = "ending" if is_deleted(pod) else pod_state.phases([pod]).removeprefix("1 ")
     return f"{pod['metadata']['name']}  {state}  {restarts} restarts  {node}  {digest}"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from slipway.runtimes.judging import deployments
-from slipway.runtimes.judging import pods as judging
+from slipway.runtimes.judging import pod_state
 
 from .observed import NOW, OLD, crashed, deployment, pod, seen, waiting_for, wanted
 
@@ -52,7 +52,7 @@ def test_a_cause_that_may_pass_is_waited_for_and_told(name: str) -> None:
 
 def test_a_secret_that_comes_a_moment_later_is_waited_for() -> None:
     young = pod(0, ready=False, age_s=5, container=FINAL["a secret that is not there"][0])
-    found = judging.trouble([young], NOW)
+    found = pod_state.trouble([young], NOW)
     assert found is not None
     assert not found.is_final
 
