@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipway.runtimes.cluster import gateway
-from slipway.runtimes.judging import deployments
-from slipway.runtimes.judging import pod_state
+from slipway.runtimes.judging import deployments, pod_state
 from slipway.runtimes.judging.objects import Object, Ref
 from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from slipway.runtimes.judging import deployments
-from slipway.runtimes.judging import pod_state
+from slipway.runtimes.judging import deployments, pod_state
 
 from .observed import NOW, OLD, crashed, deployment, pod, seen, waiting_for, wanted
 
