@@ -11,7 +11,7 @@ from contextlib import suppress
 import dagster as dg
 
 from assets import keys
-from slipway.catalog import Adapter, Catalog, Deployment, Model, ResolvedDeployment
+from slipway.catalog import Adapter, Catalog, Deployment, Model, ResolvedDeployment, data_planes
 from slipway.catalog.fields import is_pinned, split_revision
 from slipway.catalog.resolved import UnresolvedRevisionError, resolve
 
@@ -32,7 +32,7 @@ def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deploym
 
 def _images(instance: dg.DagsterInstance, deployment: Deployment) -> dict[tuple[str, str], str]:
     """The engine's image as last mirrored; on Ray without Kubernetes engines run in the environment."""
-    if deployment.runtime == "ray":
+    if not data_planes.is_on_kubernetes(deployment):
         return {}
     accelerator = deployment.accelerator
     mirrored = recorded(instance, keys.image(deployment.engine), f"reference_{accelerator}")

@@ -1,7 +1,8 @@
 """Which Kubernetes data planes a catalog uses, and what of it is on each.
 
-Belongs here: reading that off the catalog; deployments on plain Ray are on none of these.
-Does not: connecting (slipway.dataplane), rules (checks.py).
+Belongs here: reading that off the catalog; a deployment whose runtime needs another kind of
+plane is on none of these.
+Does not: connecting (slipway.dataplane), rules (slipway.catalog.rules).
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
+from slipway.catalog.runtimes import KUBERNETES, RUNTIMES
 
-_RAY = "ray"
+
+def is_on_kubernetes(deployment: Deployment) -> bool:
+    """Whether the deployment's runtime makes objects in a cluster with an API server."""
+    return RUNTIMES[deployment.runtime].plane == KUBERNETES
 
 
 def kubernetes(catalog: Catalog) -> tuple[str, ...]:
@@ -21,7 +26,7 @@ def kubernetes(catalog: Catalog) -> tuple[str, ...]:
 
 def deployments(catalog: Catalog, name: str) -> tuple[Deployment, ...]:
     """The deployments on one."""
-    return tuple(each for each in catalog.deployments if each.runtime != _RAY and each.data_plane == name)
+    return tuple(each for each in catalog.deployments if is_on_kubernetes(each) and each.data_plane == name)
 
 
 def of_endpoint(catalog: Catalog, endpoint: Endpoint) -> str | None:
@@ -38,4 +43,4 @@ def endpoints(catalog: Catalog, name: str) -> tuple[Endpoint, ...]:
 
 
 def _of_deployments(catalog: Catalog) -> set[str]:
-    return {each.data_plane for each in catalog.deployments if each.runtime != _RAY}
+    return {each.data_plane for each in catalog.deployments if is_on_kubernetes(each)}

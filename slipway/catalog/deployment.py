@@ -1,7 +1,8 @@
 """The Deployment: a running instance of a model with its own engine settings, limits, price and sharing.
 
 Belongs here: its fields, defaults, and what can be judged of one deployment alone.
-Does not: rules that need other documents (checks.py), what a runtime makes of it (slipway.runtimes).
+Does not: rules that need other documents (slipway.catalog.rules), what a runtime makes of it
+(slipway.runtimes).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.catalog.documents import Document
-from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, Name, RuntimeName, SecretRef, Size, Spec
+from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, Name, SecretRef, Size, Spec
+from slipway.catalog.runtimes import RuntimeName
 
 
 class Quantities(Spec):

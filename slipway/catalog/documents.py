@@ -1,7 +1,7 @@
 """The kinds of the catalog but Deployment: models, engines, endpoints, organisations, prices, settings.
 
 Belongs here: fields, defaults, and what can be judged of one document alone.
-Does not: rules between documents (checks.py), the Deployment (deployment.py).
+Does not: rules between documents (slipway.catalog.rules), the Deployment (deployment.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task, size_in_bytes
 from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
+from slipway.catalog.servers import ServerName
 from slipway.catalog.sources import BucketName
 
 
@@ -107,9 +108,7 @@ class SourceBucket(Spec):
 class Engine(Document):
     """An inference engine: which server it is, and its image per accelerator."""
 
-    server: Literal[
-        "llama.cpp", "vllm", "nim", "dynamo", "ollama", "infinity", "faster-whisper", "huggingface"
-    ] = Field(description="The inference server. A runtime hosts some of them.")
+    server: ServerName = Field(description="The inference server. A runtime hosts some of them.")
     images: dict[Accelerator, EngineImage] = Field(
         {},
         description="Image per accelerator. Empty only for llama.cpp on ray, which runs in the environment.",

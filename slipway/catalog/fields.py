@@ -1,7 +1,8 @@
 """Field types that several kinds share: names, quantities, secret references, and sources (from sources.py).
 
 Belongs here: a type with its own syntax, and the message a person gets when it is wrong.
-Does not: whole documents (documents.py, deployment.py).
+Does not: whole documents (documents.py, deployment.py), names of runtimes and servers (runtimes.py,
+servers.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 Task = Literal["text-generation", "embedding", "rerank", "classification", "speech-to-text", "text-to-speech"]
 GpuVendor = Literal["nvidia", "amd", "intel"]
 Accelerator = Literal["cpu", "nvidia", "amd", "intel"]
-RuntimeName = Literal["vllm", "nim", "dynamo", "kubeai", "kserve", "kuberay", "ray"]
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

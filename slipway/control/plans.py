@@ -18,7 +18,6 @@ from slipway.control.changes import Change, plan
 from slipway.control.fit import known_weights
 from slipway.control.fit import models as fitting
 from slipway.control.fit.known_weights import KnownWeights
-from slipway.dataplane.planes.planes import RAY
 from slipway.environment import Environment
 from slipway.metering import prices, queries
 from slipway.metering.prices import PriceRow
@@ -89,7 +88,7 @@ def _live_revisions(table: RouteTable, revisions: RevisionStore) -> dict[str, Re
 def _mirrored(catalog: Catalog, records: ImageRecords) -> dict[tuple[str, str], str]:
     """The image of each engine and accelerator of deployments on Kubernetes, as it was mirrored last."""
     found: dict[tuple[str, str], str] = {}
-    for key in {(d.engine, d.accelerator) for d in catalog.deployments if d.runtime != RAY}:
+    for key in {(d.engine, d.accelerator) for d in catalog.deployments if data_planes.is_on_kubernetes(d)}:
         image = catalog.engine(key[0]).images.get(key[1])
         if image is None:
             continue
@@ -107,7 +106,8 @@ def _resolved(
     # A moving ref counts as where it was last seen: only a new pull can tell that it moved.
     commits = {each["name"]: each["commit"] for each in _artifacts(live)} if live else {}
     unseen = dict.fromkeys((deployment.model, *(a.adapter for a in deployment.adapters)), "unknown")
-    return resolve(catalog, deployment, {**unseen, **commits}, images if deployment.runtime != RAY else None)
+    on_kubernetes = data_planes.is_on_kubernetes(deployment)
+    return resolve(catalog, deployment, {**unseen, **commits}, images if on_kubernetes else None)
 
 
 def _wanted(catalog: Catalog, resolved: ResolvedDeployment) -> dict[str, Any]:

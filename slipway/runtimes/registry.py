@@ -1,70 +1,76 @@
-"""Which runtimes there are, by the name that a deployment gives: what each renders and refuses.
+"""Adapters by the runtime's name, each loaded when it is first asked for; and what all of them say together.
 
-Belongs here: the one table of them. Does not: whether this version deploys to one (slipway.control.check).
-Plain Ray is not among the renderers: it takes an application, not objects (ray.py).
+Belongs here: loading, and collecting for who is neutral: kinds, namespaces.
+Does not: which runtimes there are (slipway.catalog.runtimes), what one says (its room).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+import functools
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from slipway.catalog.deployment import Deployment
-from slipway.catalog.documents import Engine
-from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes.dynamo import render as dynamo
-from slipway.runtimes.kserve import render as kserve
-from slipway.runtimes.kubeai import render as kubeai
-from slipway.runtimes.kuberay import render as kuberay
-from slipway.runtimes.nim import render as nim
-from slipway.runtimes.ray import render as ray
+from slipway.catalog.runtimes import RUNTIMES
+from slipway.runtimes.adapter import Adapter, OnKubernetes
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
-from slipway.runtimes.rendering.rendered import Rendered
-from slipway.runtimes.vllm import render as vllm
-
-Render = Callable[[ResolvedDeployment, ClusterSettings], Rendered]
-Refusals = Callable[[Deployment, Engine | None], list[tuple[str, str]]]
-
-RENDERERS: dict[str, Render] = {
-    "vllm": vllm.render,
-    "kubeai": kubeai.render,
-    "kserve": kserve.render,
-    "kuberay": kuberay.render,
-    "nim": nim.render,
-    "dynamo": dynamo.render,
-}
-REFUSALS: dict[str, Refusals] = {
-    "ray": ray.refusals,
-    "vllm": vllm.refusals,
-    "kubeai": kubeai.refusals,
-    "kserve": kserve.refusals,
-    "kuberay": kuberay.refusals,
-    "nim": nim.refusals,
-    "dynamo": dynamo.refusals,
-}
+from slipway.runtimes.workload import Kind, WorkloadKind
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A field that a runtime cannot honour as it is written, why, and the runtimes that can."""
-
-    field: str
-    reason: str
-    runtimes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        can = f", or a runtime that can: {', '.join(self.runtimes)}" if self.runtimes else ""
-        return f"{self.reason.rstrip('.')}{can}"
+def adapter(runtime: str) -> Adapter:
+    """One runtime's."""
+    return _loaded(RUNTIMES[runtime].adapter)
 
 
-def refused(deployment: Deployment, engine: Engine | None, among: Collection[str]) -> Iterator[Refusal]:
-    """What the deployment's runtime refuses; `among` are the runtimes that may be suggested instead."""
-    for field, reason in REFUSALS[deployment.runtime](deployment, engine):
-        others = (name for name in REFUSALS if name in among and name != deployment.runtime)
-        can = tuple(name for name in others if field != "engine" and _honours(name, deployment, field))
-        yield Refusal(field, reason, can)
+def adapters() -> dict[str, Adapter]:
+    """All of them, in the order of the registry."""
+    return {name: _loaded(each.adapter) for name, each in RUNTIMES.items()}
 
 
-def _honours(runtime: str, deployment: Deployment, field: str) -> bool:
-    """Whether another runtime takes this field as it is; its engine would be another, too."""
-    return all(refused_field != field for refused_field, _ in REFUSALS[runtime](deployment, None))
+def on_cluster(runtime: str) -> OnKubernetes:
+    """How one runtime is in a cluster; raises LookupError where it needs another kind of data plane."""
+    part = adapter(runtime).kubernetes
+    if part is None:
+        raise LookupError(f"runtime {runtime} makes no objects in a cluster")
+    return part
+
+
+def on_kubernetes() -> tuple[OnKubernetes, ...]:
+    """Those that make objects in clusters."""
+    return tuple(each.kubernetes for each in adapters().values() if each.kubernetes is not None)
+
+
+def workload(kind: str) -> WorkloadKind:
+    """What is particular about one kind of workload."""
+    return workloads()[kind]
+
+
+def workloads() -> Mapping[str, WorkloadKind]:
+    """Every kind that stands for a revision, by its name."""
+    return _workloads(_modules())
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Every other kind that one runtime alone makes."""
+    return tuple(kind for each in on_kubernetes() for kind in each.kinds)
+
+
+def homes(cluster: ClusterSettings) -> tuple[str, ...]:
+    """Namespaces that are a runtime's own."""
+    return tuple(each.namespace(cluster) for each in on_kubernetes() if each.namespace is not None)
+
+
+def _modules() -> tuple[str, ...]:
+    return tuple(each.adapter for each in RUNTIMES.values())
+
+
+@functools.cache
+def _loaded(module: str) -> Adapter:
+    loaded: Adapter = importlib.import_module(module).ADAPTER
+    return loaded
+
+
+@functools.cache
+def _workloads(modules: tuple[str, ...]) -> Mapping[str, WorkloadKind]:
+    parts = (_loaded(each).kubernetes for each in modules)
+    return MappingProxyType({kind.kind: kind for part in parts if part for kind in part.workloads})

@@ -8,31 +8,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.fields import Task
+from slipway.catalog.files.generated import GeneratedPart
 from slipway.catalog.resolved import ResolvedArtifact, ResolvedDeployment
-from slipway.catalog.rules.documents import HOSTS
+from slipway.catalog.runtimes import RUNTIMES
 from slipway.runtimes import registry, tasks
-from slipway.runtimes.ray import render as ray
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName, Pods, StoreAddress
 from slipway.runtimes.samples import ELSEWHERE, SAMPLES, Fields, Sample
 
-BEGIN = "<!-- table: written by `python -m slipway.runtimes.table docs/runtimes.md` -->"
-END = "<!-- end of table -->"
-
-RUNTIMES = ("ray", "vllm", "kubeai", "kserve", "kuberay", "nim", "dynamo")
-
 _IMAGE = f"registry.local/engine@sha256:{'0' * 64}"
-_SERVERS = {"ray": "llama.cpp", "nim": "nim", "dynamo": "dynamo"}
-# What a runtime does not go without.
-_NEEDS: Mapping[str, Fields] = {"nim": {"resources": {"gpu": {}}}, "dynamo": {"resources": {"gpu": {}}}}
-_SCALES_BY: Mapping[str, Fields] = {"nim": {"cpu_percent": 80}}
 # A cluster in which nothing is missing.
 CLUSTER_SETTINGS = ClusterSettings(
     store=StoreAddress("http://s3.storage.svc:8333", "models"),
@@ -46,7 +35,7 @@ CLUSTER_SETTINGS = ClusterSettings(
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Treatment:
     """What became of one sample on one runtime; `said` is the reason, or who honours it."""
 
     kind: Literal["honoured", "elsewhere", "refused", "ignored"]
@@ -54,25 +43,25 @@ class Verdict:
 
     @property
     def cell(self) -> str:
-        """The verdict in the table."""
+        """The treatment in the table."""
         return {"honoured": "yes", "elsewhere": self.said, "refused": "no", "ignored": "IGNORED"}[self.kind]
 
 
-def verdict(runtime: str, sample: Sample) -> Verdict:
+def treatment(runtime: str, sample: Sample) -> Treatment:
     """Refused with a reason; else visible in what is rendered; else somebody else's; else ignored."""
     plain, written = deployments(runtime, sample)
-    refuse = registry.REFUSALS[runtime]
+    refuse = registry.adapter(runtime).refusals
     for field, reason in refuse(written.deployment, written.engine):
         if field == sample.field or field not in dict(refuse(plain.deployment, plain.engine)):
-            return Verdict("refused", f"`{field}` {reason}")
+            return Treatment("refused", f"`{field}` {reason}")
     without = refuse(plain.deployment, plain.engine)
     if without:
-        return Verdict("refused", f"`{without[0][0]}` {without[0][1]}")
+        return Treatment("refused", f"`{without[0][0]}` {without[0][1]}")
     if _rendered(runtime, plain) != _rendered(runtime, written):
-        return Verdict("honoured")
+        return Treatment("honoured")
     if sample.field in ELSEWHERE:
-        return Verdict("elsewhere", ELSEWHERE[sample.field])
-    return Verdict("ignored")
+        return Treatment("elsewhere", ELSEWHERE[sample.field])
+    return Treatment("ignored")
 
 
 def deployments(runtime: str, sample: Sample) -> tuple[ResolvedDeployment, ResolvedDeployment]:
@@ -83,12 +72,11 @@ def deployments(runtime: str, sample: Sample) -> tuple[ResolvedDeployment, Resol
 
 def _basis(runtime: str, sample: Sample) -> Fields:
     """What the runtime needs of any deployment; a target that it can measure, where the sample scales."""
-    fields = _NEEDS.get(runtime, {})
+    example = registry.adapter(runtime).example
     if "autoscaling" not in sample.base:
-        return fields
+        return example.fields
     requests = {"resources": {"requests": {"cpu": 2, "memory": "4Gi"}}}
-    target = _SCALES_BY.get(runtime, {"ongoing_requests": 4})
-    return _merged(_merged(fields, requests), {"autoscaling": {"target": target}})
+    return _merged(_merged(example.fields, requests), {"autoscaling": {"target": example.target}})
 
 
 def _merged(base: Fields, over: Fields) -> dict[str, Any]:
@@ -105,7 +93,7 @@ def _resolved(runtime: str, fields: Fields) -> ResolvedDeployment:
     images = {"nvidia": {"image": "registry.local/engine", "tag": "1.0.0"}}
     engine = {
         "name": "e",
-        "server": _SERVERS.get(runtime, "vllm"),
+        "server": registry.adapter(runtime).example.server,
         "api_key": {"secret": "k"},
         "images": images,
     }
@@ -123,28 +111,23 @@ def _resolved(runtime: str, fields: Fields) -> ResolvedDeployment:
 
 def _rendered(runtime: str, resolved: ResolvedDeployment) -> str:
     """All that a cluster or its operator is given, with the digest, which every change changes, taken out."""
-    if runtime == "ray":
-        found: Any = ray.render(resolved)
-    else:
-        rendered = registry.RENDERERS[runtime](resolved, CLUSTER_SETTINGS)
-        found = [rendered.objects, rendered.public, rendered.operator_values]
-    text = json.dumps(found, sort_keys=True)
+    text = json.dumps(registry.adapter(runtime).given(resolved, CLUSTER_SETTINGS), sort_keys=True)
     return text.replace(resolved.spec_digest, "<digest>").replace(resolved.spec_digest[:8], "<revision>")
 
 
 def markdown() -> str:
     """The table, then the reasons by runtime."""
-    verdicts = {(r, s.title): verdict(r, s) for s in SAMPLES for r in RUNTIMES}
+    treatments = {(r, s.title): treatment(r, s) for s in SAMPLES for r in RUNTIMES}
     lines = [f"| field | {' | '.join(f'`{r}`' for r in RUNTIMES)} |", "|---|" + "---|" * len(RUNTIMES)]
     for sample in SAMPLES:
-        cells = " | ".join(verdicts[r, sample.title].cell for r in RUNTIMES)
+        cells = " | ".join(treatments[r, sample.title].cell for r in RUNTIMES)
         lines.append(f"| `{sample.title}` | {cells} |")
     for runtime in RUNTIMES:
         lines += ["", f"### Refused by `{runtime}`", ""]
         for sample in SAMPLES:
-            found = verdicts[runtime, sample.title]
-            if found.kind == "refused":
-                lines.append(f"- `{sample.title}`: {found.said.rstrip('.')}.")
+            treated = treatments[runtime, sample.title]
+            if treated.kind == "refused":
+                lines.append(f"- `{sample.title}`: {treated.said.rstrip('.')}.")
     return "\n".join([*lines, "", "### Tasks", "", *_tasks()])
 
 
@@ -153,30 +136,15 @@ def _tasks() -> list[str]:
     every: tuple[Task, ...] = get_args(Task)
     lines = [f"| runtime | engine | {' | '.join(every)} |", "|---|---|" + "---|" * len(every)]
     for runtime in RUNTIMES:
-        for server in sorted(HOSTS[runtime]):
+        for server in sorted(registry.adapter(runtime).servers):
             able = tasks.tasks(runtime, server)
             cells = " | ".join("yes" if each in able else "no" for each in every)
             lines.append(f"| `{runtime}` | {server} | {cells} |")
     return lines
 
 
-def rewritten(page: str) -> str:
-    """The page with its generated part made anew; raises ValueError when the two marks are not there."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no generated part. Put the lines {BEGIN} and {END} into it.")
-    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
-
-
-def main(arguments: list[str]) -> None:
-    """Rewrite the generated part of the page that is named, or print it."""
-    if not arguments:
-        sys.stdout.write(markdown() + "\n")
-        return
-    page = Path(arguments[0])
-    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+PART = GeneratedPart("python -m slipway.runtimes.table docs/runtimes.md", "table", markdown)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    PART.main(sys.argv[1:])

@@ -1,60 +1,33 @@
-"""Which task a runtime's engines do: what the engine can, and which paths the runtime lets requests through.
+"""Which tasks an engine does on a runtime that hosts it: what the engine can, and what is let through to it.
 
-Belongs here: that table, and the refusal of everything else. Does not: how an engine is told its task
-(vllm_args.py, inferenceservice.py, llamacpp_app.py), asking it (slipway.dataplane.validation.questions).
+Belongs here: joining the two, and the refusal of everything else. Does not: what a server can
+(slipway.catalog.servers), what a runtime lets through (its adapter), how an engine is told its task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from slipway.catalog.fields import Task
-from slipway.runtimes.rendering import llamacpp_app
-
-_ALL: frozenset[Task] = frozenset(get_args(Task))
-_OF_ENGINES: Mapping[str, frozenset[Task]] = {
-    llamacpp_app.SERVER: frozenset(llamacpp_app.TASKS),
-    "vllm": _ALL,
-    # Its answers to classification are KServe's own protocol, which no client of the gateway speaks.
-    "huggingface": frozenset({"text-generation", "embedding", "rerank"}),
-    "infinity": frozenset({"embedding", "rerank"}),
-    "faster-whisper": frozenset({"speech-to-text"}),
-    # Its reranking (/v1/ranking) and speech have paths and bodies of their own.
-    "nim": frozenset({"text-generation", "embedding"}),
-    "dynamo": frozenset({"text-generation", "embedding"}),
-}
-_IN_FRONT: Mapping[tuple[str, str], frozenset[Task]] = {
-    # KubeAI's proxy knows five paths: internal/openaiserver/handler.go of kubeai-project/kubeai.
-    **{
-        ("kubeai", server): frozenset({"text-generation", "embedding", "rerank", "speech-to-text"})
-        for server in ("vllm", "infinity", "faster-whisper")
-    },
-    # Ray Serve LLM's ingress: ray/llm/_internal/serve/core/ingress/ingress.py of Ray 2.60.
-    ("kuberay", "vllm"): frozenset({"text-generation", "embedding", "rerank", "speech-to-text"}),
-    # Dynamo's frontend: docs.nvidia.com/dynamo, components/frontend.
-    ("dynamo", "vllm"): frozenset({"text-generation", "embedding"}),
-}
+from slipway.catalog.servers import ALL_TASKS, SERVERS, ServerName
+from slipway.runtimes import registry
 
 
-def tasks(runtime: str, server: str) -> frozenset[Task]:
+def tasks(runtime: str, server: ServerName) -> frozenset[Task]:
     """What an engine does for clients on a runtime that hosts it."""
-    return _OF_ENGINES.get(server, frozenset()) & _IN_FRONT.get((runtime, server), _ALL)
+    return SERVERS[server].tasks & registry.adapter(runtime).tasks.get(server, ALL_TASKS)
 
 
-def refusal(runtime: str, server: str, task: Task, hosts: Mapping[str, Iterable[str]]) -> str | None:
-    """Why a deployment cannot do its model's task, and where it could be done; None when it can.
-
-    `hosts` are the servers that each runtime hosts.
-    """
+def refusal(runtime: str, server: ServerName, task: Task) -> str | None:
+    """Why a deployment cannot do its model's task, and where it could be done; None when it can."""
     able = tasks(runtime, server)
-    if task in able or server not in hosts.get(runtime, ()):
+    if task in able or server not in registry.adapter(runtime).servers:
         return None
     done = ", ".join(each for each in get_args(Task) if each in able)
     elsewhere = ", ".join(
         f"{other} with {each}"
-        for other in hosts
-        for each in sorted(hosts[other])
+        for other, adapter in registry.adapters().items()
+        for each in sorted(adapter.servers)
         if task in tasks(other, each)
     )
     return f"its task is {task}, and {server} on {runtime} does {done}. Use {elsewhere}"

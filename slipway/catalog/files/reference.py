@@ -1,7 +1,7 @@
 """`python -m slipway.catalog.files.reference docs/catalog.md`: the fields of every kind as Markdown tables.
 
-Belongs here: words for types and defaults, and rewriting the generated part of a page.
-Does not: the fields and their meaning (documents.py, deployment.py), the prose around them (the page).
+Belongs here: words for types and defaults. Does not: the fields and their meaning (documents.py,
+deployment.py), the prose around them (the page).
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 import types
 import typing
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, Union
 
 from pydantic import BaseModel
@@ -19,10 +18,9 @@ from pydantic_core import PydanticUndefined
 
 from slipway.catalog.documents import Instant, PricePerMillion
 from slipway.catalog.fields import Cpu, Name, Size, Source
+from slipway.catalog.files.generated import GeneratedPart
 from slipway.catalog.files.loader import HEADER, KINDS
-
-BEGIN = "<!-- fields: written by `python -m slipway.catalog.files.reference docs/catalog.md` -->"
-END = "<!-- end of fields -->"
+from slipway.catalog.runtimes import RUNTIMES, RuntimeName
 
 # Types with a syntax of their own, in the words of the page's section "How values are written".
 _NAMED: tuple[tuple[Any, str], ...] = (
@@ -33,7 +31,12 @@ _NAMED: tuple[tuple[Any, str], ...] = (
     (Instant, "instant"),
     (PricePerMillion, "decimal"),
 )
-_SCALARS: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false"}
+_SCALARS: tuple[tuple[Any, str], ...] = (
+    (str, "text"),
+    (int, "integer"),
+    (float, "number"),
+    (bool, "true or false"),
+)
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
@@ -46,15 +49,6 @@ def markdown() -> str:
         sections.append(_section(f"#### {parts[done].__name__}", parts[done], parts))
         done += 1
     return "\n\n".join(sections)
-
-
-def rewritten(page: str) -> str:
-    """The page with its generated part made anew; raises ValueError when the two marks are not there."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no generated part. Put the lines {BEGIN} and {END} into it.")
-    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{after}"
 
 
 def field_paths() -> set[str]:
@@ -92,16 +86,14 @@ def _section(
 
 
 def _words(annotation: Any) -> str:
-    for known, words in _NAMED:
+    for known, words in (*_NAMED, (RuntimeName, _choices(RUNTIMES)), *_SCALARS):
         if annotation == known:
             return words
-    if annotation in _SCALARS:
-        return _SCALARS[annotation]
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _words(arguments[0])
     if origin is Literal:
-        return ", ".join(f"`{choice}`" for choice in arguments)
+        return _choices(arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(_words(each) for each in arguments if each is not type(None))
     if origin is tuple:
@@ -111,6 +103,10 @@ def _words(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     raise TypeError(f"no words for the type {annotation!r}. Add them to slipway/catalog/files/reference.py.")
+
+
+def _choices(names: Iterable[str]) -> str:
+    return ", ".join(f"`{choice}`" for choice in names)
 
 
 def _bounds(item: FieldInfo) -> str:
@@ -145,14 +141,8 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main(arguments: list[str]) -> None:
-    """Rewrite the generated part of the page that is named, or print the tables."""
-    if not arguments:
-        sys.stdout.write(markdown() + "\n")
-        return
-    page = Path(arguments[0])
-    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+PART = GeneratedPart("python -m slipway.catalog.files.reference docs/catalog.md", "fields", markdown)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    PART.main(sys.argv[1:])

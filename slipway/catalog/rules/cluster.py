@@ -1,7 +1,8 @@
 """Rules of what an API server would refuse: names, labels, variables. Found here, before anything is applied.
 
 Belongs here: the syntax of Kubernetes and the names that meet there, judged offline.
-Does not: what one runtime cannot honour (slipway.runtimes), endpoints (endpoint_checks.py).
+Does not: what needs a runtime's adapter, such as how long a name may be (slipway.runtimes.rules), endpoints
+(endpoints.py).
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names and .../labels.
 """
 
@@ -15,15 +16,6 @@ from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.problems import FieldPath, Finding
 
-# A revision's objects are named `<deployment>-<8 hex>`; Kubernetes allows 63 characters.
-_LONGEST_NAME = {"kubeai": 31, "kserve": 44, "kuberay": 41, "dynamo": 45}
-_LONGEST_NAME_DEFAULT = 54
-# A LeaderWorkerSet's groups are StatefulSets `<revision>-<group>`, whose pods are labelled with
-# `<StatefulSet>-<hash>`: 40, with `-<8 hex>`, `-<up to 99>` and `-<10>`, make 63.
-_LONGEST_LEADER_NAME = 40
-# With adapters, or over several nodes, KServe's Service is `<revision>-kserve-workload-svc`.
-_LONGEST_WORKLOAD_NAME = 34
-
 _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 _LABEL_KEY = re.compile(
     r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
@@ -31,30 +23,6 @@ _LABEL_KEY = re.compile(
 _OBJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _VARIABLE = re.compile(r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
 _OURS = re.compile(r"^(SLIPWAY_.*|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)$")
-
-
-def names_fit_runtimes(catalog: Catalog) -> Iterator[Finding]:
-    """Runtimes add suffixes to names; Kubernetes cuts at 63, and a Service's begins with a letter."""
-    for each in catalog.deployments:
-        longest = _longest_name(each)
-        if len(each.name) > longest:
-            message = (
-                f"{len(each.name)} characters are too long for runtime {each.runtime}. Use at most {longest}"
-            )
-            yield Finding("Deployment", each.name, ("name",), message)
-        if each.runtime != "ray" and each.name[0].isdigit():
-            message = (
-                "a Service on Kubernetes has this name, and cannot begin with a digit. Put a letter first"
-            )
-            yield Finding("Deployment", each.name, ("name",), message)
-
-
-def _longest_name(each: Deployment) -> int:
-    if each.runtime == "kserve" and (each.adapters or each.nodes_per_replica > 1):
-        return _LONGEST_WORKLOAD_NAME
-    if each.runtime == "vllm" and each.nodes_per_replica > 1:
-        return _LONGEST_LEADER_NAME
-    return _LONGEST_NAME.get(each.runtime, _LONGEST_NAME_DEFAULT)
 
 
 def aliases(catalog: Catalog) -> Iterator[Finding]:

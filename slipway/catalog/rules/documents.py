@@ -1,7 +1,7 @@
 """Rules between documents: references, names, contradictions. Each is a function that yields findings.
 
 Belongs here: what can be judged offline from the whole catalog, for every runtime alike.
-Does not: what one runtime cannot honour (slipway.runtimes), reading files (loader.py).
+Does not: what needs a runtime's adapter (slipway.runtimes.rules), reading files (slipway.catalog.files).
 """
 
 from __future__ import annotations
@@ -15,20 +15,12 @@ from slipway.catalog.deployment import Deployment, Limit, LoadBalancing, Quantit
 from slipway.catalog.documents import Adapter, Document, Model
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
 from slipway.catalog.problems import FieldPath, Finding
-from slipway.catalog.rules.cluster import aliases, labels, names_fit_runtimes, variables
+from slipway.catalog.rules.cluster import aliases, labels, variables
 from slipway.catalog.rules.endpoints import addresses, gateways, hosts
+from slipway.catalog.servers import SERVERS
 
 Rule = Callable[[Catalog], Iterable[Finding]]
 
-HOSTS = {
-    "ray": {"llama.cpp"},
-    "kuberay": {"llama.cpp", "vllm"},
-    "vllm": {"vllm", "llama.cpp"},
-    "nim": {"nim"},
-    "dynamo": {"dynamo", "vllm"},
-    "kubeai": {"vllm", "infinity", "faster-whisper"},
-    "kserve": {"vllm", "huggingface"},
-}
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY)$", re.IGNORECASE)
 
 
@@ -137,33 +129,12 @@ def resources(catalog: Catalog) -> Iterator[Finding]:
                 yield Finding("Deployment", each.name, ("resources", "requests", name), message)
 
 
-def engines(catalog: Catalog) -> Iterator[Finding]:
-    """The runtime can host the engine's server, and there is an image for the accelerator asked for."""
-    known = {engine.name: engine for engine in catalog.engines}
-    for each in catalog.deployments:
-        engine = known.get(each.engine)
-        if engine is None:
-            continue
-        servers = HOSTS[each.runtime]
-        if engine.server not in servers:
-            message = (
-                f"runtime {each.runtime} does not host server {engine.server}. "
-                f"Choose an engine with one of: {', '.join(sorted(servers))}"
-            )
-            yield Finding("Deployment", each.name, ("engine",), message)
-        gpu = each.resources.gpu
-        accelerator = gpu.vendor if gpu else "cpu"
-        in_environment = each.runtime == "ray" and engine.server == "llama.cpp"
-        if accelerator not in engine.images and not in_environment:
-            message = f"engine {engine.name} has no image for {accelerator}. Add images.{accelerator} to it"
-            if gpu is None and each.resources.profile is not None:
-                message += "; or, where resources.profile is of GPUs, say so in resources.gpu, too"
-            yield Finding("Deployment", each.name, ("engine",), message)
+def licences(catalog: Catalog) -> Iterator[Finding]:
+    """An engine that needs a key names its secret."""
     for engine in catalog.engines:
-        if engine.server == "nim" and engine.api_key is None:
-            yield Finding(
-                "Engine", engine.name, ("api_key",), "NIM needs a licence key. Name its secret here"
-            )
+        licence = SERVERS[engine.server].licence
+        if licence is not None and engine.api_key is None:
+            yield Finding("Engine", engine.name, ("api_key",), f"{licence}. Name its secret here")
 
 
 def load_balancing(catalog: Catalog) -> Iterator[Finding]:
@@ -282,13 +253,12 @@ RULES: tuple[Rule, ...] = (
     adapters_fit_their_base,
     served_names,
     weights_names,
-    names_fit_runtimes,
     aliases,
     labels,
     variables,
     scaling,
     resources,
-    engines,
+    licences,
     load_balancing,
     sources,
     buckets,

@@ -13,15 +13,13 @@ from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Model
 from slipway.catalog.problems import Finding
+from slipway.catalog.servers import SERVERS
 from slipway.control.fit import arithmetic as fit
 from slipway.control.fit import known_weights
 from slipway.control.fit.known_weights import KnownWeights
 from slipway.environment import Environment
 
 Known = Callable[[Model], KnownWeights | None]
-
-# Engines that take vLLM's arguments, and hold weights and cache as vLLM does.
-_JUDGED = frozenset({"vllm", "dynamo"})
 
 
 def models_fit(catalog: Catalog) -> Iterator[Finding]:
@@ -53,8 +51,10 @@ def keeping(home: Path, known: Known) -> Known:
 
 def _is_judged(catalog: Catalog, deployment: Deployment) -> bool:
     gpu = deployment.resources.gpu
-    servers = {each.name: each.server for each in catalog.engines}
-    return gpu is not None and gpu.memory is not None and servers.get(deployment.engine) in _JUDGED
+    server = next((each.server for each in catalog.engines if each.name == deployment.engine), None)
+    if gpu is None or gpu.memory is None or server is None:
+        return False
+    return SERVERS[server].fills_memory_as_vllm
 
 
 def _findings(catalog: Catalog, asked: list[Deployment], known: Known) -> Iterator[Finding]:

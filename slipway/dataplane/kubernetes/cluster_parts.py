@@ -20,8 +20,7 @@ from slipway.dataplane.kubernetes.objects.apply import Applier
 from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
 from slipway.dataplane.kubernetes.serving.waiting import Actions, wait
 from slipway.dataplane.protocol import Report
-from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces
-from slipway.runtimes.cluster import gateway_judge as gateways
+from slipway.runtimes.cluster import edge, gateway, gateway_judge, gpu_sharing, namespaces
 from slipway.runtimes.cluster.edge_status import EdgeStatus, status_of
 from slipway.runtimes.judging.objects import Ref, labels_of, ref_of
 from slipway.runtimes.judging.verdict import Target
@@ -118,10 +117,10 @@ class ClusterParts:
         ref = Ref(workload.api_version, workload.kind, workload.namespace, workload.name)
         rendered = next(each for each in wanted.objects if ref_of(each) == ref)
         actions = Actions(
-            apply=lambda: _nothing(self.bring(wanted, say)), wake=lambda: None, dashboard=lambda *_: None
+            apply=lambda: _nothing(self.bring(wanted, say)), wake=lambda: None, ask=lambda *_: None
         )
-        judged = gateways.wanted(endpoint.name, ref, rendered)
-        wait(self._api, judged, GATEWAY_DEADLINE_S, report, actions, judge=gateways.JUDGE)
+        judged = gateway_judge.wanted(endpoint.name, ref, rendered)
+        wait(self._api, judged, GATEWAY_DEADLINE_S, report, actions, judge=gateway_judge.JUDGE)
         changed = any(each.ref.kind in _EDGE for each in done)
         status = self._edge_status(endpoint, ref.namespace, is_new=changed)
         return Serving(done, f"http://{ref.name}.{ref.namespace}.svc:{gateway.PORT}/v1", status)

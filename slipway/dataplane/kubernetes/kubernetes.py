@@ -6,34 +6,35 @@ Does not: any of them (the modules beside this one), what the objects look like 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane.kubernetes import ray_service
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.errors import ForbiddenError
 from slipway.dataplane.kubernetes.cluster_parts import ClusterParts
 from slipway.dataplane.kubernetes.objects import plan as planning
 from slipway.dataplane.kubernetes.objects import recorded as records
 from slipway.dataplane.kubernetes.objects import snapshot
+from slipway.dataplane.kubernetes.objects.applied import as_applied
 from slipway.dataplane.kubernetes.objects.apply import GONE_DEADLINE_S, Applier
 from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
-from slipway.dataplane.kubernetes.objects.prune import KINDS, is_ours
+from slipway.dataplane.kubernetes.objects.prune import KindName, is_ours, kinds
 from slipway.dataplane.kubernetes.serving import live, parking
-from slipway.dataplane.kubernetes.serving.dashboards import Dashboard, through_api_server
+from slipway.dataplane.kubernetes.serving.own_word import Ask, through_api_server
 from slipway.dataplane.kubernetes.serving.reading import People
 from slipway.dataplane.kubernetes.serving.waiting import Actions, wait
 from slipway.dataplane.protocol import Difference, LiveApplication, Progress, Report
 from slipway.records.revisions import Applied
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import Object, Ref, ref_of
-from slipway.runtimes.registry import RENDERERS
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
+from slipway.runtimes.workload import Shared
 
 Reach = Literal["dns", "cluster-ip"]
-# Other deployments that share a workload with this one: KubeRay's RayService is one per namespace.
+# Other deployments that share a workload with this one.
 Beside = Callable[[ResolvedDeployment], Sequence[ResolvedDeployment]]
 
 
@@ -54,7 +55,7 @@ class Kubernetes:
         force: bool = False,
         gone_deadline_s: float = GONE_DEADLINE_S,
         beside: Beside = lambda _: (),
-        dashboard: Dashboard | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self._api = api
         self._cluster = cluster
@@ -62,15 +63,15 @@ class Kubernetes:
         self._reach = reach
         self._applier = Applier(api, force=force, gone_deadline_s=gone_deadline_s)
         self._beside = beside
-        self._dashboard = dashboard or through_api_server(api)
+        self._ask = ask or through_api_server(api)
 
     def render(self, resolved: ResolvedDeployment) -> Applied:
         """What `apply` would send: pure, but for what shares a workload with it."""
-        runtime = resolved.deployment.runtime
-        if runtime == "kuberay":
-            rendered = ray_service.render(resolved, self._cluster, self._beside(resolved))
+        runtime = registry.on_cluster(resolved.deployment.runtime)
+        if runtime.render_beside is not None:
+            rendered = runtime.render_beside(resolved, self._cluster, self._beside(resolved))
         else:
-            rendered = RENDERERS[runtime](resolved, self._cluster)
+            rendered = runtime.render(resolved, self._cluster)
         return records.record(resolved, rendered)
 
     def diff(self, wanted: Applied) -> Difference:
@@ -86,8 +87,7 @@ class Kubernetes:
     def diff_all(self, wanted: Sequence[Applied]) -> tuple[Difference, ...]:
         """The same for many, from one list call per kind and namespace; nothing is confirmed by dry runs."""
         objects = [each for applied in wanted for each in records.objects(applied)]
-        kinds = dict.fromkeys([*((each["apiVersion"], each["kind"]) for each in objects), *KINDS])
-        found = snapshot.take(self._api, records.namespaces(objects), kinds)
+        found = snapshot.take(self._api, records.namespaces(objects), _kinds_of(objects))
         by_instance = found.by_instance()
         differences = []
         for applied in wanted:
@@ -136,7 +136,7 @@ class Kubernetes:
         actions = Actions(
             apply=lambda: self.apply(wanted),
             wake=lambda: self.wake(wanted),
-            dashboard=self._dashboard,
+            ask=self._ask,
         )
         wait(self._api, records.wanted(wanted), deadline_s, report, actions)
 
@@ -172,21 +172,22 @@ class Kubernetes:
     def wake(self, wanted: Applied) -> None:
         """Bring a first replica of a revision that an autoscaler has at zero."""
         ref = records.workload(wanted)
-        if ref.kind in ("Deployment", "LeaderWorkerSet", "Model"):
+        if registry.workload(ref.kind).is_scaled:
             self._api.merge(ref, {"spec": {"replicas": 1}}, "scale")
 
     def delete(self, applications: frozenset[str], report: Report) -> None:
         """Remove applications in the order that drains, and wait until they are gone."""
         instances = set(applications)
-        for service in self._shared(applications):
-            left = ray_service.without(service, applications)
+        for workload, shared in self._shared(applications):
+            applied = as_applied(workload)
+            left = None if applied is None else shared.without(applied, applications)
             if left is None:
-                instances.update(records.instances([service]))
+                instances.update(records.instances([workload]))
                 continue
-            report(Progress(service["metadata"]["name"], "deleting", 0, 0, "taking applications out"))
+            report(Progress(workload["metadata"]["name"], "deleting", 0, 0, "taking applications out"))
             self._applier.apply(left)
         selected = snapshot.labelled(instances)
-        found = snapshot.take(self._api, self.namespaces(), KINDS, selected)
+        found = snapshot.take(self._api, self.namespaces(), kinds(), selected)
         ours = [ref for ref, each in found.objects.items() if is_ours(each)]
         if ours:
             self._applier.delete(ours, _saying(min(applications), report))
@@ -217,9 +218,8 @@ class Kubernetes:
         return tuple(dict.fromkeys([*self._namespaces, *(each["metadata"]["name"] for each in found)]))
 
     def _snapshot(self, objects: Sequence[Object]) -> snapshot.Snapshot:
-        kinds = dict.fromkeys([*((each["apiVersion"], each["kind"]) for each in objects), *KINDS])
         selected = snapshot.labelled(records.instances(objects))
-        return snapshot.take(self._api, records.namespaces(objects), kinds, selected)
+        return snapshot.take(self._api, records.namespaces(objects), _kinds_of(objects), selected)
 
     def _workloads(self, applications: frozenset[str]) -> list[Object]:
         found = live.workloads(self._api, self.namespaces(), None)
@@ -229,9 +229,12 @@ class Kubernetes:
             if any(one.application in applications for one in live.wanted_of(each))
         ]
 
-    def _shared(self, applications: frozenset[str]) -> list[Object]:
-        """RayServices that hold any of these, among others."""
-        return [each for each in self._workloads(applications) if each["kind"] == "RayService"]
+    def _shared(self, applications: frozenset[str]) -> Iterator[tuple[Object, Shared]]:
+        """Workloads that hold any of these, among others."""
+        for workload in self._workloads(applications):
+            shared = registry.workload(workload["kind"]).shared
+            if shared is not None:
+                yield workload, shared
 
     def _reachable(self, found: LiveApplication) -> LiveApplication:
         host = found.upstream.split("/")[2].split(":")[0] if found.upstream else ""
@@ -258,6 +261,11 @@ def difference(wanted: Applied, plans: Sequence[ObjectPlan]) -> Difference:
     )
     detail = tuple(line for each in changed for line in each.lines())
     return Difference(action, wanted.application, fields, detail)
+
+
+def _kinds_of(objects: Iterable[Object]) -> dict[KindName, None]:
+    """Their kinds, then all others that Slipway makes."""
+    return dict.fromkeys([*((each["apiVersion"], each["kind"]) for each in objects), *kinds()])
 
 
 def _by_ref(objects: Iterable[Object]) -> dict[Ref, Object]:

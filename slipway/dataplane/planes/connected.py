@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.dataplane.planes.planes import RAY, Key, Planes
+from slipway.catalog.runtimes import KUBERNETES
+from slipway.dataplane.planes.planes import Key, Planes
 from slipway.dataplane.protocol import DataPlane
+from slipway.dataplane.ray import connecting as plain_ray
 from slipway.environment import Environment, MissingSettingError
 from slipway.records.revisions import RevisionStore
 from slipway.runtimes.rendering.identity import object_name
@@ -27,14 +29,14 @@ def connected(
 ) -> Planes:
     """Every plane that the environment names: Ray by its dashboard, Kubernetes by kubeconfigs.
 
-    `revisions` tell what shares a RayService with a deployment that is rendered; `node_cache_bytes` bounds
-    the weights cache of Ray's nodes. Raises MissingSettingError when the environment names no plane.
+    `revisions` tell what shares a workload with a deployment that is rendered; `node_cache_bytes` bounds the
+    weights cache of Ray's nodes. Raises MissingSettingError when the environment names no plane.
     """
     makers: dict[Key, Callable[[], DataPlane]] = {}
-    if environment.get("SLIPWAY_RAY_DASHBOARD_URL"):
-        makers[Key(RAY)] = partial(_ray, environment, node_cache_bytes)
+    if plain_ray.is_named(environment):
+        makers[Key(plain_ray.KIND)] = partial(plain_ray.open_plane, environment, node_cache_bytes)
     for name in kubernetes_names(environment):
-        makers[Key("kubernetes", name)] = partial(_kubernetes, environment, name, revisions, say)
+        makers[Key(KUBERNETES, name)] = partial(_kubernetes, environment, name, revisions, say)
     if not makers:
         raise MissingSettingError("SLIPWAY_RAY_DASHBOARD_URL")
     return Planes(makers)
@@ -49,14 +51,6 @@ def kubernetes_names(environment: Environment) -> Iterator[str]:
             yield variable.removeprefix(f"{_KUBECONFIG}_").lower().replace("_", "-")
 
 
-def _ray(environment: Environment, node_cache_bytes: int | None) -> DataPlane:
-    from slipway.dataplane.ray.ray_serve import RayServe
-    from slipway.dataplane.ray.serve_api import ServeApi
-
-    dashboard, serve = environment.ray_dashboard_url, environment.ray_serve_url
-    return RayServe(ServeApi(dashboard, serve, environment.ray_token), node_cache_bytes)
-
-
 def _kubernetes(
     environment: Environment,
     name: str,
@@ -66,26 +60,27 @@ def _kubernetes(
     from slipway.dataplane.kubernetes.settings import open_plane
 
     def beside(resolved: ResolvedDeployment) -> list[ResolvedDeployment]:
-        return sharing_ray_service(plane, revisions, resolved) if revisions is not None else []
+        return sharing_workload(plane, revisions, resolved) if revisions is not None else []
 
     plane = open_plane(environment, name, say=say, beside=beside)
     return plane
 
 
-def sharing_ray_service(
+def sharing_workload(
     plane: DataPlane, revisions: RevisionStore, resolved: ResolvedDeployment
 ) -> list[ResolvedDeployment]:
-    """What stays beside this revision in its namespace's RayService: all else that runs there, as recorded.
+    """What stays beside this revision where its runtime has one workload per namespace: all else that runs.
 
     What was never recorded belongs to a rollout that was cut off; its next run brings it back.
     """
-    found: list[ResolvedDeployment] = []
+    deployment = resolved.deployment
+    beside: list[ResolvedDeployment] = []
     for live in plane.status():
         record = revisions.get(live.deployment, live.spec_digest)
-        if record is None or record.rendered.get("runtime") != "kuberay":
+        if record is None or record.rendered.get("runtime") != deployment.runtime:
             continue
         other = ResolvedDeployment.model_validate(record.spec)
-        same_home = other.deployment.isolation.namespace == resolved.deployment.isolation.namespace
+        same_home = other.deployment.isolation.namespace == deployment.isolation.namespace
         if same_home and record.application != object_name(resolved):
-            found.append(other)
-    return found
+            beside.append(other)
+    return beside

@@ -11,30 +11,31 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.runtimes import KUBERNETES, RUNTIMES
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.protocol import DataPlane, Difference, LiveApplication, Report
+from slipway.dataplane.ray import connecting as plain_ray
 from slipway.records.revisions import Applied
 
 if TYPE_CHECKING:
     from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
-RAY = "ray"
-
 
 @dataclass(frozen=True)
 class Key:
-    """Names one plane: `ray`, or `kubernetes` with the data plane's name."""
+    """Names one plane: of Kubernetes with the data plane's name; there is one at most of every other kind."""
 
     kind: str
     name: str = "default"
 
     def __str__(self) -> str:
-        return self.kind if self.kind == RAY else f"{self.kind} {self.name}"
+        return f"{self.kind} {self.name}" if self.kind == KUBERNETES else self.kind
 
 
 def key_of(runtime: str, data_plane: str) -> Key:
     """The plane of a deployment."""
-    return Key(RAY) if runtime == RAY else Key("kubernetes", data_plane)
+    kind = RUNTIMES[runtime].plane
+    return Key(kind, data_plane) if kind == KUBERNETES else Key(kind)
 
 
 class Planes:
@@ -71,26 +72,25 @@ class Planes:
 
     def clusters(self) -> tuple[str, ...]:
         """Names of the Kubernetes clusters that the environment connects."""
-        return tuple(each.name for each in self._makers if each.kind != RAY)
+        return tuple(each.name for each in self._makers if each.kind == KUBERNETES)
 
     def cluster(self, name: str) -> Kubernetes:
         """One Kubernetes cluster; raises DataPlaneError when the environment does not connect it."""
         from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
-        found = self.plane(Key("kubernetes", name))
-        assert isinstance(found, Kubernetes)
-        return found
+        cluster = self.plane(Key(KUBERNETES, name))
+        assert isinstance(cluster, Kubernetes)
+        return cluster
 
     def of(self, applied: Applied) -> DataPlane:
-        """The plane that an application is, or is to be, on. Records of Ray name no data plane."""
+        """The plane that an application is, or is to be, on; what Ray Serve is given names none."""
         name = applied.rendered.get("data_plane")
-        return self.plane(Key(RAY) if name is None else Key("kubernetes", str(name)))
+        return self.plane(Key(plain_ray.KIND) if name is None else Key(KUBERNETES, str(name)))
 
     def render(self, resolved: ResolvedDeployment) -> Applied:
         """By the deployment's runtime and data plane."""
-        return self.plane(key_of(resolved.deployment.runtime, resolved.deployment.data_plane)).render(
-            resolved
-        )
+        deployment = resolved.deployment
+        return self.plane(key_of(deployment.runtime, deployment.data_plane)).render(resolved)
 
     def diff(self, wanted: Applied) -> Difference:
         """On its plane."""

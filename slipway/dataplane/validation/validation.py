@@ -20,15 +20,14 @@ from slipway.catalog.deployment import Validation
 from slipway.dataplane.validation import generation, questions
 from slipway.dataplane.validation.questions import Finding
 from slipway.records.revisions import Revision
-from slipway.runtimes.kubeai import render as kubeai
+from slipway.runtimes import registry
+from slipway.runtimes.adapter import Adapter
 
 CHECKS = ("model_listed", "completion", "stream", "usage_reported", "adapters_answer", "ttft_under_bound")
 # Of tasks whose answer comes in one piece: every name is asked the task's question.
 ANSWER_CHECKS = ("model_listed", "answer", "answer_under_bound")
 COUNTED_CHECKS = ("model_listed", "answer", "usage_reported", "answer_under_bound")
 
-# What an engine wants beyond the task's own fields: NVIDIA's embed a question otherwise than a passage.
-_MORE: Mapping[tuple[str, str], Mapping[str, Any]] = {("nim", "embedding"): {"input_type": "query"}}
 # A Service leads to new pods only when kube-proxy has learned of them, a second or so after they are ready;
 # until then it refuses, or leads to an address that another pod may have by now. After an absence of the API
 # server kube-proxy asks again only after 30 to 60 s (client-go's reflector), perhaps before that server is
@@ -59,17 +58,18 @@ class _Client:
     def base(self) -> str:
         return self.own_name(self.revision.served_names[0])
 
+    @property
+    def runtime(self) -> Adapter:
+        return registry.adapter(self.revision.spec["deployment"]["runtime"])
+
     def own_name(self, name: str) -> str:
-        """What the engine calls what tenants call so: KubeAI and Ray Serve LLM have names of their own."""
+        """What the engine calls what tenants call so; some have names of their own."""
         return self.revision.engine_names.get(name, name)
 
     def listed(self) -> list[str]:
         """Names in the engine's list of models."""
-        # KubeAI lists what generates text alone, unless it is asked; others do not look at it.
-        task = self.revision.task
-        feature = None if task == "text-generation" else kubeai.FEATURES.get(task)
-        found = self.api.models.list(extra_query={"feature": feature} if feature else None)
-        return [model.id for model in found]
+        query = self.runtime.listing.get(self.revision.task)
+        return [model.id for model in self.api.models.list(extra_query=query)]
 
     def complete(self, model: str) -> Any:
         """A short greedy completion under an engine's name."""
@@ -127,11 +127,9 @@ def _answering(client: _Client) -> list[CheckResult]:
 
 
 def _ask(client: _Client, name: str) -> questions.Answer:
-    runtime = client.revision.spec["deployment"]["runtime"]
-    more = _MORE.get((runtime, client.revision.task))
-    return questions.ask(
-        client.api, client.revision.task, client.own_name(name), client.settings.prompt, more
-    )
+    task = client.revision.task
+    more = client.runtime.question.get(task)
+    return questions.ask(client.api, task, client.own_name(name), client.settings.prompt, more)
 
 
 def _wait_until_reachable(client: _Client) -> None:

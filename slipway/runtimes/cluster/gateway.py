@@ -10,6 +10,7 @@ from typing import Any
 
 from slipway.catalog.documents import Endpoint
 from slipway.catalog.resolved import digest_of
+from slipway.runtimes import registry
 from slipway.runtimes.rendering import flows, identity, pods, telemetry
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, Workload, plain
@@ -93,8 +94,12 @@ def _policy(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
             }
         ]
     }
-    proxy = {"to": [{"namespaceSelector": {"matchLabels": {flows.NAMESPACE_NAME: cluster.kubeai.namespace}}}]}
-    egress = [flows.dns_flow(), flows.store_flow(cluster), engines, proxy]
+    # A runtime with a namespace of its own has a proxy there.
+    proxies = [
+        {"to": [{"namespaceSelector": {"matchLabels": {flows.NAMESPACE_NAME: home}}}]}
+        for home in registry.homes(cluster)
+    ]
+    egress = [flows.dns_flow(), flows.store_flow(cluster), engines, *proxies]
     if cluster.tenants_db_url is not None:
         egress.append(flows.url_flow(cluster.tenants_db_url))
     return flows.policy(

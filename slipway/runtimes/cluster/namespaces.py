@@ -9,16 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
+from slipway.runtimes import registry
 from slipway.runtimes.rendering import flows, identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object, plain
 
 NAME = "slipway"
-
-# Operators whose pods do not say all that `restricted` asks for: it would refuse them.
-_BASELINE = frozenset({"nim", "dynamo"})
-# KubeAI's models live beside it, in a namespace that is its own.
-_NOT_OURS = frozenset({"ray", "kubeai"})
 
 # For pods that say nothing, such as operators' sidecars: a quota refuses those.
 _DEFAULT_REQUEST = {"cpu": "100m", "memory": "256Mi"}
@@ -34,7 +30,9 @@ def objects(
     """
     members: dict[str, list[Deployment]] = {name: [] for name in also}
     for each in deployments:
-        if each.runtime not in _NOT_OURS:
+        runtime = registry.adapter(each.runtime).kubernetes
+        # A namespace that is a runtime's own is made by whoever installs it.
+        if runtime is not None and runtime.namespace is None:
             members.setdefault(each.isolation.namespace or cluster.namespace, []).append(each)
     return [made for name in sorted(members) for made in _of(name, members[name], cluster.namespace)]
 
@@ -47,7 +45,8 @@ def _of(name: str, members: Sequence[Deployment], home: str) -> list[Object]:
 def _namespace(name: str, members: Sequence[Deployment], home: str) -> Object:
     from kubernetes import client
 
-    level = "baseline" if any(each.runtime in _BASELINE for each in members) else "restricted"
+    runtimes = (registry.adapter(each.runtime).kubernetes for each in members)
+    level = "baseline" if any(each and each.pod_security == "baseline" for each in runtimes) else "restricted"
     security = {
         "pod-security.kubernetes.io/enforce": level,
         "pod-security.kubernetes.io/warn": "restricted",

@@ -1,51 +1,77 @@
 """The rights that Slipway itself needs on a cluster: to write what it renders, to read what it waits for.
 
-Belongs here: Roles per namespace and the one ClusterRole. Does not: who they are bound to (deploy/).
+Belongs here: Roles per namespace and the one ClusterRole. Does not: which kinds a
+runtime makes of its own (its adapter), who the rights are bound to (rights.py).
 The tests compare these with every kind that is rendered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from slipway.runtimes import registry
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.rendered import Object
 
-# API group -> resources that renderers make in deployments' namespaces.
-_WRITTEN: dict[str, tuple[str, ...]] = {
+Resources = dict[str, list[str]]
+
+# API group -> resources that Slipway makes for deployments of every runtime, and for endpoints.
+_WRITTEN: Mapping[str, tuple[str, ...]] = {
     "": ("services", "serviceaccounts", "limitranges", "resourcequotas"),
     "apps": ("deployments",),
     "autoscaling": ("horizontalpodautoscalers",),
     "policy": ("poddisruptionbudgets",),
     "networking.k8s.io": ("networkpolicies",),
     "gateway.networking.k8s.io": ("httproutes", "gateways"),
-    "leaderworkerset.x-k8s.io": ("leaderworkersets",),
     "keda.sh": ("scaledobjects",),
     "monitoring.coreos.com": ("podmonitors",),
-    "kubeai.org": ("models",),
-    "serving.kserve.io": ("inferenceservices", "llminferenceservices"),
-    "ray.io": ("rayservices",),
-    "apps.nvidia.com": ("nimservices", "nimcaches"),
-    "nvidia.com": ("dynamographdeployments", "dynamomodels"),
     "cert-manager.io": ("certificates",),
     "metallb.io": ("ipaddresspools", "l2advertisements"),
 }
 # Made by controllers: looked at, never written.
-_READ: dict[str, tuple[str, ...]] = {
+_READ: Mapping[str, tuple[str, ...]] = {
     "": ("pods", "pods/log", "events"),
     "apps": ("replicasets", "statefulsets"),
     "events.k8s.io": ("events",),
     "discovery.k8s.io": ("endpointslices",),
-    "ray.io": ("rayclusters",),
-}
-# Waking from zero, and keeping an old revision at zero.
-_SCALED: dict[str, tuple[str, ...]] = {
-    "apps": ("deployments/scale",),
-    "leaderworkerset.x-k8s.io": ("leaderworkersets/scale",),
-    "kubeai.org": ("models/scale",),
 }
 _READING = ("get", "list", "watch")
 _WRITING = (*_READING, "create", "patch", "delete")
+
+
+def written() -> Resources:
+    """What is made, of runtimes' own kinds, too."""
+    workloads, others = registry.workloads().values(), registry.kinds()
+    own = [(each.api_version, each.resource) for each in workloads]
+    return _with(_WRITTEN, own + [(each.api_version, each.resource) for each in others])
+
+
+def read() -> Resources:
+    """What is only looked at."""
+    own = (each for runtime in registry.on_kubernetes() for each in runtime.reads)
+    return _with(_READ, own)
+
+
+def scaled() -> Resources:
+    """Subresources by which revisions are woken from zero."""
+    kinds = registry.workloads().values()
+    return _with({}, ((each.api_version, f"{each.resource}/scale") for each in kinds if each.is_scaled))
+
+
+def _with(common: Mapping[str, tuple[str, ...]], own: Iterable[tuple[str, str]]) -> Resources:
+    resources = {group: list(names) for group, names in common.items()}
+    for api_version, name in own:
+        names = resources.setdefault(api_version.partition("/")[0], [])
+        if name not in names:
+            names.append(name)
+    return resources
+
+
+def _own_word() -> list[Object]:
+    """A pod's port, asked through the API server, where some runtime is asked for its own word."""
+    if not any(kind.own_word for kind in registry.workloads().values()):
+        return []
+    return [{"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get"]}]
 
 
 def role(namespace: str, store_secret: str) -> Object:
@@ -59,11 +85,10 @@ def role(namespace: str, store_secret: str) -> Object:
             "labels": {identity.MANAGED_BY: identity.SLIPWAY},
         },
         "rules": [
-            *_rules(_WRITTEN, _WRITING),
-            *_rules(_READ, _READING),
-            *_rules(_SCALED, ("get", "patch")),
-            # Ray's dashboard, asked through the API server.
-            {"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get"]},
+            *_rules(written(), _WRITING),
+            *_rules(read(), _READING),
+            *_rules(scaled(), ("get", "patch")),
+            *_own_word(),
             {
                 "apiGroups": [""],
                 "resources": ["secrets"],
@@ -115,7 +140,7 @@ def shared_cards(namespace: str) -> list[Object]:
     ]
 
 
-def _rules(resources: Mapping[str, tuple[str, ...]], verbs: tuple[str, ...]) -> list[Object]:
+def _rules(resources: Mapping[str, Iterable[str]], verbs: tuple[str, ...]) -> list[Object]:
     return [
         {"apiGroups": [group], "resources": list(names), "verbs": list(verbs)}
         for group, names in resources.items()

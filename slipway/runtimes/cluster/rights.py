@@ -6,6 +6,7 @@ Belongs here: which namespaces a catalog touches, bindings. Does not: the rules 
 from __future__ import annotations
 
 from slipway.catalog import Catalog, data_planes
+from slipway.runtimes import registry
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, ObjectName
@@ -18,8 +19,9 @@ def namespaces(catalog: Catalog, data_plane: str, cluster: ClusterSettings) -> t
     """Where Slipway writes objects, in order."""
     found = {cluster.namespace}
     for each in data_planes.deployments(catalog, data_plane):
-        own = each.isolation.namespace or cluster.namespace
-        found.add(cluster.kubeai.namespace if each.runtime == "kubeai" else own)
+        runtime = registry.adapter(each.runtime).kubernetes
+        of_runtime = runtime.namespace(cluster) if runtime is not None and runtime.namespace else None
+        found.add(of_runtime or each.isolation.namespace or cluster.namespace)
     for endpoint in data_planes.endpoints(catalog, data_plane):
         found.add(cluster.gateway.namespace)
         if endpoint.address_pool is not None:

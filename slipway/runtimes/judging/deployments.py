@@ -59,7 +59,8 @@ def judge(
     template = pod_state.digest_of(deployment["spec"]["template"])
     if template != digest:
         state: State = "overtaken" if is_ours else "waiting"
-        return Verdict(state, f"its template has spec {_short(template)}", ready, replicas)
+        said = f"its template has spec {_short(template)}"
+        return Verdict(state, said, ready, replicas, reason="other-template")
     if not is_observed(deployment):
         return Verdict("waiting", "the controller has not seen the new spec", ready, replicas)
     failed = _failure(deployment, new, seen)

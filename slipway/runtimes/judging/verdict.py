@@ -41,8 +41,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Seen:
-    """The cluster as it was observed, by kind. `dashboard` is Ray's document: None unless it was asked, empty
-    while it does not answer.
+    """The cluster as it was observed, by kind. `own_word` is what the runtime itself says that it runs, where
+    it is asked: None unless it was, empty while it does not answer.
 
     `unchanged_s` says for how long nothing has changed.
     """
@@ -50,7 +50,7 @@ class Seen:
     objects: Mapping[str, tuple[Object, ...]]
     now: datetime
     unchanged_s: float = 0.0
-    dashboard: Mapping[str, Any] | None = None
+    own_word: Mapping[str, Any] | None = None
 
     def of(self, kind: str) -> tuple[Object, ...]:
         """All objects of a kind."""
@@ -61,15 +61,21 @@ class Seen:
         return next((each for each in self.of(kind) if each["metadata"]["name"] == name), None)
 
 
+# Why it is not more, where somebody goes on differently. other-template: what the operator makes has another
+# spec. unasked: all is as it should be but for the runtime's own word, which was not asked for.
+Reason = Literal["", "other-template", "unasked"]
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What is seen, and the replicas. `cause` names the pod that a failure is about, where there is one."""
+    """What is seen, for a person in `message`, and the replicas. `pod`: the one that a failure is about."""
 
     state: State
     message: str
     ready: int = 0
     wanted: int = 0
     pod: str = field(default="", compare=False)
+    reason: Reason = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
         said = f"KServe has not made its Deployment {child(kind, wanted.workload.name)}"
         return _refused(found, seen) or Verdict("waiting", said)
     judged = deployments.judge(deployment, seen.of("Pod"), wanted.spec_digest, seen)
-    if judged.state == "waiting" and "template has" in judged.message:
+    if judged.state == "waiting" and judged.reason == "other-template":
         return _refused(found, seen) or judged
     return judged
 

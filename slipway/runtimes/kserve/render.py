@@ -9,12 +9,13 @@ from __future__ import annotations
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import HUGGING_FACE, VLLM
 from slipway.runtimes.kserve import inferenceservice, llminferenceservice
 from slipway.runtimes.rendering import flows, identity, public, refusing, scaling, telemetry
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object, Rendered, workload_of
 
-SERVERS = ("huggingface", "vllm")
+SERVERS = (HUGGING_FACE, VLLM)
 
 
 def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
@@ -53,17 +54,17 @@ def _account(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
 
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that KServe cannot honour."""
-    server = engine.server if engine is not None else "vllm"
+    server = engine.server if engine is not None else VLLM
     newer = spans_or_adapts(deployment)
     refused: refusing.Refused = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
         "adapters": (
-            bool(deployment.adapters) and server != "vllm",
+            bool(deployment.adapters) and server != VLLM,
             f"are vLLM's in KServe, and the engine is {server}. Remove them",
         ),
         "nodes_per_replica": (
-            deployment.nodes_per_replica > 1 and server != "vllm",
+            deployment.nodes_per_replica > 1 and server != VLLM,
             f"is more than 1, which is vLLM's in KServe, and the engine is {server}. Set it to 1",
         ),
         "resources.volume_size": (
@@ -89,6 +90,6 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             "autoscaling.upscale_delay_s": (newer and "upscale_delay_s" in given, no_delay),
             "autoscaling.downscale_delay_s": (newer and "downscale_delay_s" in given, no_delay),
         }
-        if auto.idle == "sleep" and server != "vllm":
+        if auto.idle == "sleep" and server != VLLM:
             refused["autoscaling.idle"] = (True, "is sleep, which only vLLM has. Use keep or zero")
     return refusing.only(refused)

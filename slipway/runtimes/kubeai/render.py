@@ -13,18 +13,19 @@ from typing import Any
 
 from slipway.catalog.deployment import Autoscaling, Deployment
 from slipway.catalog.documents import Engine
+from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment, digest_of
+from slipway.catalog.servers import VLLM, ServerName
 from slipway.runtimes.rendering import flows, gpu, identity, pods, refusing, telemetry, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, workload_of
 from slipway.runtimes.rendering.weights_access import weights_access
 
-LONGEST_NAME = 40
 PROXY = Pods("", {"app.kubernetes.io/name": "kubeai"})
 
-_ENGINES = {"vllm": "VLLM", "infinity": "Infinity", "faster-whisper": "FasterWhisper"}
+ENGINES: Mapping[ServerName, str] = {VLLM: "VLLM", "infinity": "Infinity", "faster-whisper": "FasterWhisper"}
 # Also how its list of models is asked for others than text generation, which is all that it lists unasked.
-FEATURES: Mapping[str, str] = {
+FEATURES: Mapping[Task, str] = {
     "text-generation": "TextGeneration",
     "embedding": "TextEmbedding",
     "rerank": "Reranking",
@@ -65,12 +66,12 @@ def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     # KubeAI passes values on as plain text: what is secret comes from whole Secrets.
     secrets = [cluster.store.secret, *dict.fromkeys(str(each.secret) for each in deployment.secrets)]
     spec: dict[str, Any] = {
-        "engine": _ENGINES[server],
+        "engine": ENGINES[server],
         "features": [_feature(resolved)],
         "url": access.uri,
         "image": pods.image(resolved),
         "resourceProfile": _profile(resolved, cluster),
-        "args": vllm_args.engine_args(resolved, cluster) if server == "vllm" else list(deployment.args),
+        "args": vllm_args.engine_args(resolved, cluster) if server == VLLM else list(deployment.args),
         # There is no pod template to annotate: the digest travels by environment alone.
         "env": pods.environment(resolved, access.env),
         "envFrom": [{"secretRef": {"name": name}} for name in secrets],
@@ -103,7 +104,7 @@ def _feature(resolved: ResolvedDeployment) -> str:
 
 def _cache(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[str, str]:
     """VLLM streams from S3; for the others a Job copies to a shared volume first."""
-    if resolved.engine.server == "vllm":
+    if resolved.engine.server == VLLM:
         return {}
     if cluster.kubeai_cache_profile is None:
         raise RenderError.at(
@@ -190,19 +191,19 @@ def helm_values(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Objec
 
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that KubeAI cannot honour."""
-    server = engine.server if engine is not None else "vllm"
+    server = engine.server if engine is not None else VLLM
     refused = {
         **refusing.of_a_pod(deployment),
         **_refused_resources(deployment),
         **_refused_placement(deployment),
         "load_balancing.strategy": (False, ""),
         "adapters": (
-            bool(deployment.adapters) and server != "vllm",
+            bool(deployment.adapters) and server != VLLM,
             f"are read by KubeAI's vLLM alone, and the engine is {server}. Remove them",
         ),
         "engine": (
-            server not in _ENGINES,
-            f"is {server}, and KubeAI reads the local store for {', '.join(_ENGINES)} alone. Name another",
+            server not in ENGINES,
+            f"is {server}, and KubeAI reads the local store for {', '.join(ENGINES)} alone. Name another",
         ),
     }
     if deployment.autoscaling is not None:

@@ -1,7 +1,7 @@
 """Judging one application of a RayService: the service, its cluster, Serve's own word, and the pods.
 
 Belongs here: when a RayService serves an application of its config. Pure.
-Does not: Serve's messages (slipway.runtimes.ray.serve_status), asking the dashboard (dashboards.py).
+Does not: Serve's messages (slipway.runtimes.ray.serve_status), asking the dashboard (dashboard.py).
 
 The traps: Ready only means numServeEndpoints > 0. After a change the status shows the new observedGeneration
 with the old RUNNING, or the old DEPLOY_FAILED, for about 2 s, so Serve itself must hold our configuration. A
@@ -14,6 +14,7 @@ cluster, so the pods' digest is read, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ from slipway.runtimes.judging.objects import (
     is_true,
     labels_of,
 )
-from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
+from slipway.runtimes.judging.verdict import Judge, Reason, Seen, Target, Verdict, Wanted
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 from slipway.runtimes.ray import serve_config, serve_status
 
@@ -75,22 +76,24 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
         return Verdict("overtaken", f"{wanted.application} {said}")
     status = found.get("status") or {}
     active = status.get("activeServiceStatus") or {}
-    ready, replicas = _counts(seen.dashboard, wanted.application)
+    ready, replicas = _counts(seen.own_word, wanted.application)
     told = (active.get("applicationStatuses") or {}).get(wanted.application)
-    failed = _failure(told, seen.dashboard, ours)
+    failed = _failure(told, seen.own_word, ours)
     unseen = _unseen(found, status, seen, failed)
     if unseen is not None:
         return Verdict(unseen.state, unseen.message, ready, replicas, unseen.pod)
     if failed:
         return Verdict("failed", failed, ready, replicas)
+    of_status = _of_status(active, live, told)
     unfinished = (
-        _of_status(active, live, told)
-        or _of_serve(seen.dashboard, ours)
+        of_status
+        or _of_serve(seen.own_word, ours)
         or _of_pods(found, str(active.get("rayClusterName") or ""), seen.of("Pod"))
         or ("" if is_true(found, "Ready") else "its Service has no endpoint yet")
     )
     if unfinished:
-        return _waiting(found, unfinished, seen, ready, replicas)
+        reason: Reason = "unasked" if seen.own_word is None and not of_status else ""
+        return replace(_waiting(found, unfinished, seen, ready, replicas), reason=reason)
     proven = "Serve holds this config and every pod carries the cluster's digest"
     return Verdict("serving", proven, ready, replicas)
 
@@ -113,7 +116,7 @@ def _pending(cluster: str, beside: str, seen: Seen, failed: str) -> Verdict:
     trouble = pod_state.trouble(_of_cluster(seen.of("Pod"), cluster), seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", f"the new cluster {cluster}: {trouble.message}", pod=trouble.pod)
-    if failed and seen.dashboard:
+    if failed and seen.own_word:
         return Verdict("failed", f"on the new cluster {cluster}: {failed}")
     said = f"; {trouble.message}" if trouble else ""
     return Verdict("waiting", f"a new cluster {cluster} starts{beside}{said}")

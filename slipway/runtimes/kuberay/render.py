@@ -15,12 +15,12 @@ import yaml
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import LLAMA_CPP, VLLM
 from slipway.runtimes.kuberay import raycluster
-from slipway.runtimes.ray import render as ray
+from slipway.runtimes.ray import render as ray_render
 from slipway.runtimes.rendering import (
     flows,
     identity,
-    llamacpp_app,
     pods,
     public,
     refusing,
@@ -110,8 +110,8 @@ def ray_service(together: Sequence[ResolvedDeployment], cluster: ClusterSettings
 
 def application(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """One element of `applications`: our llama.cpp as on plain Ray, vLLM by Ray Serve LLM."""
-    if resolved.engine.server == llamacpp_app.SERVER:
-        return {**ray.render(resolved), "route_prefix": route_prefix(resolved)}
+    if resolved.engine.server == LLAMA_CPP:
+        return {**ray_render.render(resolved), "route_prefix": route_prefix(resolved)}
     return {
         "name": identity.object_name(resolved),
         "route_prefix": route_prefix(resolved),
@@ -129,9 +129,9 @@ def _llm_config(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Objec
         "log_engine_metrics": deployment.telemetry,
         "engine_kwargs": {"load_format": "runai_streamer", **_keywords(resolved, cluster)},
         "deployment_config": {
-            **ray.replicas_or_autoscaling(deployment),
-            "max_ongoing_requests": ray.MAX_ONGOING_REQUESTS,
-            "graceful_shutdown_timeout_s": ray.shutdown_s(deployment),
+            **ray_render.replicas_or_autoscaling(deployment),
+            "max_ongoing_requests": ray_render.MAX_ONGOING_REQUESTS,
+            "graceful_shutdown_timeout_s": ray_render.shutdown_s(deployment),
         },
     }
     if resolved.adapters:
@@ -173,7 +173,7 @@ def _keywords(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[st
 
 def _engine_names(resolved: ResolvedDeployment) -> dict[str, str]:
     """Ray Serve LLM takes `model:adapter`; our own application takes an adapter's own name."""
-    if resolved.engine.server == llamacpp_app.SERVER:
+    if resolved.engine.server == LLAMA_CPP:
         return {}
     served = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
     return {each.model_name: f"{resolved.name}:{pinned.name}/{pinned.commit}" for each, pinned in served}
@@ -215,8 +215,8 @@ def _policy(service: Object, cluster: ClusterSettings) -> Object:
 
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that KubeRay cannot honour."""
-    server = engine.server if engine is not None else "vllm"
-    ours = server == llamacpp_app.SERVER
+    server = engine.server if engine is not None else VLLM
+    ours = server == LLAMA_CPP
     of_ray = ("replicas", "autoscaling.", "rollout.surge", "load_balancing.strategy")
     refused: refusing.Refused = {
         **{
@@ -224,7 +224,11 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             for name, rule in refusing.of_a_pod(deployment).items()
             if name != "resources.gpu.fraction"
         },
-        **{field: (True, reason) for field, reason in ray.refusals(deployment) if field.startswith(of_ray)},
+        **{
+            field: (True, reason)
+            for field, reason in ray_render.refusals(deployment)
+            if field.startswith(of_ray)
+        },
         "secrets": (
             bool(deployment.secrets),
             "would be readable by every application of the Ray cluster. Use another runtime",
@@ -250,7 +254,7 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             "is a replica's, and llama.cpp's replicas share their node's cache. Remove it",
         ),
         "engine": (
-            server not in ("llama.cpp", "vllm"),
+            server not in (LLAMA_CPP, VLLM),
             f"is {server}, and Ray hosts llama.cpp and vllm. Name another",
         ),
     }

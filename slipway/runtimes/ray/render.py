@@ -8,17 +8,22 @@ Schema: ServeApplicationSchema and DeploymentSchema of Ray 2.60, ray/serve/schem
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from slipway.catalog.deployment import Autoscaling, Deployment, Gpu
 from slipway.catalog.documents import Engine
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import LLAMA_CPP, ServerName
+from slipway.runtimes.rendering import refusing
 from slipway.runtimes.rendering.identity import SPEC_DIGEST_ENV, object_name
 from slipway.runtimes.rendering.llamacpp_app import app_args
 
 # Engine server -> (import path of its application, name of the deployment within it).
-APPLICATIONS = {"llama.cpp": ("slipway.engines.llamacpp:build", "llamacpp")}
+APPLICATIONS: Mapping[ServerName, tuple[str, str]] = {
+    LLAMA_CPP: ("slipway.engines.llamacpp:build", "llamacpp")
+}
 
 NODE_CACHE_ENV = "SLIPWAY_NODE_CACHE_BYTES"
 
@@ -164,7 +169,7 @@ def _refused_scaling(deployment: Deployment) -> list[tuple[str, str]]:
         deployment.rollout.surge > (0 if scaling else deployment.replicas),
         "is more than the replicas that Ray Serve may add. Lower it",
     )
-    return _only(refused)
+    return refusing.only(refused)
 
 
 def _refused_resources(deployment: Deployment) -> list[tuple[str, str]]:
@@ -189,13 +194,13 @@ def _refused_resources(deployment: Deployment) -> list[tuple[str, str]]:
             "resources.gpu.mig_profile": (gpu.mig_profile is not None, "is not known to Ray. Use fraction"),
             "resources.gpu.sharing": (gpu.sharing != "none", "is not known to Ray. Use fraction"),
         }
-    return _only(refused)
+    return refusing.only(refused)
 
 
 def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
     kubernetes = "exists on Kubernetes only. Remove it"
     isolation = deployment.isolation
-    return _only(
+    return refusing.only(
         {
             "data_plane": (
                 deployment.data_plane != "default",
@@ -226,7 +231,3 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
             "path": (deployment.path is not None, "is a route of the Kubernetes edge. Remove it"),
         }
     )
-
-
-def _only(refused: dict[str, tuple[bool, str]]) -> list[tuple[str, str]]:
-    return [(field, reason) for field, (is_refused, reason) in refused.items() if is_refused]

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment
-
-SERVER = "llama.cpp"
-TASKS: tuple[Task, ...] = ("text-generation", "embedding")
 
 
 def app_args(resolved: ResolvedDeployment) -> dict[str, Any]:

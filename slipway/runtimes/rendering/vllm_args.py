@@ -13,8 +13,6 @@ from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.weights_access import WeightsAccess
 
-SERVER = "vllm"
-
 # Of one card's memory, when the card is the replica's own; vLLM's own default.
 _WHOLE_CARD = 0.9
 

@@ -75,28 +75,3 @@ def node_cache_access(store: StoreAddress, directory: str, bound_bytes: int | No
             "SLIPWAY_S3_SECRET_KEY": SecretKey(store.secret, SECRET_KEY),
         },
     )
-
-
-def store_secret(store: StoreAddress, namespace: str, access_key: str, secret_key: str) -> dict[str, object]:
-    """The Secret that all runtimes refer to; the one object with secrets in it, so not part of any rendering.
-
-    KServe's storage initializer reads the store's address from the annotations.
-    """
-    scheme, _, host = store.endpoint_url.partition("://")
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": store.secret,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": "slipway"},
-            "annotations": {
-                "serving.kserve.io/s3-endpoint": host,
-                "serving.kserve.io/s3-usehttps": "1" if scheme == "https" else "0",
-                "serving.kserve.io/s3-region": store.region,
-                "serving.kserve.io/s3-usevirtualbucket": "false",
-            },
-        },
-        "type": "Opaque",
-        "stringData": {ACCESS_KEY: access_key, SECRET_KEY: secret_key},
-    }

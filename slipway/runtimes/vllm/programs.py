@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import LLAMA_CPP, VLLM
 from slipway.runtimes.rendering import llamacpp_app, pods, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
@@ -24,9 +25,9 @@ _FETCH_MODULE = "slipway.engines.fetch"
 
 def program(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
     """The engine's container; raises ValueError for a server that runs in no plain pod."""
-    if resolved.engine.server == llamacpp_app.SERVER:
+    if resolved.engine.server == LLAMA_CPP:
         return _llamacpp(resolved, cluster)
-    if resolved.engine.server == vllm_args.SERVER:
+    if resolved.engine.server == VLLM:
         return _vllm(resolved, cluster)
     raise RenderError.at(
         resolved.name,
@@ -37,7 +38,7 @@ def program(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Prog
 
 def init_containers(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
     """What copies and verifies adapters first: from S3, vLLM reads none (vllm#15633)."""
-    if resolved.engine.server != vllm_args.SERVER or not resolved.adapters:
+    if resolved.engine.server != VLLM or not resolved.adapters:
         return []
     if cluster.slipway_image is None:
         raise RenderError.at(

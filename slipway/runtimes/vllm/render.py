@@ -11,12 +11,13 @@ from typing import Any
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import LLAMA_CPP, VLLM
 from slipway.runtimes.rendering import flows, identity, pods, public, refusing, scaling, telemetry
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, plain, workload_of
 from slipway.runtimes.vllm import leaderworkerset, programs
 
-SERVERS = ("llama.cpp", "vllm")
+SERVERS = (LLAMA_CPP, VLLM)
 
 
 def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
@@ -108,7 +109,7 @@ def _disruption_budget(resolved: ResolvedDeployment, cluster: ClusterSettings) -
 
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that a plain workload cannot honour."""
-    llamacpp = engine is not None and engine.server == "llama.cpp"
+    llamacpp = engine is not None and engine.server == LLAMA_CPP
     refused: dict[str, tuple[bool, Any]] = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),

@@ -57,7 +57,7 @@ def test_rendered_pods_are_admitted_where_pod_security_quota_and_limits_hold(
 ) -> None:
     spec = resolved(rich(name))
     namespace = isolated(spec.deployment)
-    made = registry.RENDERERS[spec.deployment.runtime](spec, cluster_settings(namespace)).objects
+    made = registry.on_cluster(spec.deployment.runtime).render(spec, cluster_settings(namespace)).objects
     objects.apply([each for each in made if each["kind"] == "ServiceAccount"])
     pods = [admitted(objects, namespace, each) for each in templates(list(made))]
     assert pods
@@ -110,7 +110,7 @@ def test_what_is_not_rendered_by_slipway_and_asks_for_more_is_refused(
 def test_a_pod_beyond_the_quota_is_refused(objects: Objects, isolated: Callable[[Deployment], str]) -> None:
     spec = resolved(rich("vllm"))
     namespace = isolated(spec.deployment)
-    made = registry.RENDERERS["vllm"](spec, cluster_settings(namespace)).objects
+    made = registry.on_cluster("vllm").render(spec, cluster_settings(namespace)).objects
     (template,) = templates(list(made))
     template["spec"]["containers"][0]["resources"] = {
         "requests": {"cpu": "101", "memory": "1Gi"},
@@ -127,7 +127,11 @@ def test_nothing_is_open_that_no_deployment_asked_for(
     namespace = isolated(spec.deployment)
     around = cluster_settings(namespace)
     objects.apply(
-        [each for each in registry.RENDERERS["vllm"](spec, around).objects if each["kind"] == "NetworkPolicy"]
+        [
+            each
+            for each in registry.on_cluster("vllm").render(spec, around).objects
+            if each["kind"] == "NetworkPolicy"
+        ]
     )
     policies = {
         each["metadata"]["name"]: each["spec"]
@@ -145,6 +149,6 @@ def test_nothing_is_open_that_no_deployment_asked_for(
     ]
     assert [each.get("to", [])[-1] for each in own["egress"]][-1] == own_pods
     assert len(own["egress"]) == 3
-    pod = next(templates(list(registry.RENDERERS["vllm"](spec, around).objects)))
+    pod = next(templates(list(registry.on_cluster("vllm").render(spec, around).objects)))
     ports = {port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
     assert {each["port"] for each in own["ingress"][0]["ports"]} == ports

@@ -29,9 +29,9 @@ from slipway.objectstore import ObjectStore
 from slipway.records import routes
 from slipway.records.revisions import RevisionStore
 from slipway.runtimes.cluster import gateway as gateway_objects
+from slipway.runtimes.cluster.store_secret import store_secret
 from slipway.runtimes.rendering import identity, pods
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, StoreAddress
-from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
 from testbed.cluster import debian, images, namespaces, weights

@@ -99,7 +99,7 @@ def resolved(rich: Rich) -> ResolvedDeployment:
     engine = Engine.model_validate(
         {"name": "e", "server": rich.server, "api_key": {"secret": "k"}, "images": tagged}
     )
-    refused = registry.REFUSALS[rich.runtime](deployment, engine)
+    refused = registry.adapter(rich.runtime).refusals(deployment, engine)
     assert refused == [], refused
     return ResolvedDeployment(
         deployment=deployment,

@@ -54,9 +54,9 @@ def rendered(runtime: str, here: ClusterSettings) -> Iterator[Object]:
     """Every object of every sample that the runtime takes, once."""
     seen: set[str] = set()
     for sample in SAMPLES:
-        if sample.field == "isolation.namespace" or table.verdict(runtime, sample).kind == "refused":
+        if sample.field == "isolation.namespace" or table.treatment(runtime, sample).kind == "refused":
             continue
-        made = registry.RENDERERS[runtime](table.deployments(runtime, sample)[1], here)
+        made = registry.on_cluster(runtime).render(table.deployments(runtime, sample)[1], here)
         for each in (*made.objects, *made.public):
             if repr(each) not in seen:
                 seen.add(repr(each))

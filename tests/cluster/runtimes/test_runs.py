@@ -8,9 +8,9 @@ from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.objectstore import ObjectStore
 from slipway.runtimes.cluster import namespaces
+from slipway.runtimes.cluster.store_secret import store_secret
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, StoreAddress
-from slipway.runtimes.rendering.weights_access import store_secret
 from slipway.runtimes.vllm import render as vllm
 from testbed.cluster.objects import Object, Objects, eventually
 

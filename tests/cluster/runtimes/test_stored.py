@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.kubernetes.objects import recorded as records
-from slipway.dataplane.kubernetes.objects.prune import KINDS
+from slipway.dataplane.kubernetes.objects.prune import kinds
 from slipway.records.revisions import Applied
 from slipway.runtimes.cluster import rbac
 from slipway.runtimes.rendering import identity
@@ -60,7 +60,7 @@ def not_kept(objects: Objects, sent: Object) -> list[str]:
 def left(objects: Objects, namespace: str) -> list[str]:
     """Slipway's objects that are still in the namespace, of any kind that is served."""
     found = []
-    for api_version, kind in (*KINDS, ("nvidia.com/v1alpha1", "DynamoModel")):
+    for api_version, kind in kinds():
         try:
             listed = objects.list(api_version, kind, namespace, f"{identity.MANAGED_BY}={identity.SLIPWAY}")
         except LookupError:

@@ -17,6 +17,7 @@ from kubernetes.client import ApiClient
 from slipway.runtimes.judging.verdict import Seen, Wanted
 from slipway.runtimes.kuberay.render import CLUSTER_DIGEST
 from slipway.runtimes.rendering import identity
+from slipway.runtimes.workload import OwnWord
 from testbed.cluster.objects import Object
 
 from .operator_double import OperatorDouble, condition, is_ready, template
@@ -35,7 +36,7 @@ class KubeRayDouble(OperatorDouble):
         self._active, self._cluster_digest = "", ""
         self._statuses: dict[str, Any] = {}
 
-    def dashboard(self, wanted: Wanted, seen: Seen) -> Mapping[str, Any]:
+    def dashboard(self, question: OwnWord, wanted: Wanted, seen: Seen) -> Mapping[str, Any]:
         """`GET /api/serve/applications/`, in place of the real one behind the API server."""
         return self.document
 

@@ -54,7 +54,7 @@ def ray(api: ApiClient, own_api: KubernetesApi, crds: Callable[..., None], names
     """The first revision serves, and Ready says so."""
     crds("ray.io_rayservices")
     with KubeletDouble(api, namespace) as kubelet, KubeRayDouble(api, namespace) as operator:
-        plane = Kubernetes(own_api, cluster_settings(namespace), dashboard=operator.dashboard)
+        plane = Kubernetes(own_api, cluster_settings(namespace), ask=operator.dashboard)
         made = Ray(plane, operator, kubelet)
         Rollout(plane, made.revision(1)).end()
         eventually(lambda: made.is_ready, "the first revision is said to be ready")

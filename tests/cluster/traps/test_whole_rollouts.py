@@ -137,8 +137,8 @@ def test_a_revision_is_rolled_out_validated_and_routed_under_the_engine_s_names(
     case, spec, revisions = CASES[title], resolved(title), RevisionStore(pod_store)
     crds(*case.crds)
     operator = case.operator(api, namespace)
-    dashboard = operator.dashboard if isinstance(operator, KubeRayDouble) else None
-    plane = Kubernetes(own_api, cluster_settings(namespace), reach="cluster-ip", dashboard=dashboard)
+    ask = operator.dashboard if isinstance(operator, KubeRayDouble) else None
+    plane = Kubernetes(own_api, cluster_settings(namespace), reach="cluster-ip", ask=ask)
     wanted = plane.render(spec)
     workload = wanted.rendered["workload"]
 

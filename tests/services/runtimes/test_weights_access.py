@@ -11,11 +11,11 @@ from pathlib import Path
 
 from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.objectstore import ObjectStore
+from slipway.runtimes.cluster.store_secret import store_secret
 from slipway.runtimes.rendering.cluster_settings import StoreAddress
 from slipway.runtimes.rendering.weights_access import (
     WeightsAccess,
     node_cache_access,
-    store_secret,
     weights_access,
 )
 

@@ -139,12 +139,6 @@ def test_the_demo_catalog_is_good() -> None:
         ),
         (
             "chat",
-            "runtime: ray",
-            "runtime: nim",
-            "chat.yaml:7  deployments[chat].engine = llama-cpp: runtime nim does not host server llama.cpp.",
-        ),
-        (
-            "chat",
             "price: standard",
             "autoscaling: {min_replicas: 3, max_replicas: 2}",
             "chat.yaml:11  deployments[chat].autoscaling.min_replicas = 3: larger than max_replicas = 2. "

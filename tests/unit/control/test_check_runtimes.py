@@ -7,19 +7,20 @@ from typing import Any, get_args
 import pytest
 
 from slipway.catalog import Catalog
-from slipway.catalog.fields import RuntimeName, Task
+from slipway.catalog.fields import Task
 from slipway.catalog.problems import Finding
 from slipway.catalog.resolved import resolve
-from slipway.catalog.rules.documents import HOSTS, RULES
-from slipway.control.check import models_can, runtimes_can, tasks_can
-from slipway.runtimes import registry, table
-from slipway.runtimes.ray import render as ray
+from slipway.catalog.rules.documents import RULES
+from slipway.control.check import models_can
+from slipway.runtimes import registry, rules, table
 from slipway.runtimes.tasks import tasks
 
 COMMIT = "1" * 40
 IMAGE = f"registry.slipway.test/engine@sha256:{'a' * 64}"
 CLUSTER = replace(table.CLUSTER_SETTINGS, kubeai_cache_profile="efs")
-COMBINATIONS = [(runtime, server) for runtime in HOSTS for server in sorted(HOSTS[runtime])]
+COMBINATIONS = [
+    (runtime, server) for runtime, each in registry.adapters().items() for server in sorted(each.servers)
+]
 
 
 def catalog(runtime: str, server: str, task: str = "text-generation", **fields: Any) -> Catalog:
@@ -39,7 +40,7 @@ def catalog(runtime: str, server: str, task: str = "text-generation", **fields: 
 
 
 def findings(checked: Catalog) -> Iterator[Finding]:
-    for rule in (*RULES, runtimes_can, tasks_can, models_can):
+    for rule in (*RULES, *rules.RULES, models_can):
         yield from rule(checked)
 
 
@@ -49,14 +50,10 @@ def said(checked: Catalog) -> list[str]:
 
 def render(checked: Catalog) -> object:
     resolved = resolve(checked, checked.deployments[0], {}, {("e", "nvidia"): IMAGE, ("e", "cpu"): IMAGE})
-    runtime = resolved.deployment.runtime
-    if runtime == "ray":
-        return ray.render(resolved)
-    return registry.RENDERERS[runtime](resolved, CLUSTER)
+    return registry.adapter(resolved.deployment.runtime).given(resolved, CLUSTER)
 
 
 def test_every_runtime_may_be_deployed_to() -> None:
-    assert set(HOSTS) == set(get_args(RuntimeName)) == set(registry.REFUSALS)
     for runtime, server in COMBINATIONS:
         task = min(tasks(runtime, server))
         assert said(catalog(runtime, server, task)) == [], (runtime, server)

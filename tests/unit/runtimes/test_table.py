@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from slipway.catalog import Deployment
-from slipway.runtimes import registry, table
+from slipway.catalog.runtimes import RUNTIMES
+from slipway.runtimes import rules, table
 from slipway.runtimes.samples import SAMPLES, Sample
 
 PAGE = Path(__file__).parents[3] / "docs/runtimes.md"
@@ -41,32 +42,30 @@ def test_there_is_a_sample_of_every_field() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("runtime", table.RUNTIMES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_every_field_is_honoured_or_refused_with_a_reason_or_somebody_elses(runtime: str) -> None:
-    verdicts = {sample.title: table.verdict(runtime, sample) for sample in SAMPLES}
-    assert [title for title, found in verdicts.items() if found.kind == "ignored"] == []
-    for found in verdicts.values():
+    treatments = {sample.title: table.treatment(runtime, sample) for sample in SAMPLES}
+    assert [title for title, found in treatments.items() if found.kind == "ignored"] == []
+    for found in treatments.values():
         if found.kind == "refused":
             assert ". " in found.said, f"no remedy in: {found.said}"
 
 
 def test_the_page_says_what_the_code_does() -> None:
     page = PAGE.read_text()
-    assert table.rewritten(page) == page, "run `python -m slipway.runtimes.table docs/runtimes.md`"
+    assert table.PART.rewritten(page) == page, "run `python -m slipway.runtimes.table docs/runtimes.md`"
 
 
 def test_what_a_runtime_refuses_names_those_that_can() -> None:
     deployment = Deployment.model_validate(
         {"name": "c", "model": "m", "runtime": "vllm", "engine": "e", "resources": {"gpu": {"fraction": 0.5}}}
     )
-    (found,) = registry.refused(deployment, None, among=registry.REFUSALS)
+    (found,) = rules.refused(deployment, None)
     assert (found.field, found.runtimes) == ("resources.gpu.fraction", ("ray", "kuberay"))
     assert str(found).endswith("or a runtime that can: ray, kuberay")
-    (alone,) = registry.refused(deployment, None, among=["vllm"])
-    assert alone.runtimes == ()
 
 
 def test_a_field_that_is_ignored_would_be_found() -> None:
     """The judge itself: a value that changes nothing and that nobody refuses."""
     nothing = Sample("args", {"args": []})
-    assert table.verdict("vllm", nothing).kind == "ignored"
+    assert table.treatment("vllm", nothing).kind == "ignored"

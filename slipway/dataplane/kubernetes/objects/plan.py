@@ -13,6 +13,7 @@ from typing import Literal
 from slipway.dataplane.kubernetes.api.errors import Owner
 from slipway.dataplane.kubernetes.objects import prune
 from slipway.dataplane.kubernetes.objects.diff import FieldChange, compare, stamped
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import Object, Ref, is_deleted, ref_of
 
 Action = Literal["create", "update", "replace", "delete", "none"]
@@ -28,12 +29,6 @@ _IMMUTABLE: Mapping[str, tuple[str, ...]] = {
 _BY_HAND = "kubectl"
 # Who writes `replicas` for an autoscaler; when the deployment has none any more, the number is ours again.
 _SCALERS = frozenset({"kube-controller-manager", "keda-operator"})
-# Operators that write an object back with their finalizer own what they fill in: KubeRay its worker groups,
-# NIM's an autoscaler of zero replicas that is off, and a storage without size.
-_SHARED: Mapping[str, tuple[str, ...]] = {
-    "RayService": (".spec.rayClusterConfig.workerGroupSpecs",),
-    "NIMService": (".spec.scale", ".spec.storage"),
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,9 @@ def may_take(kind: str, owner: Owner, *, is_autoscaled: bool) -> bool:
         return True
     if _is_replicas(owner.field) and owner.manager in _SCALERS:
         return True
-    return owner.field.startswith(_SHARED.get(kind, ()))
+    # An operator that writes an object back with its finalizer owns what it fills in.
+    workload = registry.workloads().get(kind)
+    return workload is not None and owner.field.startswith(workload.operator_writes)
 
 
 def _is_replicas(field: str) -> bool:

@@ -1,7 +1,7 @@
 """What goes, and in which order: objects that Slipway applied, and nobody wants any more.
 
-Belongs here: the kinds that Slipway makes, whose an object is, the order of removal. Pure.
-Does not: removing (apply.py), what is wanted (slipway.runtimes).
+Belongs here: whose an object is, the order of removal. Pure. Does not: removing (apply.py), what is wanted
+and which kinds runtimes make of their own (slipway.runtimes).
 
 The order: first what would bring replicas back (autoscalers), then what leads traffic in (routes), then the
 workload, whose pods end after their grace; only when they have ended their Service and what protects them
@@ -14,45 +14,50 @@ from collections.abc import Iterable, Mapping
 
 from slipway.dataplane.kubernetes.api.client import FIELD_MANAGER
 from slipway.dataplane.kubernetes.objects import owned_fields
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import Object, Ref, is_owned, ref_of
 
-_AUTOSCALERS = (
+KindName = tuple[str, str]
+
+# Of every runtime.
+_AUTOSCALERS: tuple[KindName, ...] = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("keda.sh/v1alpha1", "ScaledObject"),
 )
-_ROUTES = (
+_ROUTES: tuple[KindName, ...] = (
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     ("monitoring.coreos.com/v1", "PodMonitor"),
-    ("nvidia.com/v1alpha1", "DynamoModel"),
 )
-WORKLOADS = (
-    ("apps/v1", "Deployment"),
-    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
-    ("kubeai.org/v1", "Model"),
-    ("serving.kserve.io/v1beta1", "InferenceService"),
-    ("serving.kserve.io/v1alpha2", "LLMInferenceService"),
-    ("ray.io/v1", "RayService"),
-    ("apps.nvidia.com/v1alpha1", "NIMService"),
-    ("nvidia.com/v1beta1", "DynamoGraphDeployment"),
-)
-_SERVICES = (
+_SERVICES: tuple[KindName, ...] = (
     ("v1", "Service"),
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
 )
-_MOUNTED = (
-    ("apps.nvidia.com/v1alpha1", "NIMCache"),
-    ("v1", "ServiceAccount"),
-)
+_MOUNTED: tuple[KindName, ...] = (("v1", "ServiceAccount"),)
 
-ORDER = (_AUTOSCALERS, _ROUTES, WORKLOADS, _SERVICES, _MOUNTED)
-KINDS = tuple(kind for step in ORDER for kind in step)
+
+def workloads() -> tuple[KindName, ...]:
+    """Kinds that stand for a revision."""
+    return tuple((each.api_version, each.kind) for each in registry.workloads().values())
+
+
+def order() -> tuple[tuple[KindName, ...], ...]:
+    """The kinds that Slipway makes of revisions, in the steps of their removal."""
+    own = registry.kinds()
+    routes = tuple((each.api_version, each.kind) for each in own if each.goes == "with routes")
+    mounted = tuple((each.api_version, each.kind) for each in own if each.goes == "with mounts")
+    return (_AUTOSCALERS, _ROUTES + routes, workloads(), _SERVICES, mounted + _MOUNTED)
+
+
+def kinds() -> tuple[KindName, ...]:
+    """All of them."""
+    return tuple(kind for step in order() for kind in step)
 
 
 def step_of(ref: Ref) -> int:
     """In which step of the order an object goes; kinds that Slipway does not make go last."""
-    kind = (ref.api_version, ref.kind)
-    return next((number for number, kinds in enumerate(ORDER) if kind in kinds), len(ORDER))
+    kind, steps = (ref.api_version, ref.kind), order()
+    return next((number for number, kinds in enumerate(steps) if kind in kinds), len(steps))
 
 
 def is_autoscaler(ref: Ref) -> bool:

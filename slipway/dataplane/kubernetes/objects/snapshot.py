@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.objects import prune
+from slipway.dataplane.kubernetes.objects.prune import KindName
 from slipway.runtimes.judging.objects import Object, Ref, labels_of, ref_of
 from slipway.runtimes.rendering import identity
 
@@ -22,9 +23,6 @@ _AT_ONCE = 8
 def labelled(applications: Iterable[str]) -> str:
     """The label selector of Slipway's objects of these applications."""
     return f"{OWNED},{identity.INSTANCE} in ({','.join(sorted(applications))})"
-
-
-KindName = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,9 @@ class Snapshot:
 
     def workloads(self) -> Iterator[Object]:
         """Objects that stand for a revision, and that Slipway itself applied."""
+        kinds = frozenset(prune.workloads())
         for ref, each in self.objects.items():
-            if (ref.api_version, ref.kind) in prune.WORKLOADS and prune.is_ours(each):
+            if (ref.api_version, ref.kind) in kinds and prune.is_ours(each):
                 yield each
 
 

@@ -5,58 +5,51 @@ Belongs here: from a snapshot to LiveApplication. Does not: waiting (waiting.py)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
-from slipway.dataplane.kubernetes.objects import prune, snapshot
+from slipway.dataplane.kubernetes.objects import snapshot
+from slipway.dataplane.kubernetes.objects.prune import KindName
 from slipway.dataplane.kubernetes.objects.recorded import ENDPOINT
 from slipway.dataplane.kubernetes.objects.snapshot import Snapshot
 from slipway.dataplane.kubernetes.serving import parking
-from slipway.dataplane.kubernetes.serving.judges import JUDGES
 from slipway.dataplane.protocol import LiveApplication
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import Object, annotations_of, labels_of, ref_of
 from slipway.runtimes.judging.verdict import Seen, Target, Verdict, Wanted
-from slipway.runtimes.kuberay import judge as kuberay
 from slipway.runtimes.rendering import identity
+from slipway.runtimes.workload import WorkloadKind
 
 
 def workloads(api: KubernetesApi, namespaces: Iterable[str], deployment: str | None) -> Snapshot:
     """Workloads of a deployment, or of all: one list call per kind and namespace."""
+    kinds = registry.workloads().values()
     labels = snapshot.OWNED
-    shared = snapshot.take(api, namespaces, [("ray.io/v1", "RayService")], labels)
+    # One that several deployments share carries no deployment's label.
+    shared = snapshot.take(api, namespaces, _names(each for each in kinds if each.shared), labels)
     if deployment is not None:
         labels += f",{identity.DEPLOYMENT}={deployment}"
-    own = snapshot.take(api, namespaces, (k for k in prune.WORKLOADS if k[1] != "RayService"), labels)
+    own = snapshot.take(api, namespaces, _names(each for each in kinds if not each.shared), labels)
     return Snapshot({**own.objects, **shared.objects})
 
 
+def _names(kinds: Iterable[WorkloadKind]) -> list[KindName]:
+    return [(each.api_version, each.kind) for each in kinds]
+
+
 def wanted_of(workload: Object) -> Iterator[Wanted]:
-    """The revisions that a workload stands for, as itself says; several for a RayService."""
-    if workload["kind"] == "RayService":
-        for name, application in kuberay.applications(workload).items():
-            told = _told_by(application)
-            if told is not None:
-                yield Wanted(name, *told, ref_of(workload), workload)
+    """The revisions that a workload stands for, as itself says; several for one that is shared."""
+    shared = registry.workload(workload["kind"]).shared
+    if shared is not None:
+        yield from shared.revisions(workload)
         return
     labels = labels_of(workload)
     instance, deployment = labels.get(identity.INSTANCE), labels.get(identity.DEPLOYMENT)
     if instance and deployment:
         digest = annotations_of(workload).get(identity.SPEC_DIGEST, "")
         yield Wanted(instance, deployment, digest, ref_of(workload), workload)
-
-
-def _told_by(application: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Deployment and digest of an application of Ray: of our own engine's arguments, or Serve LLM's."""
-    args: Mapping[str, Any] = application.get("args") or {}
-    if "spec_digest" in args:
-        return str(args["deployment"]), str(args["spec_digest"])
-    for config in args.get("llm_configs") or ():
-        env = (config.get("runtime_env") or {}).get("env_vars") or {}
-        if identity.SPEC_DIGEST_ENV in env:
-            return str(config["model_loading_config"]["model_id"]), str(env[identity.SPEC_DIGEST_ENV])
-    return None
 
 
 class Reader:
@@ -77,7 +70,7 @@ class Reader:
 
     def seen(self, wanted: Wanted) -> Seen:
         """What the judge of a workload needs to see, from shared lists."""
-        targets = JUDGES[wanted.workload.kind].targets(wanted)
+        targets = registry.workload(wanted.workload.kind).judge.targets(wanted)
         return Seen({kind: self._objects(target) for kind, target in targets.items()}, datetime.now(UTC))
 
     def _objects(self, target: Target) -> tuple[Object, ...]:
@@ -90,39 +83,38 @@ class Reader:
         return tuple(each for each in self._listed[wide] if selects(target, each))
 
     def _live(self, workload: Object, wanted: Wanted) -> LiveApplication:
-        found = JUDGES[wanted.workload.kind].verdict(wanted, self.seen(wanted))
+        verdict = registry.workload(wanted.workload.kind).judge.verdict(wanted, self.seen(wanted))
         is_parked = parking.is_parked(workload)
         return LiveApplication(
             name=wanted.application,
             deployment=wanted.deployment,
             spec_digest=wanted.spec_digest,
             upstream=endpoint_of(workload, wanted),
-            state="parked" if is_parked else found.state,
-            message=found.message,
-            replicas_ready=found.ready,
-            replicas_wanted=found.wanted,
-            is_serving=not is_parked and is_serving(found, wanted),
+            state="parked" if is_parked else verdict.state,
+            message=verdict.message,
+            replicas_ready=verdict.ready,
+            replicas_wanted=verdict.wanted,
+            is_serving=not is_parked and is_serving(verdict, wanted),
             is_parked=is_parked,
         )
 
 
-def is_serving(found: Verdict, wanted: Wanted) -> bool:
+def is_serving(verdict: Verdict, wanted: Wanted) -> bool:
     """Whether requests to the revision are answered: some replica has its spec, or an autoscaler wakes one.
 
-    Without Ray's dashboard a RayService is taken at its word; `wait` is not.
+    What is known of a shared workload's replicas is only its own word. That is not asked for here, so that
+    its status is believed; `wait` does ask.
     """
-    if wanted.workload.kind == "RayService":
-        return found.state == "serving" or "dashboard" in found.message
-    return found.state in ("serving", "idle") or found.ready > 0
+    if registry.workload(wanted.workload.kind).own_word is not None:
+        return verdict.state == "serving" or verdict.reason == "unasked"
+    return verdict.state in ("serving", "idle") or verdict.ready > 0
 
 
 def endpoint_of(workload: Object, wanted: Wanted) -> str:
-    """The base URL that was rendered; of an application of a RayService, with its own path."""
+    """The base URL that was rendered; of one revision of a shared workload, its own."""
     url = annotations_of(workload).get(ENDPOINT, "")
-    if workload["kind"] != "RayService" or not url:
-        return url
-    host = "/".join(url.split("/")[:3])
-    return f"{host}{kuberay.applications(workload)[wanted.application].get('route_prefix', '')}/v1"
+    shared = registry.workload(workload["kind"]).shared
+    return url if shared is None or not url else shared.endpoint(workload, wanted, url)
 
 
 def selects(target: Target, obj: Object) -> bool:

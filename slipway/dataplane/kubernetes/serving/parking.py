@@ -1,7 +1,7 @@
-"""Parking a revision at zero replicas, and waking one: changes of one field that keep all others.
+"""Parking a revision at zero replicas: a change of what Slipway applied that keeps all else.
 
-Belongs here: what parked means for each kind, as a change of what Slipway applied. Pure.
-Does not: applying it (kubernetes.py), when a revision is parked (slipway.control.rollout).
+Belongs here: marking it, and joining that to what its kind says. Pure. Does not: what zero means for a kind
+(the runtime's adapter), applying it (kubernetes.py), when a revision is parked (slipway.control.rollout).
 """
 
 from __future__ import annotations
@@ -9,21 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.dataplane.kubernetes.api.client import FIELD_MANAGER
-from slipway.dataplane.kubernetes.objects import owned_fields
-from slipway.dataplane.kubernetes.objects.diff import APPLIED
+from slipway.dataplane.kubernetes.objects.applied import as_applied
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import Object, annotations_of
-from slipway.runtimes.kserve.judge import STOP
 
 PARKED = "slipway.dev/parked"
 
-# Kinds without a zero (Dynamo keeps a worker; a RayService is shared) are removed instead, their spec kept.
-_REPLICAS = frozenset({"Deployment", "LeaderWorkerSet", "NIMService"})
-
 
 def can_park(kind: str) -> bool:
-    """Whether a workload of this kind can be kept at zero."""
-    return kind in _REPLICAS or kind in ("Model", "InferenceService", "LLMInferenceService")
+    """Whether a workload of this kind can be kept at zero; others are removed instead, their spec kept."""
+    return registry.workload(kind).park is not None
 
 
 def is_parked(workload: Mapping[str, Any]) -> bool:
@@ -32,20 +27,10 @@ def is_parked(workload: Mapping[str, Any]) -> bool:
 
 
 def parked(workload: Object) -> Object | None:
-    """The workload as it is applied to park it; None when Slipway never applied it."""
-    found = owned_fields.extract(workload, FIELD_MANAGER)
-    if found is None:
+    """The workload as it is applied to park it; None when it cannot be, or Slipway never applied it."""
+    applied, park = as_applied(workload), registry.workload(workload["kind"]).park
+    if applied is None or park is None:
         return None
-    notes = found["metadata"].setdefault("annotations", {})
-    notes.pop(APPLIED, None)
-    notes[PARKED] = "true"
-    kind, spec = found["kind"], found["spec"]
-    if kind in _REPLICAS:
-        spec["replicas"] = 0
-        if "scale" in spec:  # NIM: replicas and an autoscaler exclude each other
-            spec["scale"] = {"enabled": False}
-    elif kind == "Model":
-        spec.update(minReplicas=0, maxReplicas=0)
-    else:
-        notes[STOP] = "true"
-    return found
+    park(applied)
+    applied["metadata"].setdefault("annotations", {})[PARKED] = "true"
+    return applied

@@ -1,6 +1,7 @@
 """Waiting until a revision serves: driven by the watch, bounded by a deadline, told as it goes.
 
-Belongs here: the loop. Does not: the picture (watch.py), the judgement (serving), the why (explain.py).
+Belongs here: the loop. Does not: the picture (watch.py), the judgement (slipway.runtimes), the why
+(explain.py).
 """
 
 from __future__ import annotations
@@ -9,21 +10,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from slipway.dataplane.errors import NotServingError, OvertakenError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
 from slipway.dataplane.kubernetes.serving.explain import event_line, explanation
-from slipway.dataplane.kubernetes.serving.judges import JUDGES
+from slipway.dataplane.kubernetes.serving.own_word import Ask
 from slipway.dataplane.kubernetes.serving.remedies import remedy
 from slipway.dataplane.protocol import Progress, Report
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import Object, annotations_of
 from slipway.runtimes.judging.verdict import Judge, Seen, Target, Verdict, Wanted
 
 PAUSED = "slipway.dev/paused"
 
-# Some causes become final with time alone (a grace period), and Ray's dashboard has no watch.
+# Some causes become final with time alone (a grace period), and a runtime's own word has no watch.
 _TICK_S = 0.5
 _FIRST_LIST_S = 90.0
 # A workload that is not there although it was applied: somebody removed it.
@@ -43,16 +44,14 @@ _TOLD_EVENTS = frozenset(
     | {"OOMKilling", "Evicted", "TaintManagerEviction", "FailedCreatePodSandBox"}
 )
 
-Dashboard = Callable[[Wanted, Seen], Mapping[str, Any] | None]
-
 
 @dataclass(frozen=True)
 class Actions:
-    """What the wait may do about what it sees: apply again, wake from zero, ask Ray's dashboard."""
+    """What the wait may do about what it sees: apply again, wake from zero, ask the runtime itself."""
 
     apply: Callable[[], None]
     wake: Callable[[], None]
-    dashboard: Dashboard
+    ask: Ask
 
 
 @dataclass
@@ -83,7 +82,8 @@ def wait(
     as the cause is final, at the latest after `deadline_s`. Raises OvertakenError when another spec was
     applied over this one.
     """
-    judge = judge or JUDGES[wanted.workload.kind]
+    kind = registry.workload(wanted.workload.kind)
+    judge = judge or kind.judge
     targets = {**judge.targets(wanted), "PodEvent": _pod_events(wanted)}
     told, end = _Told(), time.monotonic() + deadline_s
     with Watch(api, targets.values()) as watch:
@@ -91,8 +91,8 @@ def wait(
         while True:
             version, began = watch.version, time.monotonic()
             seen = _look(watch, targets, told)
-            if wanted.workload.kind == "RayService":
-                seen = replace(seen, dashboard=actions.dashboard(wanted, seen) or {})
+            if kind.own_word is not None:
+                seen = replace(seen, own_word=actions.ask(kind.own_word, wanted, seen) or {})
             found, is_paused = judge.verdict(wanted, seen), _is_paused(wanted, seen)
             _tell(wanted, found, seen, watch.trouble, is_paused, told, report)
             if found.state == "serving" and not is_paused:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from slipway.dataplane.kubernetes.serving.judges import JUDGES
+from slipway.runtimes import registry
 from slipway.runtimes.judging.objects import is_true
 from slipway.runtimes.judging.verdict import Seen
 from slipway.runtimes.rendering import identity
@@ -242,29 +242,29 @@ TRULY = {
 def test_what_a_readiness_check_takes_for_done_is_not_done(name: str) -> None:
     trap = TRAPS[name]
     assert trap.naive(trap.seen), "the trap does not deceive anybody"
-    found = JUDGES[trap.wanted.workload.kind].verdict(trap.wanted, trap.seen)
+    found = registry.workload(trap.wanted.workload.kind).judge.verdict(trap.wanted, trap.seen)
     assert found.state == trap.expected, found.message
 
 
 @pytest.mark.parametrize("name", TRULY)
 def test_what_truly_serves_is_done(name: str) -> None:
     asked, found = TRULY[name]
-    verdict = JUDGES[asked.workload.kind].verdict(asked, found)
+    verdict = registry.workload(asked.workload.kind).judge.verdict(asked, found)
     assert verdict.state == "serving", verdict.message
 
 
-@pytest.mark.parametrize("kind", sorted(JUDGES))
+@pytest.mark.parametrize("kind", sorted(registry.workloads()))
 def test_a_workload_that_is_not_there_is_missing(kind: str) -> None:
     config = {"spec": {"serveConfigV2": f"applications: [{{name: {NAME}}}]"}}
     asked = wanted("v1", kind, config)
-    assert JUDGES[kind].verdict(asked, seen()).state == "missing"
+    assert registry.workload(kind).judge.verdict(asked, seen()).state == "missing"
 
 
 def test_a_nim_service_without_a_deployment_is_waited_for_with_the_operator_s_reason() -> None:
     behind = custom(
         "NIMService", conditions=told(Ready=("False", "NIMCacheNotReady", "NIMCache c not ready"))
     )
-    found = JUDGES["NIMService"].verdict(NIM, seen(behind))
+    found = registry.workload("NIMService").judge.verdict(NIM, seen(behind))
     assert (found.state, found.message) == (
         "waiting",
         "the operator has not made its Deployment: NIMCache c not ready",
@@ -275,7 +275,7 @@ def test_a_nim_service_is_failed_once_it_stays_so() -> None:
     broken = custom(
         "NIMService", state="Failed", conditions=told(Failed=("True", "NoMonitor", "no ServiceMonitor CRD"))
     )
-    judge = JUDGES["NIMService"].verdict
+    judge = registry.workload("NIMService").judge.verdict
     assert judge(NIM, seen(broken, unchanged_s=0.2)).state == "waiting"
     assert judge(NIM, seen(broken, unchanged_s=6)).state == "failed"
     assert "no ServiceMonitor CRD" in judge(NIM, seen(broken, unchanged_s=6)).message

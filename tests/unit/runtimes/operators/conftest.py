@@ -27,6 +27,6 @@ def render(
     """Objects of these fields of the catalog by kind; the API server accepts them."""
 
     def rendered(**fields: Any) -> dict[str, Object]:
-        return accepted(registry.RENDERERS[fields["runtime"]](resolved(**fields), cluster))
+        return accepted(registry.on_cluster(fields["runtime"]).render(resolved(**fields), cluster))
 
     return rendered

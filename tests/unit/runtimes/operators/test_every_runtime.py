@@ -26,7 +26,7 @@ def test_the_api_server_accepts_every_object_and_prunes_nothing(
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_is_rendered_here_is_refused_nowhere(resolved: Resolve, variant: str) -> None:
     spec = resolved(**VARIANTS[variant])
-    assert registry.REFUSALS[spec.deployment.runtime](spec.deployment, spec.engine) == []
+    assert registry.adapter(spec.deployment.runtime).refusals(spec.deployment, spec.engine) == []
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -49,7 +49,7 @@ def test_the_digest_travels_in_the_environment_of_every_engine(
     resolved: Resolve, cluster: ClusterSettings, variant: str
 ) -> None:
     spec = resolved(**VARIANTS[variant])
-    rendered = registry.RENDERERS[spec.deployment.runtime](spec, cluster)
+    rendered = registry.on_cluster(spec.deployment.runtime).render(spec, cluster)
     (workload,) = [each for each in rendered.objects if each["kind"] == rendered.workload.kind]
     assert identity.SPEC_DIGEST_ENV in str(workload) and spec.spec_digest in str(workload)
 
@@ -81,7 +81,7 @@ def test_slipways_role_may_write_every_kind_that_is_rendered(
     from slipway.runtimes.cluster import rbac
 
     spec = resolved(**VARIANTS[variant])
-    rendered = registry.RENDERERS[spec.deployment.runtime](spec, cluster)
+    rendered = registry.on_cluster(spec.deployment.runtime).render(spec, cluster)
     allowed = {
         (group, resource)
         for rule in rbac.role("slipway", "slipway-s3")["rules"]

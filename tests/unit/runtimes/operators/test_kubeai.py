@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.catalog import ResolvedDeployment
+from slipway.catalog import Catalog, ResolvedDeployment
+from slipway.runtimes import rules
 from slipway.runtimes.kubeai import render as kubeai
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
@@ -45,16 +46,11 @@ class TestKubeAI:
         assert kubeai.render(resolved(**VARIANTS["kubeai profile"]), known)
 
     def test_names_with_their_revision_fit_forty_characters(self, resolved: Resolve) -> None:
-        from slipway.catalog.catalog import Catalog
-        from slipway.catalog.rules.cluster import names_fit_runtimes
-
         longest = 40 - len("-") - 8
         for length, refused in ((longest, 0), (longest + 1, 1)):
             spec = resolved(runtime="kubeai", name="m" * length)
-            assert len(list(names_fit_runtimes(Catalog(deployments=(spec.deployment,))))) == refused
-        assert (
-            len(identity.object_name(resolved(runtime="kubeai", name="m" * longest))) == kubeai.LONGEST_NAME
-        )
+            assert len(list(rules.names_fit(Catalog(deployments=(spec.deployment,))))) == refused
+        assert len(identity.object_name(resolved(runtime="kubeai", name="m" * longest))) == 40
 
     def test_requests_name_the_model_as_kubeai_does(
         self, resolved: Resolve, cluster: ClusterSettings

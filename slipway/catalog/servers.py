@@ -1,0 +1,48 @@
+"""Which inference servers there are, and what each does wherever it runs.
+
+Belongs here: the one list of them. Does not: which runtime hosts which (its adapter), how one is told its
+task (slipway.runtimes.rendering), asking it (slipway.dataplane.validation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from slipway.catalog.fields import Task
+
+ServerName = Literal[
+    "llama.cpp", "vllm", "nim", "dynamo", "ollama", "infinity", "faster-whisper", "huggingface"
+]
+LLAMA_CPP: ServerName = "llama.cpp"
+VLLM: ServerName = "vllm"
+HUGGING_FACE: ServerName = "huggingface"
+
+ALL_TASKS: frozenset[Task] = frozenset(get_args(Task))
+
+
+@dataclass(frozen=True)
+class Server:
+    """What one server does. `fills_memory_as_vllm`: with vLLM's arguments, weights and cache as vLLM's.
+
+    `licence` says why it does not go without an `api_key`; None: it does.
+    """
+
+    tasks: frozenset[Task] = frozenset()
+    fills_memory_as_vllm: bool = False
+    licence: str | None = None
+
+
+SERVERS: Mapping[ServerName, Server] = {
+    LLAMA_CPP: Server(frozenset({"text-generation", "embedding"})),
+    VLLM: Server(ALL_TASKS, fills_memory_as_vllm=True),
+    # Its reranking (/v1/ranking) and speech have paths and bodies of their own.
+    "nim": Server(frozenset({"text-generation", "embedding"}), licence="NIM needs a licence key"),
+    "dynamo": Server(frozenset({"text-generation", "embedding"}), fills_memory_as_vllm=True),
+    "ollama": Server(),
+    "infinity": Server(frozenset({"embedding", "rerank"})),
+    "faster-whisper": Server(frozenset({"speech-to-text"})),
+    # Its answers to classification are a protocol of their own, which no client of the gateway speaks.
+    HUGGING_FACE: Server(frozenset({"text-generation", "embedding", "rerank"})),
+}
