@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.artifacts.images.answers import LARGEST_MANIFEST_BYTES
 from slipway.artifacts.images.manifests import INDEXES
+from slipway.artifacts.images.registry_answers import LARGEST_MANIFEST_BYTES
 from slipway.artifacts.images.transport import cause
 from slipway.artifacts.transfer.retry import TransientError
 

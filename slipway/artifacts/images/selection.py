@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from slipway.artifacts.errors import CorruptFileError, SourceError
-from slipway.artifacts.images.answers import LARGEST_MANIFEST_BYTES
 from slipway.artifacts.images.client import Fetched, RegistryClient
 from slipway.artifacts.images.errors import MissingManifestError
 from slipway.artifacts.images.manifests import (
@@ -22,6 +21,7 @@ from slipway.artifacts.images.manifests import (
     read_manifest,
 )
 from slipway.artifacts.images.references import Repository
+from slipway.artifacts.images.registry_answers import LARGEST_MANIFEST_BYTES
 
 # An index of indexes exists in practice; deeper is somebody's mistake.
 _DEEPEST = 4

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from slipway.artifacts.errors import SourceError
 from slipway.artifacts.source import StoredAt
-from slipway.artifacts.transfer.replies import UploadGoneError
 from slipway.artifacts.transfer.retry import TransientError
+from slipway.artifacts.transfer.store_answers import UploadGoneError
 from slipway.environment import S3Location
 
 

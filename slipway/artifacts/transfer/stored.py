@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from slipway.artifacts.source import Count
-from slipway.artifacts.transfer.replies import broken, refuse
 from slipway.artifacts.transfer.retry import TransientError
+from slipway.artifacts.transfer.store_answers import broken, refuse
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
 _CHUNK_BYTES = 2**20

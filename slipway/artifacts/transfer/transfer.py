@@ -20,9 +20,9 @@ from slipway.artifacts.transfer.incoming import Incoming, Job, Piece
 from slipway.artifacts.transfer.parts import TransferLimits, cut, cut_for_copy
 from slipway.artifacts.transfer.progress import Meter, Report
 from slipway.artifacts.transfer.ramp import Ramp
-from slipway.artifacts.transfer.replies import UploadGoneError
 from slipway.artifacts.transfer.resume import Unfinished, choose
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
+from slipway.artifacts.transfer.store_answers import UploadGoneError
 from slipway.artifacts.transfer.uploads import Sent, Uploads
 from slipway.objectstore import ObjectStore, ObjectStoreError
 

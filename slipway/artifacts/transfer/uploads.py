@@ -16,9 +16,9 @@ from typing import Any
 
 from slipway.artifacts.source import StoredAt
 from slipway.artifacts.transfer import integrity, resume
-from slipway.artifacts.transfer.replies import UploadGoneError, broken, error_code, refuse
 from slipway.artifacts.transfer.resume import StoredPart, Unfinished
 from slipway.artifacts.transfer.retry import TransientError
+from slipway.artifacts.transfer.store_answers import UploadGoneError, broken, error_code, refuse
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
 # No file has as many parts, so this number is free for trying what the store checks.

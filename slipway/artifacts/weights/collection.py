@@ -18,7 +18,7 @@ from slipway.artifacts.transfer import workers
 from slipway.artifacts.transfer.uploads import Uploads
 from slipway.artifacts.weights import claims, inventory
 from slipway.artifacts.weights import retention as garbage
-from slipway.artifacts.weights import users as references
+from slipway.artifacts.weights import uses as references
 from slipway.artifacts.weights.claims import Mark, Terms
 from slipway.artifacts.weights.inventory import Inventory, Stored
 from slipway.artifacts.weights.paths import MANIFEST_NAME

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from slipway.artifacts.weights.inventory import Inventory, Stored
-from slipway.artifacts.weights.users import References
+from slipway.artifacts.weights.uses import References
 
 Action = Literal["keep", "wait", "remove"]
 

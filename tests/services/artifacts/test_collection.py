@@ -11,7 +11,7 @@ from slipway.artifacts.weights import claims, collection
 from slipway.artifacts.weights.claims import MARKS, Terms
 from slipway.artifacts.weights.collection import Collected, collect
 from slipway.artifacts.weights.manifest import Manifest
-from slipway.artifacts.weights.users import UnknownReferencesError
+from slipway.artifacts.weights.uses import UnknownReferencesError
 from slipway.catalog import Catalog
 from slipway.control.held_weights import hold_weights
 from slipway.objectstore import ObjectStore

@@ -6,9 +6,9 @@ import pytest
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.images.access import RegistryAccess
-from slipway.artifacts.images.answers import trouble
 from slipway.artifacts.images.auth import Authenticator, challenges
 from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.registry_answers import trouble
 from slipway.artifacts.images.transport import Transport
 from slipway.artifacts.transfer.retry import TransientError
 

@@ -8,7 +8,7 @@ import pytest
 from slipway.artifacts.weights.claims import Lease
 from slipway.artifacts.weights.inventory import Inventory, Stored
 from slipway.artifacts.weights.retention import dead_leases, dead_uploads, decide
-from slipway.artifacts.weights.users import References
+from slipway.artifacts.weights.uses import References
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GRACE = timedelta(days=1)
