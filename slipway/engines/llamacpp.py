@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 from slipway.engines import llamacpp_args, llamacpp_engine
-from slipway.engines.fetching import fetched
+from slipway.engines.fetch import fetched
 from slipway.engines.frontend import EMBED, GENERATE, Frontend, Served
 
 # Name of the one deployment within the application; slipway.runtimes.ray.render sets its options by it.

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.artifacts.errors import NoSpaceError
 from slipway.catalog import Settings
-from slipway.engines import fetching
+from slipway.engines.fetch import fetched
 from slipway.objectstore import ObjectStore
 from slipway.runtimes.ray import render as ray
 
@@ -30,7 +30,7 @@ def test_the_bound_that_the_catalog_gives_is_the_one_that_a_replica_keeps_to(
         for name, value in {**node, **replica}.items():
             monkeypatch.setenv(name, value)
         if fits:
-            assert (fetching.fetched(manifest.prefix) / "config.json").exists()
+            assert (fetched(manifest.prefix) / "config.json").exists()
         else:
             with pytest.raises(NoSpaceError, match=f"bound {bound_bytes} bytes"):
-                fetching.fetched(manifest.prefix)
+                fetched(manifest.prefix)
