@@ -1,5 +1,5 @@
-"""Ray Serve applications that host an engine where Ray's own builders do not serve.
+"""What runs in a replica of Slipway's own: llama.cpp behind an OpenAI API, in Ray Serve or as a process.
 
-Belongs here: loading an engine in a replica, its arguments, and the OpenAI API in front of it.
+Belongs here: fetching weights, loading an engine, its arguments, and the API in front of it.
 Does not: what a Serve configuration looks like (slipway.runtimes) or how it gets there (slipway.dataplane).
 """

@@ -35,7 +35,8 @@ def context_length(path: Path) -> int | None:
                     return value
         except struct.error:
             raise EngineRefusedError(
-                f"{path.name} ends within its header. Materialize its weights again."
+                f"{path.name} ends within its header. Pull its weights again: "
+                "`slipway weights pull NAME --repair`."
             ) from None
     return None
 

@@ -15,7 +15,7 @@ Value = int | float | bool | str
 
 
 @dataclass(frozen=True)
-class Settings:
+class EngineSettings:
     """Arguments as they were `given`, and the value of every flag that is given or has a default."""
 
     given: tuple[str, ...]
@@ -139,7 +139,7 @@ FLAGS: Mapping[str, Flag] = {
 }
 
 
-def parse(args: Iterable[str]) -> Settings:
+def parse(args: Iterable[str]) -> EngineSettings:
     """Read engine arguments; `--threads-batch` follows `--threads`.
 
     Raises EngineRefusedError that names every unknown flag and every bad value.
@@ -156,7 +156,7 @@ def parse(args: Iterable[str]) -> Settings:
     if problems:
         raise EngineRefusedError(" ".join(problems))
     values.setdefault("--threads-batch", values["--threads"])
-    return Settings(given, values)
+    return EngineSettings(given, values)
 
 
 def _read(name: str, text: str, *, given: bool) -> Value:

@@ -15,7 +15,7 @@ from typing import Any
 
 from slipway.engines.errors import EngineRefusedError
 from slipway.engines.gguf_header import context_length
-from slipway.engines.llamacpp_args import FLAGS, Settings, Value
+from slipway.engines.llamacpp_args import FLAGS, EngineSettings, Value
 from slipway.engines.native_log import NativeLog
 
 # The engine's own threads for HTTP; a request holds one until its last token, and /health needs one, too.
@@ -36,11 +36,11 @@ def gguf_file(directory: Path) -> Path:
 
     Raises EngineRefusedError when there is none, or more than one to choose from.
     """
-    found = sorted(directory.rglob("*.gguf"))
-    first = [path for path in found if "-of-" not in path.name or "-00001-of-" in path.name]
+    model_files = sorted(directory.rglob("*.gguf"))
+    first = [path for path in model_files if "-of-" not in path.name or "-00001-of-" in path.name]
     if len(first) == 1:
         return first[0]
-    names = ", ".join(str(path.relative_to(directory)) for path in found) or "none"
+    names = ", ".join(str(path.relative_to(directory)) for path in model_files) or "none"
     raise EngineRefusedError(
         f"The weights must hold exactly one GGUF model, but hold: {names}. "
         "Name one with the model's `include` patterns."
@@ -48,7 +48,7 @@ def gguf_file(directory: Path) -> Path:
 
 
 def start(
-    model: Path, adapters: Sequence[Path], settings: Settings, alias: str, *, embeds: bool = False
+    model: Path, adapters: Sequence[Path], settings: EngineSettings, alias: str, *, embeds: bool = False
 ) -> Engine:
     """Load the model and its adapters (at scale 0) and listen on a free loopback port; blocks while it loads.
 
@@ -76,7 +76,7 @@ def start(
     return Engine(server.listening_address, key, server)
 
 
-def refuse_context(model: Path, settings: Settings) -> None:
+def refuse_context(model: Path, settings: EngineSettings) -> None:
     """Raise EngineRefusedError when a slot's context is longer than the model's.
 
     llama.cpp would only warn, and take the memory: a typing error then kills the node's other processes.

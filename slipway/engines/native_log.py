@@ -13,6 +13,7 @@ from pathlib import Path
 
 _STDERR = 2
 _F_GETPATH = 50  # macOS, sys/fcntl.h; it has no /proc
+_MOST_ERRORS = 3
 _ERROR_LINE = re.compile(r"^\S+ E (?P<text>.+)$", re.MULTILINE)
 
 
@@ -23,7 +24,7 @@ class NativeLog:
         self._path = _file_behind_stderr()
         self._start = self._path.stat().st_size if self._path else 0
 
-    def errors(self, first: int = 3) -> list[str]:
+    def errors(self) -> list[str]:
         """The first error lines of llama.cpp since this was made; empty when they went to a terminal.
 
         The first says why; those after it only pass it on.
@@ -32,12 +33,12 @@ class NativeLog:
             return []
         with self._path.open("rb") as file:
             file.seek(self._start)
-            return error_lines(file.read().decode(errors="replace"))[:first]
+            return error_lines(file.read().decode(errors="replace"))[:_MOST_ERRORS]
 
 
 def error_lines(text: str) -> list[str]:
     """Distinct messages of level E in llama.cpp's log format (`<time> E <component> <function>: <text>`)."""
-    return list(dict.fromkeys(" ".join(found["text"].split()) for found in _ERROR_LINE.finditer(text)))
+    return list(dict.fromkeys(" ".join(line["text"].split()) for line in _ERROR_LINE.finditer(text)))
 
 
 def _file_behind_stderr() -> Path | None:

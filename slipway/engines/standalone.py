@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,7 +43,7 @@ class Load:
     """Requests of one replica; `slots` are answered at the same time."""
 
     slots: int
-    ongoing: int = field(default=0)
+    ongoing: int = 0
 
     @property
     def waiting(self) -> int:
