@@ -1,18 +1,23 @@
 """What every source of artifacts can do: resolve a revision, list its files, read ranges of them.
 
-Belongs here: the protocol between sources and transfer, and its values.
-Does not: any one source (hub.py), or where the bytes go (transfer.py).
+Belongs here: the protocol between sources and transfer, its values, and commits for sources that have none.
+Does not: any one source (slipway.artifacts.sources), or where the bytes go (slipway.artifacts.transfer).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from slipway.artifacts.errors import SourceError
 from slipway.catalog.fields import SecretRef
 
 Count = Callable[[int], None]
+# Of one listed file: its path, size in bytes, and what names its content.
+Row = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
@@ -78,3 +83,21 @@ class Source(Protocol):
         `location` is the catalog's source without its revision. Raises SourceError, AccessError or
         SourceUnavailableError.
         """
+
+
+def commit_of(rows: Iterable[Row]) -> str:
+    """A commit of what was listed: sha256 (hex) over one JSON line per file, in order of path.
+
+    The content's name is what the source vouches for: a sha256, an entity tag.
+    """
+    lines = (json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in sorted(rows))
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+def check_pin(location: str, pinned: str | None, listed: str) -> None:
+    """Raise SourceError when the catalog pins another listing than the source has now."""
+    if pinned is not None and pinned != listed:
+        raise SourceError(
+            f"{location}@{pinned}: the source has moved on: it is {listed} now. Bring back what was pinned, "
+            f"or pin @{listed}."
+        )

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.artifacts.errors import AccessError, SourceError
-from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt
-from slipway.artifacts.sources.listing import check_pin, commit_of
+from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt, check_pin, commit_of
 from slipway.artifacts.transfer import workers
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
 from slipway.catalog.fields import SecretRef

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.artifacts.errors import SourceError
-from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt
-from slipway.artifacts.sources.listing import check_pin, commit_of
+from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt, check_pin, commit_of
 from slipway.artifacts.sources.ngc_api import DEFAULT_API_URL, DEFAULT_AUTH_URL, NgcApi, NgcKey
 from slipway.artifacts.transfer.ranged import Door, Links, RangedReader
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt

@@ -1,11 +1,14 @@
 """`s3://` sources: a bucket of Slipway's own store, or of another that Settings.s3_sources describes.
 
-Belongs here: listing and reading objects as they were listed, and S3's errors in our words.
+Belongs here: listing and reading objects as they were listed, the digests that a store vouches for, and S3's
+errors in our words.
 Does not: copying within one store or writing to it (transfer.py, uploads.py).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError, SourceUnavailableError
-from slipway.artifacts.source import Count, SourceFile, StoredAt
-from slipway.artifacts.sources.listing import check_pin, commit_of
-from slipway.artifacts.sources.s3_digests import listed_digest
+from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt, check_pin, commit_of
 from slipway.artifacts.transfer import workers
 from slipway.artifacts.transfer.connections import Connections
 from slipway.artifacts.transfer.ranged import Door, RangedReader
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SCHEME = "s3://"
 _LINK_S = 3600
 _HEADS = 8
+_MD5 = re.compile(r"^[0-9a-f]{32}$")
 _REFUSALS = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "401"}
 _STALE = "Wait until nobody writes there, then run this again."
 
@@ -129,6 +131,28 @@ class S3Snapshot:
         """The object itself."""
         listed, location = self._listed[file.path], self._objects.access.location
         return StoredAt(location.endpoint_url, location.bucket, listed.key, listed.etag)
+
+
+def listed_digest(etag: str, head: Mapping[str, Any]) -> Digest | None:
+    """The digest by an object's entity tag and its HeadObject answer (boto3's names).
+
+    A sha256 counts when it is of the whole object, not of its parts' checksums. An entity tag is the MD5 of
+    the content unless it was uploaded in parts (`...-N`) or encrypted with a key that is not the store's own
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
+    """
+    sha256 = head.get("ChecksumSHA256")
+    if sha256 and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in sha256:
+        try:
+            content = base64.b64decode(sha256, validate=True)
+        except binascii.Error:
+            content = b""
+        if len(content) == 32:
+            return Digest("sha256", content.hex())
+    encryption = head.get("ServerSideEncryption")
+    if head.get("SSECustomerAlgorithm") or encryption not in {None, "AES256"}:
+        return None
+    tag = etag.strip('"')
+    return Digest("md5", tag) if _MD5.match(tag) else None
 
 
 class _Objects:

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from slipway.artifacts.errors import AccessError, SourceError
-from slipway.artifacts.source import Snapshot
+from slipway.artifacts.source import Snapshot, commit_of
 from slipway.artifacts.sources.file import FileSource
-from slipway.artifacts.sources.listing import commit_of
 from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest

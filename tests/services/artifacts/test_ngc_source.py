@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError, SourceUnavailableError
-from slipway.artifacts.sources.listing import commit_of
+from slipway.artifacts.source import commit_of
 from slipway.artifacts.sources.ngc import NgcSnapshot, NgcSource
 from slipway.artifacts.transfer.parts import MIB
 from slipway.artifacts.weights import pull as weights

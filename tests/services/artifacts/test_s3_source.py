@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.artifacts.errors import AccessError, SourceError, SourceUnavailableError
-from slipway.artifacts.source import Digest
-from slipway.artifacts.sources.listing import commit_of
+from slipway.artifacts.source import Digest, commit_of
 from slipway.artifacts.sources.s3 import S3Snapshot, S3Source
 from slipway.artifacts.transfer.parts import MIB
 from slipway.artifacts.weights import pull as weights

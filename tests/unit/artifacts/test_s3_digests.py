@@ -4,7 +4,7 @@ import hashlib
 import pytest
 
 from slipway.artifacts.source import Digest
-from slipway.artifacts.sources.s3_digests import listed_digest
+from slipway.artifacts.sources.s3 import listed_digest
 
 BODY = b"content"
 MD5 = hashlib.md5(BODY).hexdigest()

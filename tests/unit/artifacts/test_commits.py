@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from slipway.artifacts.errors import SourceError
-from slipway.artifacts.sources.listing import check_pin, commit_of
+from slipway.artifacts.source import check_pin, commit_of
 
 
 def test_a_commit_is_the_digest_of_the_sorted_rows() -> None:
