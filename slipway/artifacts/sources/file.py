@@ -29,7 +29,7 @@ _CHANGED = "changed while it was read. Wait until it is complete, then run this 
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Walked:
     """One file as the walk found it; everything but the path tells whether it is still the same."""
 
     path: str
@@ -39,7 +39,7 @@ class _Found:
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: str, status: os.stat_result) -> _Found:
+    def of(cls, path: str, status: os.stat_result) -> _Walked:
         return cls(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -52,17 +52,17 @@ class FileSource:
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> FileSnapshot:
         """Digest what lies there now. See `source.Source`; all that is no plain file is named at once."""
         root = Path(location.removeprefix(SCHEME))
-        found = {each.path: each for each in _walk(location, root)}
+        walked = {file.path: file for file in _walk(location, root)}
         folder = root if root.is_dir() else root.parent
         digests: dict[str, str] = {}
 
-        def digest(each: _Found) -> None:
-            digests[each.path] = attempt(self._retry, lambda: _sha256(location, folder, each), time.sleep)
+        def digest(file: _Walked) -> None:
+            digests[file.path] = attempt(self._retry, lambda: _sha256(location, folder, file), time.sleep)
 
-        workers.each(list(found.values()), digest, workers=_READERS, tick=lambda: None)
-        commit = commit_of((path, each.size_bytes, digests[path]) for path, each in found.items())
+        workers.each(list(walked.values()), digest, workers=_READERS, tick=lambda: None)
+        commit = commit_of((path, file.size_bytes, digests[path]) for path, file in walked.items())
         check_pin(location, revision, commit)
-        return FileSnapshot(location, folder, found, digests, commit)
+        return FileSnapshot(location, folder, walked, digests, commit)
 
 
 class FileSnapshot:
@@ -71,19 +71,19 @@ class FileSnapshot:
     licence: str | None = None
 
     def __init__(
-        self, location: str, folder: Path, found: dict[str, _Found], digests: dict[str, str], commit: str
+        self, location: str, folder: Path, walked: dict[str, _Walked], digests: dict[str, str], commit: str
     ) -> None:
         self._location = location
         self._folder = folder
-        self._found = found
+        self._walked = walked
         self._digests = digests
         self.commit = commit
 
     def files(self) -> tuple[SourceFile, ...]:
         """Every file below the location, with its sha256."""
         return tuple(
-            SourceFile(path, each.size_bytes, Digest("sha256", self._digests[path]))
-            for path, each in self._found.items()
+            SourceFile(path, file.size_bytes, Digest("sha256", self._digests[path]))
+            for path, file in self._walked.items()
         )
 
     def read_into(self, file: SourceFile, offset: int, buffer: memoryview, count: Count) -> None:
@@ -98,18 +98,18 @@ class FileSnapshot:
                 at += read
                 count(read)
 
-        _read(self._location, self._folder, self._found[file.path], fill)
+        _read(self._location, self._folder, self._walked[file.path], fill)
 
     def stored_at(self, file: SourceFile) -> StoredAt | None:
         """None: a disk is no S3 store."""
         return None
 
 
-def _walk(location: str, root: Path) -> list[_Found]:
+def _walk(location: str, root: Path) -> list[_Walked]:
     """Every file below the root, or the root itself. All that cannot be taken is named at once."""
     refused: list[str] = []
     try:
-        found = list(_entries(root, "", refused))
+        files = list(_entries(root, "", refused))
     except FileNotFoundError as error:
         raise SourceError(
             f"{location}: this machine has no {error.filename}. Correct the path, or pull where it lies."
@@ -120,18 +120,18 @@ def _walk(location: str, root: Path) -> list[_Found]:
             f"{location}: {', '.join(refused[:_MOST_NAMED])}{more}. Only plain, readable files are taken and "
             "no link is followed: copy what is meant into a directory of its own (`cp -rL`), and name that."
         )
-    if not found:
+    if not files:
         raise SourceError(f"{location}: holds no file. Correct the path.")
-    return found
+    return files
 
 
-def _entries(place: Path, path: str, refused: list[str]) -> Iterator[_Found]:
+def _entries(place: Path, path: str, refused: list[str]) -> Iterator[_Walked]:
     """The file at this place, or all below it; appends to `refused` what is neither file nor directory."""
     shown = path or str(place)
     status = os.lstat(place)
     if stat.S_ISDIR(status.st_mode):
         try:
-            names = sorted(each.name for each in place.iterdir())
+            names = sorted(entry.name for entry in place.iterdir())
         except PermissionError:
             refused.append(f"{shown} is not readable")
             return
@@ -142,31 +142,31 @@ def _entries(place: Path, path: str, refused: list[str]) -> Iterator[_Found]:
     elif not os.access(place, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         refused.append(f"{shown} is not readable")
     else:
-        yield _Found.of(path or place.name, status)
+        yield _Walked.of(path or place.name, status)
 
 
-def _sha256(location: str, folder: Path, found: _Found) -> str:
+def _sha256(location: str, folder: Path, walked: _Walked) -> str:
     digest = hashlib.sha256()
 
     def update(descriptor: int) -> None:
         while piece := os.read(descriptor, _CHUNK_BYTES):
             digest.update(piece)
 
-    _read(location, folder, found, update)
+    _read(location, folder, walked, update)
     return digest.hexdigest()
 
 
-def _read(location: str, folder: Path, found: _Found, action: Callable[[int], None]) -> None:
+def _read(location: str, folder: Path, walked: _Walked, action: Callable[[int], None]) -> None:
     """Open the file, act, and make sure that it was the one found by the walk, before and after."""
-    what = f"{location} file {found.path}"
+    what = f"{location} file {walked.path}"
     try:
         # Not a link put in its place, and no waiting for somebody to write into a pipe that was.
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(folder / found.path, flags)
+        descriptor = os.open(folder / walked.path, flags)
         try:
-            _require_same(what, descriptor, found)
+            _require_same(what, descriptor, walked)
             action(descriptor)
-            _require_same(what, descriptor, found)
+            _require_same(what, descriptor, walked)
         finally:
             os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -181,6 +181,6 @@ def _read(location: str, folder: Path, found: _Found, action: Callable[[int], No
         raise TransientError(f"{what}: cannot be read: {error.strerror}.") from error
 
 
-def _require_same(what: str, descriptor: int, found: _Found) -> None:
-    if _Found.of(found.path, os.fstat(descriptor)) != found:
+def _require_same(what: str, descriptor: int, walked: _Walked) -> None:
+    if _Walked.of(walked.path, os.fstat(descriptor)) != walked:
         raise SourceError(f"{what}: {_CHANGED}")

@@ -58,9 +58,9 @@ class NgcSource:
         api = NgcApi(location, key, target.scopes, self._api_url, self._auth_url)
         version = _Version(api, target, self._retry)
         licence, listed = version.describe()
-        commit = commit_of((path, each.file.size_bytes, each.named_by) for path, each in listed.items())
+        commit = commit_of((path, entry.file.size_bytes, entry.named_by) for path, entry in listed.items())
         check_pin(location, revision, commit)
-        return NgcSnapshot(version, tuple(each.file for each in listed.values()), commit, licence)
+        return NgcSnapshot(version, tuple(entry.file for entry in listed.values()), commit, licence)
 
 
 class NgcSnapshot:
@@ -179,20 +179,20 @@ class _Version:
 
     def _files(self) -> dict[str, _Listed]:
         path, pages, page = f"{self._model}/versions/{self._version}/files", 1, 0
-        found: dict[str, _Listed] = {}
+        listed: dict[str, _Listed] = {}
         while page < pages:
             reply = self._get(
                 path, {"page-size": str(_PAGE_SIZE), **({"page-number": str(page)} if page else {})}
             )
             for entry in reply.get("modelFiles") or []:
-                found[str(entry["path"])] = _listed(self.api.name, entry)
+                listed[str(entry["path"])] = _listed(self.api.name, entry)
             pages = int((reply.get("paginationInfo") or {}).get("totalPages") or 1)
             page += 1
-        if not found:
+        if not listed:
             raise SourceError(
                 f"{self.api.name}: version {self._version} holds no file. Name another version."
             )
-        return found
+        return listed
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         return attempt(self._retry, lambda: self.api.get(path, query), time.sleep)
@@ -204,10 +204,10 @@ def _listed(name: str, entry: Mapping[str, Any]) -> _Listed:
     sha256 = entry.get("sha256_base64")
     if not sha256:
         for field, value in entry.items():
-            found = _DIGEST_FIELD.match(field)
-            if found and value:
+            named = _DIGEST_FIELD.match(field)
+            if named and value:
                 raise SourceError(
-                    f"{name} file {path}: its digest is of the unknown algorithm {found['algorithm']}. "
+                    f"{name} file {path}: its digest is of the unknown algorithm {named['algorithm']}. "
                     "Slipway verifies sha256: ask its owner for a version that lists one."
                 )
         # Without a digest, what is left to tell one upload from another is its date.

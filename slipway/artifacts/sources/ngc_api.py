@@ -139,9 +139,9 @@ class NgcApi:
 
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(body)
+            answer = json.loads(body)
         except ValueError as error:
             raise TransientError(f"{self.name}: NGC's answer is no JSON.") from error
-        if not isinstance(found, dict):
+        if not isinstance(answer, dict):
             raise TransientError(f"{self.name}: NGC's answer is no JSON object.")
-        return found
+        return answer

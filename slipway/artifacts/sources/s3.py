@@ -63,7 +63,9 @@ class S3Source:
         bucket, _, prefix = location.removeprefix(SCHEME).partition("/")
         objects = _Objects(location, self._access(bucket))
         listed = objects.list(prefix.removesuffix("/"))
-        commit = commit_of((path, each.size_bytes, each.etag.strip('"')) for path, each in listed.items())
+        commit = commit_of(
+            (path, stored.size_bytes, stored.etag.strip('"')) for path, stored in listed.items()
+        )
         check_pin(location, revision, commit)
         return S3Snapshot(objects, listed, commit)
 
@@ -81,7 +83,7 @@ class S3Source:
                 remedy,
             )
         keys = (described.access_key, described.secret_key)
-        access_key, secret_key = (self._secret(bucket, each) for each in keys)
+        access_key, secret_key = (self._secret(bucket, key) for key in keys)
         location = S3Location(
             described.endpoint_url.rstrip("/"),
             bucket,
@@ -168,19 +170,19 @@ class _Objects:
         """Objects by their path under the prefix, in order of key; or the one object of that very key."""
         folder = f"{prefix}/" if prefix else ""
         # Consoles keep folders as empty objects whose key ends with a slash.
-        found = {
-            each.key.removeprefix(folder): each
-            for each in self._under(folder)
-            if each.size_bytes or not each.key.endswith("/")
+        objects = {
+            stored.key.removeprefix(folder): stored
+            for stored in self._under(folder)
+            if stored.size_bytes or not stored.key.endswith("/")
         }
-        if not found and prefix:
+        if not objects and prefix:
             # Of all keys that begin with it, the key itself comes first.
             first = next(self._under(prefix), None)
             if first is not None and first.key == prefix:
-                found[prefix.rpartition("/")[2]] = first
-        if not found:
+                objects[prefix.rpartition("/")[2]] = first
+        if not objects:
             raise SourceError(f"{self.name}: there is no object of or under this key. Correct the prefix.")
-        return found
+        return objects
 
     def _under(self, prefix: str) -> Iterator[StoredObject]:
         with self._explained(self.name):

@@ -66,7 +66,7 @@ class XetReader:
     def usable(self, path: str) -> bool:
         """False when a file should be read without Xet from now on."""
         with self._lock:
-            given_up = [each for each, failed in self._failed.items() if len(failed) >= _MOST_FAILURES]
+            given_up = [known for known, failed in self._failed.items() if len(failed) >= _MOST_FAILURES]
             return path not in given_up and len(given_up) < _MOST_FILES
 
     def read_into(
@@ -96,7 +96,7 @@ class XetReader:
             if isinstance(error, ArtifactError) or not isinstance(error, Exception):
                 raise
             self._failure(file.path, generation, error)
-            raise TransientError(f"{self._name} file {file.path}: Xet: {_said(error)}.") from error
+            raise TransientError(f"{self._name} file {file.path}: Xet: {_words_of(error)}.") from error
 
     def _current_group(self) -> tuple[Any, int]:
         """Connections with a token that still lives, and how many came before them."""
@@ -129,7 +129,7 @@ class XetReader:
                     self._name,
                     path,
                     len(failed),
-                    _said(error),
+                    _words_of(error),
                 )
 
 
@@ -139,7 +139,7 @@ def _pieces(group: Any, place: Any, start: int, end: int) -> Iterator[bytes]:
         yield from group.download_stream(place, start=at, end=min(at + _RANGE_BYTES, end))
 
 
-def _said(error: Exception) -> str:
+def _words_of(error: Exception) -> str:
     """What hf_xet says, on one line and without the query of a URL: it may hold a signature."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text.partition("?")[0][:300].rstrip(".")
