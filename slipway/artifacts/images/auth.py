@@ -18,8 +18,9 @@ from urllib.parse import urlencode, urlsplit
 
 from slipway.artifacts.errors import AccessError
 from slipway.artifacts.images.access import RegistryAccess
-from slipway.artifacts.images.transport import Transport, origin
-from slipway.artifacts.transfer.retry import TransientError
+from slipway.artifacts.images.transport import Transport
+from slipway.artifacts.transfer.connections import hand_back, origin
+from slipway.artifacts.transfer.retry import TransientError, may_pass
 
 Scope = tuple[str, ...]
 
@@ -122,7 +123,7 @@ class Authenticator:
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
         reply = self._transport.send("GET", url, headers)
         body = reply.read(_LARGEST_ANSWER_BYTES)
-        reply.release_conn()
+        hand_back(reply)
         token, life_s = self._token(realm, reply.status, body)
         self._tokens[scope] = (token, self._clock() + max(0.0, life_s - _SPARE_S))
         return token
@@ -141,7 +142,7 @@ class Authenticator:
     def _token(self, realm: str, status: int, body: bytes) -> tuple[str, float]:
         if status in {401, 403}:
             raise self._refusal()
-        if status == 429 or status >= 500:
+        if may_pass(status):
             raise TransientError(f"{origin(realm)} answered {status} when asked for a token.")
         try:
             answer: dict[str, Any] = json.loads(body) if status == 200 else {}

@@ -14,9 +14,9 @@ from slipway.artifacts.errors import CorruptFileError
 from slipway.artifacts.images.client import RegistryClient
 from slipway.artifacts.images.manifests import Descriptor
 from slipway.artifacts.images.references import Repository, new_hash
-from slipway.artifacts.images.transport import cause
+from slipway.artifacts.transfer.connections import cause
 from slipway.artifacts.transfer.progress import Meter
-from slipway.artifacts.transfer.retry import TransientError
+from slipway.artifacts.transfer.retry import TransientError, next_wait_s
 from slipway.artifacts.transfer.workers import Stop
 
 # Small pieces cost CPU: each is a turn at the interpreter's lock for reader, digest and writer.
@@ -109,10 +109,10 @@ class _Stream:
         for read in range(1, _READS + 1):
             try:
                 yield from self._read()
-            except TransientError:
+            except TransientError as error:
                 if read == _READS or self.at == 0:
                     raise
-                self._copier.stop.pause(0.2 * 2**read)
+                self._copier.stop.pause(next_wait_s(self._copier.source.policy, read, error))
             else:
                 return
 

@@ -22,9 +22,16 @@ from slipway.artifacts.images.access import RegistryAccess
 from slipway.artifacts.images.auth import Authenticator, Scope
 from slipway.artifacts.images.manifests import INDEXES, MANIFESTS
 from slipway.artifacts.images.references import Repository, digest_of, is_digest, new_hash
-from slipway.artifacts.images.registry_answers import LARGEST_MANIFEST_BYTES, too_large, trouble
-from slipway.artifacts.images.replies import Reply, hand_back, read_body, referrers_in
-from slipway.artifacts.images.transport import Body, Transport, origin
+from slipway.artifacts.images.registry_answers import (
+    LARGEST_MANIFEST_BYTES,
+    Reply,
+    read_body,
+    referrers_in,
+    too_large,
+    trouble,
+)
+from slipway.artifacts.images.transport import Body, Transport
+from slipway.artifacts.transfer.connections import hand_back, origin
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
 
 T = TypeVar("T")

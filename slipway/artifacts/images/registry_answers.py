@@ -1,40 +1,73 @@
-"""What a registry's answer means when it is not the one that was asked for.
+"""What a registry answers: bodies in bounds, lists of referrers, and what a refusal means.
 
-Belongs here: from status and error document to the exception with the remedy.
-Does not: requests.
+Belongs here: reading an answer; from its status and error document to the exception with the remedy.
+Does not: requests (transport.py, client.py), what a token server answers (auth.py).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from typing import Any
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.images.access import RegistryAccess
 from slipway.artifacts.images.errors import MissingBlobError, TargetError
-from slipway.artifacts.transfer.retry import TransientError, retry_after_s
+from slipway.artifacts.images.manifests import INDEXES
+from slipway.artifacts.transfer.connections import cause
+from slipway.artifacts.transfer.retry import TransientError, may_pass
 
 # The size that the specification tells registries to take; distribution takes as much and no more.
 LARGEST_MANIFEST_BYTES = 4 * 2**20
-_FULL = ("no space left", "file too large", "quota")
+# No code says that a registry is full: its system's words, which it passes on, are all there is to see it by.
+_WORDS_OF_A_FULL_ONE = ("no space left", "file too large", "quota")
 _BLOB_UNKNOWN = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 _MOST_TEXT = 300
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A small answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def read_body(what: str, reply: Any) -> bytes:
+    """The body, up to one byte more than a manifest may have; raises TransientError when it breaks off."""
+    import urllib3
+
+    try:
+        return bytes(reply.read(LARGEST_MANIFEST_BYTES + 1, decode_content=False))
+    except urllib3.exceptions.HTTPError as error:
+        raise TransientError(f"{what}: the answer broke off: {cause(error)}.") from error
+
+
+def referrers_in(reply: Reply | None) -> list[dict[str, Any]] | None:
+    """The descriptors of a list of referrers; None when the answer is something else."""
+    if reply is None or reply.headers.get("Content-Type", "").partition(";")[0].strip() != INDEXES[0]:
+        return None
+    try:
+        listed = json.loads(reply.body).get("manifests") or []
+        return [descriptor for descriptor in listed if isinstance(descriptor, dict)]
+    except (ValueError, AttributeError):
+        return None
 
 
 def trouble(
     access: RegistryAccess, what: str, status: int, headers: Mapping[str, str], body: bytes
 ) -> ArtifactError | TransientError:
     """The exception for an answer that is not a success; `what` was asked for."""
-    codes, said = _errors(body)
-    where = f"{what}: {access.host} answered {status}{f' ({said})' if said else ''}"
-    if any(word in said.lower() for word in _FULL) or status in {413, 507}:
+    codes, text = _errors(body)
+    where = f"{what}: {access.host} answered {status}{f' ({text})' if text else ''}"
+    if status in {413, 507} or any(words in text.lower() for words in _WORDS_OF_A_FULL_ONE):
         return TargetError(f"{where}: it has no room. Free space there, then run this again.")
-    if status == 429 or status >= 500:
-        wait = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
+    if may_pass(status):
         # distribution on a full disk answers so, and says no more.
         full = " Its storage may be full: see its log." if access.side == "target" and status == 500 else ""
-        return TransientError(f"{where}.{full}", wait)
+        return TransientError.answered(f"{where}.{full}", headers)
     if status in {401, 403}:
         return AccessError(f"{where}. {access.refused}")
     if status == 405 or "UNSUPPORTED" in codes:
@@ -69,12 +102,12 @@ def _errors(body: bytes) -> tuple[frozenset[str], str]:
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     try:
-        listed = [each for each in json.loads(body)["errors"] if isinstance(each, dict)]
+        errors = [error for error in json.loads(body)["errors"] if isinstance(error, dict)]
     except (ValueError, KeyError, TypeError):
         return frozenset(), " ".join(body[:_MOST_TEXT].decode(errors="replace").split())
     texts = []
-    for each in listed:
-        detail = each.get("detail")
-        parts = [str(each.get("message") or each.get("code") or ""), json.dumps(detail) if detail else ""]
+    for error in errors:
+        detail = error.get("detail")
+        parts = [str(error.get("message") or error.get("code") or ""), json.dumps(detail) if detail else ""]
         texts.append(" ".join(filter(None, parts)))
-    return frozenset(str(each.get("code", "")) for each in listed), "; ".join(texts)[:_MOST_TEXT]
+    return frozenset(str(error.get("code", "")) for error in errors), "; ".join(texts)[:_MOST_TEXT]

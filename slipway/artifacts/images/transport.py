@@ -1,40 +1,37 @@
-"""One HTTP request to a registry or to where it redirects, over connections that are used again.
+"""One HTTP request to a registry or to where it redirects.
 
-Belongs here: TLS, proxies, timeouts, redirects, and network trouble in words.
-Does not: credentials (auth.py), what the paths and answers mean (client.py, answers.py).
+Belongs here: TLS, timeouts, redirects, and network trouble in words.
+Does not: pools of connections (slipway.artifacts.transfer.connections), credentials (auth.py), what the paths
+and answers mean (client.py, registry_answers.py).
 """
 
 from __future__ import annotations
 
 import ssl
-import threading
-import urllib.request
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.images.access import RegistryAccess
+from slipway.artifacts.transfer.connections import Connections, cause, origin
 from slipway.artifacts.transfer.retry import TransientError
-
-if TYPE_CHECKING:
-    import urllib3
 
 Body = bytes | Iterable[memoryview | bytes] | None
 
 _CONNECT_S = 10.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
+# OpenSSL reads the answer of a server without TLS as a record of an impossible version.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
 
 
 class Transport:
     """Connections to one registry, and to the servers that it sends us to. Safe to share between threads."""
 
-    def __init__(self, access: RegistryAccess, *, connections: int = 8) -> None:
+    def __init__(self, access: RegistryAccess) -> None:
         self._access = access
-        self._connections = connections
-        self._lock = threading.Lock()
-        self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}
+        self._connections = Connections(tls=self._tls)
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, read_s: float = 60.0
@@ -46,7 +43,7 @@ class Transport:
         import urllib3
 
         try:
-            return self._pool(url).request(
+            return self._connections.to(url).request(
                 method,
                 url,
                 headers=dict(headers),
@@ -58,7 +55,7 @@ class Transport:
                 timeout=urllib3.Timeout(connect=_CONNECT_S, read=read_s),
             )
         except urllib3.exceptions.SSLError as error:
-            raise self._untrusted(url, error) from error
+            raise self._of_tls(url, error) from error
         except urllib3.exceptions.HTTPError as error:
             raise TransientError(f"{origin(url)} did not answer: {cause(error)}.") from error
 
@@ -84,24 +81,6 @@ class Transport:
                 f"{origin(url)} redirects to {origin(target)}, which is not https. {self._access.plain}"
             )
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        """The pool for this URL: through the proxy that the environment names, if it names one."""
-        import urllib3
-
-        parts = urlsplit(url)
-        bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-        proxy = None if bypassed else urllib.request.getproxies().get(parts.scheme)
-        with self._lock:
-            kind = (parts.scheme, proxy)
-            if kind not in self._pools:
-                settings: dict[str, Any] = {"maxsize": self._connections}
-                if parts.scheme == "https":  # reading the authorities takes longer than many a request
-                    settings["ssl_context"] = self._tls()
-                self._pools[kind] = (
-                    urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
-                )
-            return self._pools[kind]
-
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self._access.ca_file is not None:
@@ -114,23 +93,14 @@ class Transport:
                 ) from error
         return context
 
-    def _untrusted(self, url: str, error: Exception) -> ArtifactError | TransientError:
-        said = str(cause(error))
-        if "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said.lower():
+    def _of_tls(self, url: str, error: Exception) -> ArtifactError | TransientError:
+        """What it means that TLS failed, by OpenSSL's name of the reason."""
+        failed = cause(error)
+        reason = str(getattr(failed, "reason", None) or "")
+        if isinstance(failed, ssl.SSLCertVerificationError) or "CERTIFICATE" in reason:
             return AccessError(
-                f"{origin(url)}: its certificate is not trusted: {said}. {self._access.untrusted}"
+                f"{origin(url)}: its certificate is not trusted: {failed}. {self._access.untrusted}"
             )
-        if "WRONG_VERSION_NUMBER" in said or "RECORD_LAYER_FAILURE" in said:
+        if reason in _NOT_TLS:
             return AccessError(f"{origin(url)} does not speak TLS. {self._access.plain}")
-        return TransientError(f"{origin(url)}: TLS failed: {said}.")
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port: what follows may be a signature."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-
-
-def cause(error: Exception) -> object:
-    """The cause without the URL that urllib3 puts into its message."""
-    return getattr(error, "reason", None) or (error.args[0] if error.args else error)
+        return TransientError(f"{origin(url)}: TLS failed: {failed}.")

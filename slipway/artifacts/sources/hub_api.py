@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.errors import AccessError, ArtifactError, CorruptFileError, SourceError
 from slipway.artifacts.source import Digest, SourceFile
 from slipway.artifacts.sources.xet import XetAccess
-from slipway.artifacts.transfer.retry import TransientError, retry_after_s
+from slipway.artifacts.transfer.retry import TransientError, may_pass
 from slipway.artifacts.transfer.secrets import named_secret
 from slipway.catalog.fields import SecretRef
 from slipway.catalog.sources import COMMIT, LISTING
@@ -196,9 +195,8 @@ class HubRepo:
             return SourceError(f"{what}: was listed, but is gone. Pin another commit.")
         if status in {401, 403}:
             return AccessError(f"{what}: the hub answered {status}. {self.token.remedy}")
-        if status == 429 or status >= 500:
-            wait = retry_after_s(error.response.headers.get("Retry-After"), datetime.now(UTC))
-            return TransientError(f"{what}: the hub answered {status}.", wait)
+        if may_pass(status):
+            return TransientError.answered(f"{what}: the hub answered {status}.", error.response.headers)
         return SourceError(f"{what}: the hub answered {status}: {error}")
 
 

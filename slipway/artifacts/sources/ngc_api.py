@@ -12,13 +12,12 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from slipway.artifacts.errors import AccessError, SourceError
-from slipway.artifacts.transfer.connections import Connections, cause, host
-from slipway.artifacts.transfer.retry import TransientError, retry_after_s
+from slipway.artifacts.transfer.connections import Connections, cause, origin
+from slipway.artifacts.transfer.retry import TransientError, may_pass
 from slipway.artifacts.transfer.secrets import named_secret
 from slipway.catalog.fields import SecretRef
 
@@ -100,7 +99,7 @@ class NgcApi:
         answer = self._parsed(body)
         if not isinstance(answer.get("token"), str):
             raise SourceError(
-                f"{self.name}: {host(self._auth_url)} gave no token. Check SLIPWAY_NGC_AUTH_URL."
+                f"{self.name}: {origin(self._auth_url)} gave no token. Check SLIPWAY_NGC_AUTH_URL."
             )
         return answer["token"], float(answer.get("expires_in") or 0)
 
@@ -117,13 +116,12 @@ class NgcApi:
                 "GET", url, headers={**headers, "Accept": "application/json"}
             )
         except urllib3.exceptions.HTTPError as error:
-            raise TransientError(f"{self.name}: {host(url)} did not answer: {cause(error)}.") from error
+            raise TransientError(f"{self.name}: {origin(url)} did not answer: {cause(error)}.") from error
         return reply.status, reply.headers, reply.data
 
     def _judge(self, status: int, headers: Mapping[str, str]) -> None:
-        if status == 429 or status >= 500:
-            wait = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
-            raise TransientError(f"{self.name}: NGC answered {status}.", wait)
+        if may_pass(status):
+            raise TransientError.answered(f"{self.name}: NGC answered {status}.", headers)
         if status in {401, 403}:
             raise AccessError(f"{self.name}: NGC refused ({status}). {self.key.remedy}")
         if status == 404:

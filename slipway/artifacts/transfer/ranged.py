@@ -1,7 +1,7 @@
 """Reading byte ranges over HTTP, checked against what was asked for.
 
 Belongs here: one ranged GET into a buffer, and what each wrong answer means.
-Does not: choosing the URL and its credentials (hub.py), or trying again (transfer.py).
+Does not: choosing the URL and its credentials (hub.py, ngc.py, s3.py), or trying again (transfer.py).
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError
 from slipway.artifacts.source import Count, SourceFile
-from slipway.artifacts.transfer.connections import Connections, cause, host
-from slipway.artifacts.transfer.retry import TransientError, retry_after_s
+from slipway.artifacts.transfer.connections import Connections, cause, hand_back, origin
+from slipway.artifacts.transfer.retry import TransientError, may_pass
 
 T = TypeVar("T")
 
@@ -90,16 +89,15 @@ class RangedReader:
                 "GET", door.url, headers=asked, preload_content=False
             )
         except urllib3.exceptions.HTTPError as error:
-            raise TransientError(f"{what}: {host(door.url)} did not answer: {cause(error)}.") from error
+            raise TransientError(f"{what}: {origin(door.url)} did not answer: {cause(error)}.") from error
         try:
             _judge(what, door, reply)
             _check_extent(what, reply.status, reply.headers, file, offset, len(buffer))
             _fill(what, reply, buffer, count)
         except urllib3.exceptions.HTTPError as error:
-            raise TransientError(f"{what}: {host(door.url)} broke off: {cause(error)}.") from error
+            raise TransientError(f"{what}: {origin(door.url)} broke off: {cause(error)}.") from error
         finally:
-            # A connection with unread bytes must not be used again.
-            reply.release_conn() if reply.length_remaining == 0 else reply.close()
+            hand_back(reply)
 
 
 def _judge(what: str, door: Door, reply: Any) -> None:
@@ -107,9 +105,8 @@ def _judge(what: str, door: Door, reply: Any) -> None:
     status, headers = reply.status, reply.headers
     # Where a hub redirects to, a signature was refused, and not our token: that stayed at the hub.
     linked = door.linked or (reply.retries is not None and bool(reply.retries.history))
-    if status == 429 or status >= 500:
-        wait = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
-        raise TransientError(f"{what}: the server answered {status}.", wait)
+    if may_pass(status):
+        raise TransientError.answered(f"{what}: the server answered {status}.", headers)
     if status in {401, 403, 410} and linked:
         raise TransientError(f"{what}: the server answered {status}; the link may have expired.")
     if status in {401, 403}:
@@ -141,10 +138,10 @@ def _extent(status: int, headers: Any, file: SourceFile) -> tuple[int, int]:
     """(first byte, size of the whole file) by the headers; a server may ignore Range and send all."""
     if status == 200:
         return 0, int(headers.get("Content-Length", file.size_bytes))
-    found = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
-    if not found:
+    extent = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+    if not extent:
         return -1, -1
-    return int(found[1]), file.size_bytes if found[3] == "*" else int(found[3])
+    return int(extent[1]), file.size_bytes if extent[3] == "*" else int(extent[3])
 
 
 def _fill(what: str, reply: Any, buffer: memoryview, count: Count) -> None:

@@ -1,14 +1,14 @@
 """Trying again: which failures are worth it, and how long to wait before.
 
-Belongs here: the policy, the pure choice of a wait, and the loop around one action.
-Does not: judging a protocol's answers (hub.py, uploads.py raise TransientError).
+Belongs here: the policy, the pure choice of a wait, the loop around one action, and the statuses of HTTP that
+pass. Does not: what a protocol's other answers mean (hub_api.py, registry_answers.py, store_answers.py).
 """
 
 from __future__ import annotations
 
 import email.utils
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -29,6 +29,16 @@ class TransientError(Exception):
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
+    @classmethod
+    def answered(cls, message: str, headers: Mapping[str, str]) -> TransientError:
+        """The error of an answer that may be another one soon, with what its Retry-After asks for."""
+        return cls(message, retry_after_s(headers.get("Retry-After"), datetime.now(UTC)))
+
+
+def may_pass(status: int) -> bool:
+    """Whether a server that answers with this status may answer otherwise soon."""
+    return status == 429 or status >= 500
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -46,6 +56,11 @@ def wait_s(policy: RetryPolicy, failed: int, retry_after_s: float | None, chance
     """
     backoff = min(policy.longest_wait_s, policy.first_wait_s * 2.0 ** (failed - 1))
     return max(backoff * (0.5 + 0.5 * chance), min(retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S))
+
+
+def next_wait_s(policy: RetryPolicy, failed: int, error: TransientError) -> float:
+    """`wait_s` after an error, by a chance of its own."""
+    return wait_s(policy, failed, error.retry_after_s, _jitter.random())
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
@@ -75,5 +90,5 @@ def attempt(policy: RetryPolicy, action: Callable[[], T], pause: Callable[[float
                 raise SourceUnavailableError(
                     f"{error} Tried {failed} times. Run this again when it is back."
                 ) from error
-            pause(wait_s(policy, failed, error.retry_after_s, _jitter.random()))
+            pause(next_wait_s(policy, failed, error))
     raise AssertionError("a policy has at least one attempt")

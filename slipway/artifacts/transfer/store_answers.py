@@ -1,4 +1,4 @@
-"""What the store's answers to presigned requests mean, in the words of the rest.
+"""What the store answers to presigned requests, in the words of the rest.
 
 Belongs here: errors out of a status and an XML body. Does not: making requests (uploads.py, stored.py).
 """
@@ -6,11 +6,11 @@ Belongs here: errors out of a status and an XML body. Does not: making requests 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.errors import SourceUnavailableError
-from slipway.artifacts.transfer.retry import TransientError, retry_after_s
+from slipway.artifacts.transfer.connections import cause
+from slipway.artifacts.transfer.retry import TransientError
 from slipway.objectstore import ObjectStore
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class UploadGoneError(SourceUnavailableError):
 
 def error_code(reply: Any) -> str:
     """S3's error code of an answer whose body was read, or its status."""
-    found = _ERROR_CODE.search(reply.data)
-    return found[1].decode() if found else str(reply.status)
+    code = _ERROR_CODE.search(reply.data)
+    return code[1].decode() if code else str(reply.status)
 
 
 def refuse(store: ObjectStore, action: str, reply: Any) -> None:
@@ -41,8 +41,9 @@ def refuse(store: ObjectStore, action: str, reply: Any) -> None:
         raise UploadGoneError(f"{what}: the store no longer knows this upload. Run this again.")
     if reply.status in {429, 500, 502, 503, 504} or code in {"RequestTimeout", "SlowDown"}:
         full = " It may be full: see its log." if reply.status == 500 else ""
-        wait_s = retry_after_s(reply.headers.get("Retry-After"), datetime.now(UTC))
-        raise TransientError(f"{what}: the store answered {reply.status} {code}.{full}", wait_s)
+        raise TransientError.answered(
+            f"{what}: the store answered {reply.status} {code}.{full}", reply.headers
+        )
     with store.explained(action):
         raise _client_error(code, reply)
 
@@ -50,7 +51,7 @@ def refuse(store: ObjectStore, action: str, reply: Any) -> None:
 def broken(store: ObjectStore, action: str, error: Exception) -> TransientError:
     """A connection that failed: worth another try."""
     where = f"S3 {store.location.endpoint_url} bucket {store.location.bucket}"
-    return TransientError(f"{where}: cannot {action}: {getattr(error, 'reason', None) or error}.")
+    return TransientError(f"{where}: cannot {action}: {cause(error)}.")
 
 
 def _client_error(code: str, reply: Any) -> ClientError:

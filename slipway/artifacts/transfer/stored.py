@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from slipway.artifacts.source import Count
+from slipway.artifacts.transfer.connections import hand_back
 from slipway.artifacts.transfer.retry import TransientError
 from slipway.artifacts.transfer.store_answers import broken, refuse
 from slipway.objectstore import ObjectStore, ObjectStoreError
@@ -73,7 +74,6 @@ def _pieces(store: ObjectStore, key: str, asked: str) -> Iterator[bytes]:
             if reply.length_remaining:
                 raise TransientError(f"{action}: the store broke off.")
         finally:
-            # A connection with unread bytes must not be used again.
-            reply.release_conn() if reply.length_remaining == 0 else reply.close()
+            hand_back(reply)
     except urllib3.exceptions.HTTPError as error:
         raise broken(store, action, error) from error
