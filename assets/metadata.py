@@ -90,7 +90,7 @@ def of_collection(found: Collected) -> dict[str, Any]:
     """What went, what stays, and why; numbers for the plots, a table for people."""
     rows = [
         dg.TableRecord({"weights": each.stored.prefix, "verdict": each.action, "why": each.reason})
-        for each in found.verdicts
+        for each in found.fates
     ]
     return {
         "removed": len(found.removed),

@@ -17,6 +17,7 @@ from slipway.environment import Environment
 
 if TYPE_CHECKING:
     from slipway.artifacts.images.mirror import ImageRequest
+    from slipway.artifacts.images.record import ImageRecord
     from slipway.artifacts.images.registries import Registries
     from slipway.catalog import Catalog
     from slipway.objectstore import ObjectStore
@@ -99,34 +100,33 @@ def image_moved(catalog: Path | None) -> None:
 @options.CATALOG
 def image_gc(apply: bool, catalog: Path | None) -> None:
     """Say which mirrored images nothing names any more and, with --apply, remove them."""
-    from slipway.artifacts.images.collection import gc
+    from slipway.artifacts.images.collection import collect
 
     known = options.load(catalog).catalog
-    found = gc(known, _store(), _registries(known), apply=apply)
-    for verdict in found.verdicts:
-        each = verdict.record
-        word = (
-            "kept"
-            if not verdict.remove
-            else "would remove"
-            if not apply
-            else "removed"
-            if each in found.removed
-            else "left"
-        )
-        click.echo(
-            f"{word}  {each.engine} ({each.accelerator})  {each.source}@{each.digest}: {verdict.reason}"
-        )
-    for registry in sorted({each.registry for each in found.elsewhere}):
-        count = sum(each.registry == registry for each in found.elsewhere)
+    collected = collect(known, _store(), _registries(known), apply=apply)
+    for word, fates in (
+        ("removed" if apply else "would remove", collected.removed),
+        ("waits", collected.waiting),
+        ("kept", collected.kept),
+    ):
+        for fate in fates:
+            due = f"; goes after {fate.due_at:%F %T} UTC" if word == "waits" and fate.due_at else ""
+            click.echo(f"{word}  {_named(fate.stored)}: {fate.reason}{due}")
+    for left in collected.unfinished:
+        click.echo(f"left  {_named(left)}: mirrored again meanwhile")
+    for registry in sorted({record.registry for record in collected.elsewhere}):
+        count = sum(record.registry == registry for record in collected.elsewhere)
         click.echo(f"left  {count} in {registry}, which SLIPWAY_REGISTRY does not name")
     if not apply:
-        count = sum(verdict.remove for verdict in found.verdicts)
-        click.echo(f"{count} would be removed. Nothing was changed: --apply removes.")
+        click.echo(f"{len(collected.removed)} would be removed. Nothing was changed: --apply removes.")
         return
     click.echo(
-        f"{len(found.removed)} removed. Run the registry's own garbage collection to free their space."
+        f"{len(collected.removed)} removed. Run the registry's own garbage collection to free their space."
     )
+
+
+def _named(record: ImageRecord) -> str:
+    return f"{record.engine} ({record.accelerator})  {record.source}@{record.digest}"
 
 
 def _requests(catalog: Catalog, name: str | None, accelerator: str | None) -> Iterator[ImageRequest]:

@@ -17,9 +17,10 @@ from slipway.commands import options
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
+    from slipway.artifacts.garbage import Fate
     from slipway.artifacts.weights.collection import Collected
+    from slipway.artifacts.weights.inventory import Stored
     from slipway.artifacts.weights.manifest import Manifest
-    from slipway.artifacts.weights.retention import Verdict
     from slipway.catalog import Adapter, Catalog, Model
     from slipway.objectstore import ObjectStore
 
@@ -43,7 +44,7 @@ def weights_list(catalog: Path | None, as_json: bool) -> None:
 
     store = _store()
     found = collect(store, options.load(catalog).catalog, apply=False, log=_say)
-    every = sorted(found.verdicts, key=lambda each: (each.stored.name, each.stored.commit))
+    every = sorted(found.fates, key=lambda each: (each.stored.name, each.stored.commit))
     sources = {each.stored.prefix: _source(store, each.stored.prefix) for each in every}
     rows = [{**_row(each), "source": sources[each.stored.prefix]} for each in every]
     if as_json:
@@ -117,12 +118,12 @@ def weights_gc(apply: bool, catalog: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_document(found), indent=1))
         return
-    for word, verdicts in (
+    for word, fates in (
         ("removed" if apply else "would remove", found.removed),
         ("waits", found.waiting),
         ("kept", found.kept),
     ):
-        for each in verdicts:
+        for each in fates:
             due = f"; goes after {each.due_at:%F %T} UTC" if word == "waits" and each.due_at else ""
             size = f"{each.stored.size_bytes / 1e6:.1f} MB"
             click.echo(f"{word}  {each.stored.prefix}  {size}: {each.reason}{due}")
@@ -203,8 +204,8 @@ def _document(found: Collected) -> dict[str, Any]:
     }
 
 
-def _row(verdict: Verdict) -> dict[str, Any]:
-    stored = verdict.stored
+def _row(fate: Fate[Stored]) -> dict[str, Any]:
+    stored = fate.stored
     return {
         "name": stored.name,
         "commit": stored.commit,
@@ -212,9 +213,9 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "files": stored.files,
         "bytes": stored.size_bytes,
         "published_at": stored.published_at.isoformat() if stored.published_at else None,
-        "named_by": list(verdict.named_by),
-        "reason": verdict.reason,
-        "due_at": verdict.due_at.isoformat() if verdict.due_at else None,
+        "named_by": list(fate.named_by),
+        "reason": fate.reason,
+        "due_at": fate.due_at.isoformat() if fate.due_at else None,
     }
 
 

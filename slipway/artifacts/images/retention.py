@@ -1,59 +1,38 @@
-"""Which mirrored images may be removed: a decision over values, with its reasons.
+"""Which mirrored images are kept, which wait, which go, and why: a decision over values.
 
-Belongs here: what keeps an image: the catalog, revisions that are kept, its age.
-Does not: reading or removing anything (collection.py).
+Belongs here: what keeps an image: who names it, and its time of grace.
+Does not: reading who names it (uses.py), removing anything (collection.py, removal.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from slipway.artifacts.garbage import Fate, after_grace, kept
 from slipway.artifacts.images.record import ImageRecord
-
-
-@dataclass(frozen=True)
-class Use:
-    """Somebody who names an image: by digest (of an index or a platform), or by a tag at an instant."""
-
-    by: str
-    at: datetime
-    digest: str | None = None
-    source: str | None = None
-    tag: str | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One record, whether it may go, and why."""
-
-    record: ImageRecord
-    remove: bool
-    reason: str
+from slipway.artifacts.images.uses import Use
 
 
 def decide(
     records: Sequence[ImageRecord], uses: Sequence[Use], now: datetime, grace: timedelta
-) -> list[Verdict]:
-    """A verdict for each record.
+) -> tuple[Fate[ImageRecord], ...]:
+    """A fate for each record.
 
-    Kept: what was mirrored within the grace time; what a use names by digest; and what a used tag may have
-    been when it was used. A tag's digest counts as left behind only when another one of the same tag appeared
-    after it was last seen, more than the grace time before the use.
+    Kept: what a use names by digest, and what a used tag may have been when it was used. A tag's digest
+    counts as left behind only when another one of the same tag appeared after it was last seen, more than the
+    time of grace before the use. What nobody names goes when it was mirrored last a time of grace ago.
     """
-    return [_judge(record, records, uses, now, grace) for record in records]
+    return tuple(_fate(record, records, uses, now, grace) for record in records)
 
 
-def _judge(
+def _fate(
     record: ImageRecord, records: Sequence[ImageRecord], uses: Iterable[Use], now: datetime, grace: timedelta
-) -> Verdict:
-    user = next((use for use in uses if _named(record, use) or _meant(record, records, use, grace)), None)
-    if user is not None:
-        return Verdict(record, False, f"named by {user.by}")
-    if now - record.resolved_at < grace:
-        return Verdict(record, False, f"mirrored within {grace.total_seconds():.0f} s")
-    return Verdict(record, True, "no catalog entry and no kept revision names it")
+) -> Fate[ImageRecord]:
+    named_by = [use.by for use in uses if _named(record, use) or _meant(record, records, use, grace)]
+    if named_by:
+        return kept(record, named_by)
+    return after_grace(record, "nobody names it, nor was it mirrored", record.resolved_at, grace, now)
 
 
 def _named(record: ImageRecord, use: Use) -> bool:
@@ -61,8 +40,8 @@ def _named(record: ImageRecord, use: Use) -> bool:
 
 
 def _meant(record: ImageRecord, records: Iterable[ImageRecord], use: Use, grace: timedelta) -> bool:
-    def had_it(each: ImageRecord) -> bool:
-        return each.source == use.source and use.tag in each.source_tags
+    def had_it(mirrored: ImageRecord) -> bool:
+        return mirrored.source == use.source and use.tag in mirrored.source_tags
 
     return had_it(record) and not any(
         had_it(other)

@@ -1,7 +1,7 @@
 """Objects and uploads with their age, by the store's own clock: no two machines have to agree on the time.
 
 Belongs here: listing with instants, and what the time is for the store.
-Does not: judging ages (claims.py, garbage.py).
+Does not: judging ages (claims.py, retention.py).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Leases and marks: how those who need weights and the collector that removes them never both go ahead.
 
 Belongs here: writing, reading and waiting for both.
-Does not: what is needed (references.py), what is removed and when (garbage.py, collection.py).
+Does not: what is needed (uses.py), what is removed and when (retention.py, collection.py).
 
 Who needs weights writes a lease first and looks for marks then; the collector writes a mark first and looks
-for leases and other references then. In a store that answers with the last write, one of both sees the
+for leases and other uses then. In a store that answers with the last write, one of both sees the
 other: docs/adr/0020. Each lease and mark is an object of its own, so removing one never removes another's.
 """
 
@@ -66,7 +66,7 @@ class Lease:
     written_at: datetime
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether it counts as a reference."""
+        """Whether it counts as a use."""
         return now - self.written_at < timedelta(seconds=self.hold_s)
 
 

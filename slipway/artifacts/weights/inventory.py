@@ -1,7 +1,7 @@
 """What lies in the store under `weights/`, commit by commit: published, half pulled, claimed.
 
 Belongs here: reading it into values.
-Does not: judging it (garbage.py), or who names it (references.py).
+Does not: judging it (retention.py), or who names it (uses.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Stored:
     """The weights of one name at one commit. Sizes and counts leave the manifest out.
 
     `published_at` is when the manifest was written, None without one; `touched_at` when anything was, an
-    upload's beginning too. `unreferenced_since` is when a collector first found that nobody names them.
+    upload's beginning too. `unused_since` is when a collector first found that nobody names them.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Stored:
     size_bytes: int
     oldest_upload_at: datetime | None = None
     leases: tuple[Lease, ...] = ()
-    unreferenced_since: datetime | None = None
+    unused_since: datetime | None = None
 
     @property
     def prefix(self) -> str:
@@ -123,5 +123,5 @@ def _stored(
         size_bytes=sum(each.size_bytes for each in files),
         oldest_upload_at=min((each.written_at for each in uploads), default=None),
         leases=leases,
-        unreferenced_since=note.written_at if note else None,
+        unused_since=note.written_at if note else None,
     )

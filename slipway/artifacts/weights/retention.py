@@ -1,86 +1,69 @@
-"""Garbage collection's decision: of everything stored, what is kept, what waits, what goes, and why.
+"""Which weights are kept, which wait, which go, and why: a decision over values.
 
-Belongs here: the decision, as a function of values.
-Does not: reading them (inventory.py, references.py), removing anything (collection.py).
+Belongs here: what keeps weights: who names them, leases, their time of grace.
+Does not: reading them (inventory.py, uses.py), removing anything (collection.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
 
+from slipway.artifacts.garbage import Fate, after_grace, kept
 from slipway.artifacts.weights.inventory import Inventory, Stored
-from slipway.artifacts.weights.uses import References
-
-Action = Literal["keep", "wait", "remove"]
+from slipway.artifacts.weights.uses import Uses
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What becomes of the weights of one commit; `due_at` is when waiting ends."""
-
-    stored: Stored
-    action: Action
-    reason: str
-    due_at: datetime | None = None
-    named_by: tuple[str, ...] = ()
-
-
-def decide(inventory: Inventory, references: References, grace: timedelta) -> tuple[Verdict, ...]:
-    """A verdict for every commit in the store.
+def decide(inventory: Inventory, uses: Uses, grace: timedelta) -> tuple[Fate[Stored], ...]:
+    """A fate for every commit in the store.
 
     Kept: what the catalog or a revision names, what has a live lease, and of a name whose source moves what
     was asked for last. Published weights that nobody names go when a collector saw so a time of grace ago
     (at once without grace); what was never published goes when nothing of it was written for that long.
     """
     newest = {
-        each.name: each
-        for each in sorted(inventory.stored, key=lambda each: each.last_asked_for_at)
-        if each.published_at is not None and each.name in references.moving
+        stored.name: stored
+        for stored in sorted(inventory.stored, key=lambda stored: stored.last_asked_for_at)
+        if stored.published_at is not None and stored.name in uses.moving
     }
     return tuple(
-        _verdict(each, _named_by(each, inventory, references, newest.get(each.name)), inventory.now, grace)
-        for each in inventory.stored
+        _fate(stored, _named_by(stored, inventory, uses, newest.get(stored.name)), inventory, grace)
+        for stored in inventory.stored
     )
 
 
 def dead_leases(inventory: Inventory) -> tuple[str, ...]:
     """Keys of leases that have ended. Of stored weights the last stays: it tells when they were asked for."""
-    newest = {each.leases[0].key for each in inventory.stored if each.leases}
-    ended = (each for each in inventory.leases if not each.is_alive(inventory.now))
-    return tuple(each.key for each in ended if each.key not in newest)
+    newest = {stored.leases[0].key for stored in inventory.stored if stored.leases}
+    ended = (lease for lease in inventory.leases if not lease.is_alive(inventory.now))
+    return tuple(lease.key for lease in ended if lease.key not in newest)
 
 
 def dead_uploads(inventory: Inventory, grace: timedelta) -> tuple[Stored, ...]:
     """Commits with uploads that nobody is at and that began a time of grace ago: they are only space."""
     return tuple(
-        each
-        for each in inventory.stored
-        if each.oldest_upload_at is not None
-        and inventory.now - each.oldest_upload_at >= grace
-        and not any(lease.is_alive(inventory.now) for lease in each.leases)
+        stored
+        for stored in inventory.stored
+        if stored.oldest_upload_at is not None
+        and inventory.now - stored.oldest_upload_at >= grace
+        and not any(lease.is_alive(inventory.now) for lease in stored.leases)
     )
 
 
-def _named_by(
-    stored: Stored, inventory: Inventory, references: References, newest: Stored | None
-) -> tuple[str, ...]:
+def _named_by(stored: Stored, inventory: Inventory, uses: Uses, newest: Stored | None) -> tuple[str, ...]:
     """Who names these weights, or says that it needs them now; for people."""
     tracked = (f"the catalog, which tracks {stored.name}: this was pulled last",) if stored is newest else ()
-    alive = (each.holder for each in stored.leases if each.is_alive(inventory.now))
-    return (*references.of(stored.name, stored.commit), *tracked, *dict.fromkeys(alive))
+    alive = (lease.holder for lease in stored.leases if lease.is_alive(inventory.now))
+    return (*uses.of(stored.name, stored.commit), *tracked, *alive)
 
 
-def _verdict(stored: Stored, named_by: tuple[str, ...], now: datetime, grace: timedelta) -> Verdict:
+def _fate(stored: Stored, named_by: tuple[str, ...], inventory: Inventory, grace: timedelta) -> Fate[Stored]:
+    now = inventory.now
     if named_by:
-        return Verdict(stored, "keep", f"needed by {', '.join(named_by)}", named_by=named_by)
+        return kept(stored, named_by)
     if stored.published_at is None:
-        reason, since = "never published, and nothing is at it", stored.touched_at
-    elif stored.unreferenced_since is None and grace > timedelta(0):
-        return Verdict(stored, "wait", "nobody names it, which is new", now + grace)
-    else:
-        reason = "nobody names it"
-        since = max(stored.unreferenced_since or stored.published_at, stored.last_asked_for_at)
-    due_at = since + grace
-    return Verdict(stored, "remove" if now >= due_at else "wait", f"{reason} since {since:%F %T} UTC", due_at)
+        reason = "never published, and nothing is at it"
+        return after_grace(stored, reason, stored.touched_at, grace, now)
+    if stored.unused_since is None and grace > timedelta(0):
+        return Fate(stored, "wait", "nobody names it, which is new", now + grace)
+    since = max(stored.unused_since or stored.published_at, stored.last_asked_for_at)
+    return after_grace(stored, "nobody names it", since, grace, now)

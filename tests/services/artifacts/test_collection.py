@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from slipway.artifacts.errors import NotPublishedError
+from slipway.artifacts.garbage import UnknownUsesError
 from slipway.artifacts.weights import claims, collection
 from slipway.artifacts.weights.claims import MARKS, Terms
 from slipway.artifacts.weights.collection import Collected, collect
 from slipway.artifacts.weights.manifest import Manifest
-from slipway.artifacts.weights.uses import UnknownReferencesError
 from slipway.catalog import Catalog
 from slipway.control.held_weights import hold_weights
 from slipway.objectstore import ObjectStore
@@ -88,12 +88,12 @@ def test_what_any_recorded_revision_names_is_kept_until_its_record_is_gone(store
         (routes.KEY, b"not a table"),
     ],
 )
-def test_a_reference_that_cannot_be_read_stops_the_collection_by_name(
+def test_a_use_that_cannot_be_read_stops_the_collection_by_name(
     store: ObjectStore, key: str, body: bytes
 ) -> None:
     manifest = publish(store, "m", commit(1))
     store.put(key, body)
-    with pytest.raises(UnknownReferencesError, match=key):
+    with pytest.raises(UnknownUsesError, match=key):
         gc(store)
     assert is_whole(store, manifest)
 
@@ -104,7 +104,7 @@ def test_a_routed_revision_without_a_record_stops_the_collection(store: ObjectSt
         model="chat", deployment="chat", revision="d" * 64, upstreams=("http://x/v1",), upstream_model="chat"
     )
     store.put(routes.KEY, routes.encode(routes.build([route])))
-    with pytest.raises(UnknownReferencesError, match="rollout/chat"):
+    with pytest.raises(UnknownUsesError, match="Roll chat out and route it again"):
         gc(store)
     assert is_whole(store, manifest)
 

@@ -7,17 +7,34 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from slipway.artifacts.garbage import UnknownUsesError
 from slipway.artifacts.images import removal
-from slipway.artifacts.images.collection import gc
+from slipway.artifacts.images.collection import collect as collect_images
 from slipway.artifacts.images.errors import TargetError
 from slipway.artifacts.images.record import ImageRecord
 from slipway.artifacts.images.references import referrers_tag
 from slipway.catalog import Catalog
 from slipway.catalog.documents import Engine, EngineImage, Settings
+from slipway.records.revisions import Revision, RevisionStore
 
 from .conftest import PATH
 
 LATER = timedelta(days=2)
+
+
+def revision_of(spec, rendered, applied_at) -> Revision:
+    return Revision(
+        deployment="chat",
+        spec_digest="abcdef0123",
+        application="chat-abcdef0123",
+        strategy="blue-green",
+        upstream="http://127.0.0.1:1/v1",
+        served_names=("chat",),
+        state="applied",
+        spec=spec,
+        rendered=rendered,
+        applied_at=applied_at.isoformat(),
+    )
 
 
 @pytest.fixture
@@ -35,7 +52,7 @@ def catalog_of(source):
 @pytest.fixture
 def collect(store, registries):
     def run(catalog: Catalog, *, apply: bool = True, later: timedelta = LATER):
-        return gc(catalog, store, registries, apply=apply, now=datetime.now(UTC) + later)
+        return collect_images(catalog, store, registries, apply=apply, now=datetime.now(UTC) + later)
 
     return run
 
@@ -63,9 +80,9 @@ def old_and_new(maker, run_mirror, request_for):
 
 def test_nothing_is_removed_without_apply(old_and_new, collect, catalog_of, records):
     old, new = old_and_new
-    found = collect(catalog_of(digest=new.digest), apply=False)
-    assert {each.record.digest for each in found.verdicts if each.remove} == {old.digest}
-    assert found.removed == () and len(records.all()) == 2
+    collected = collect(catalog_of(digest=new.digest), apply=False)
+    assert [fate.stored for fate in collected.removed] == [old]
+    assert not collected.applied and len(records.all()) == 2
 
 
 def test_an_image_that_nothing_names_goes_with_its_platforms_and_signatures(
@@ -89,21 +106,22 @@ def test_what_a_kept_image_shares_is_left_when_another_goes(
     maker.manifest(json.loads(maker.manifests[alone_digest]), "only-amd64")
     alone = run_mirror(request_for(accelerator="nvidia", tag="only-amd64")).record
     assert alone.digest == alone_digest
-    found = collect(catalog_of(tag="only-amd64"))
-    assert [each.digest for each in found.removed] == [whole.digest]
+    collected = collect(catalog_of(tag="only-amd64"))
+    assert [fate.stored.digest for fate in collected.removed] == [whole.digest]
     assert there(whole) == [alone_digest]
     read_back(alone, alone_digest)
 
 
 def test_within_the_grace_time_everything_stays(old_and_new, collect, catalog_of, records):
-    collect(Catalog(settings=Settings(name="x", weights_grace_s=86_400)), later=timedelta(hours=1))
-    assert len(records.all()) == 2
+    catalog = Catalog(settings=Settings(name="x", weights_grace_s=86_400))
+    collected = collect(catalog, later=timedelta(hours=1))
+    assert len(collected.waiting) == len(records.all()) == 2
 
 
 def test_the_tag_of_the_catalog_keeps_what_it_is_now(old_and_new, collect, catalog_of, records):
     old, new = old_and_new
-    found = collect(catalog_of(tag="v1"))
-    assert [each.digest for each in found.removed] == [old.digest]
+    collected = collect(catalog_of(tag="v1"))
+    assert [fate.stored.digest for fate in collected.removed] == [old.digest]
     assert records.all() == [new]
 
 
@@ -112,17 +130,25 @@ def test_what_a_kept_revision_names_is_never_removed(old_and_new, collect, recor
     old, _new = old_and_new
     image = {"image": f"{source.host}/{PATH}", "tag": None, "digest": None}
     image |= {"digest": {"digest": old.digest}, "tag": {"tag": "v1"}, "rendered": {"tag": "other"}}[named]
-    revision = {
-        "applied_at": old.created_at.isoformat(),
-        "spec": {"engine": {"images": {"cpu": image}}},
-        "rendered": {"image": f"registry/x@{old.platforms['linux/amd64']}"} if named == "rendered" else {},
-    }
-    store.put("revisions/chat/abc.json", json.dumps(revision).encode())
-    collect(Catalog(settings=Settings(name="x")))
+    rendered = {"image": f"registry/x@{old.platforms['linux/amd64']}"} if named == "rendered" else {}
+    revisions = RevisionStore(store)
+    revisions.put(revision_of({"engine": {"images": {"cpu": image}}}, rendered, old.created_at))
+    collected = collect(Catalog(settings=Settings(name="x")))
     assert old in records.all()
-    store.delete("revisions/chat/abc.json")
+    assert [fate.named_by for fate in collected.kept if fate.stored == old] == [("revision chat abcdef01",)]
+    revisions.forget("chat")
     collect(Catalog(settings=Settings(name="x")))
     assert records.all() == []
+
+
+@pytest.mark.parametrize("spec", [{}, {"engine": {"images": {"cpu": {"tag": "v1"}}}}])
+def test_a_revision_whose_images_cannot_be_read_stops_the_collection_by_name(
+    old_and_new, collect, records, store, spec
+):
+    RevisionStore(store).put(revision_of(spec, {}, datetime.now(UTC)))
+    with pytest.raises(UnknownUsesError, match=r"revisions/chat/abcdef0123\.json.*nothing is removed"):
+        collect(Catalog(settings=Settings(name="x")))
+    assert len(records.all()) == 2
 
 
 def test_a_removal_that_was_interrupted_is_gone_on_with(
@@ -135,7 +161,8 @@ def test_a_removal_that_was_interrupted_is_gone_on_with(
         with pytest.raises(TargetError):
             collect(catalog_of(digest=new.digest))
     assert records.all() == [new] and len(records.removals()) == 1  # no record names what may be missing
-    collect(catalog_of(digest=new.digest))
+    collected = collect(catalog_of(digest=new.digest))
+    assert [(fate.stored, "interrupted" in fate.reason) for fate in collected.removed] == [(old, True)]
     assert there(old) == [] and records.removals() == []
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from slipway.artifacts.images.record import ImageRecord
-from slipway.artifacts.images.retention import Use, decide
+from slipway.artifacts.images.retention import decide
+from slipway.artifacts.images.uses import Use
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 GRACE = timedelta(days=1)
@@ -39,9 +40,9 @@ def record(letter: str, created: int, seen: int | None = None, *tags: str) -> Im
 
 
 def removed(records: list[ImageRecord], *uses: Use) -> str:
-    verdicts = decide(records, uses, NOW, GRACE)
-    assert all(each.reason for each in verdicts)
-    return "".join(each.record.digest[7] for each in verdicts if each.remove)
+    fates = decide(records, uses, NOW, GRACE)
+    assert all(fate.reason for fate in fates)
+    return "".join(fate.stored.digest[7] for fate in fates if fate.action == "remove")
 
 
 A, B, C = record("a", 1, 5), record("b", 6, 10), record("c", 11, 20)
@@ -75,10 +76,18 @@ def test_what_nothing_names_goes(records: list[ImageRecord], uses: list[Use], go
     assert removed(records, *uses) == gone
 
 
-def test_what_was_mirrored_a_moment_ago_stays() -> None:
+def test_what_was_mirrored_a_moment_ago_waits_for_its_time_of_grace_to_end() -> None:
     young = record("d", 28)
-    assert decide([young], [], day(28) + timedelta(hours=23), GRACE)[0].remove is False
-    assert decide([young], [], day(28) + timedelta(hours=25), GRACE)[0].remove is True
+    waiting = decide([young], [], day(28) + timedelta(hours=23), GRACE)[0]
+    assert (waiting.action, waiting.due_at) == ("wait", day(28) + GRACE)
+    assert decide([young], [], day(28) + timedelta(hours=25), GRACE)[0].action == "remove"
+
+
+def test_the_reason_names_everybody_who_needs_it() -> None:
+    tags = [CATALOG, Use("revision chat 1a2b3c4d", NOW, digest=C.digest)]
+    (fate,) = decide([C], [*tags, *tags], NOW, GRACE)
+    assert (fate.action, fate.reason) == ("keep", "needed by catalog, revision chat 1a2b3c4d")
+    assert fate.named_by == ("catalog", "revision chat 1a2b3c4d")
 
 
 def test_what_an_earlier_mirroring_brought_is_not_forgotten() -> None:
