@@ -1,7 +1,7 @@
 """Verified copies of published weights on one node, shared by all engines there and bounded in size.
 
 Belongs here: filling an entry from the store, checking what is held, making room.
-Does not: publishing (weights.py), or reading weights into an engine.
+Does not: who uses an entry (locks.py), publishing (slipway.artifacts.weights), what an engine reads of it.
 
 Layout: `<name>/<commit>/files/...` beside `verified.json`; `.partial/<entry>/` while it is filled; `.locks/`.
 """
@@ -14,15 +14,14 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.artifacts.errors import ArtifactError, CorruptFileError, NoSpaceError, NotPublishedError
 from slipway.artifacts.node.locks import CacheLocks
 from slipway.artifacts.node.marker import Marker
-from slipway.artifacts.node.room import Held, candidates, lacking_bytes
 from slipway.artifacts.transfer import workers
-from slipway.artifacts.transfer.progress import Meter, Progress, Report
 from slipway.artifacts.transfer.stored import stream
 from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog.fields import NAME_PATTERN
@@ -31,6 +30,25 @@ from slipway.objectstore import ObjectStore, ObjectStoreError
 _PREFIX = re.compile(rf"^weights/(?P<name>{NAME_PATTERN.strip('^$')})/(?P<commit>[0-9a-f]{{40,64}})/$")
 _MARKER = "verified.json"
 _READERS = 4
+
+
+@dataclass(frozen=True)
+class Held:
+    """One entry of the cache as it lies on disk. `last_used` only orders entries."""
+
+    entry: str
+    size_bytes: int
+    last_used: float
+
+
+def candidates(held: Iterable[Held]) -> list[Held]:
+    """Entries in the order in which they may go: least recently used first."""
+    return sorted(held, key=lambda entry: (entry.last_used, entry.entry))
+
+
+def lacking_bytes(needed: int, *, used: int, bound: int, disk_free: int) -> int:
+    """Bytes to free before `needed` more fit under the bound and on the disk; zero or less when they do."""
+    return max(used + needed - bound, needed - disk_free)
 
 
 class NodeCache:
@@ -42,11 +60,11 @@ class NodeCache:
         self._max_bytes = max_bytes
         self._locks = CacheLocks(self._directory / ".locks")
 
-    def fetch(self, prefix: str, progress: Report | None = None) -> Path:
+    def fetch(self, prefix: str) -> Path:
         """Directory with the verified files of the manifest at `weights/<name>/<commit>/`.
 
-        Fills it from the store when needed, and keeps it from being removed until this process ends or calls
-        `release`. Raises NotPublishedError, CorruptFileError, NoSpaceError or ObjectStoreError.
+        Fills it from the store when needed, and keeps it from being removed until this process ends.
+        Raises NotPublishedError, CorruptFileError, NoSpaceError or ObjectStoreError.
         """
         entry = _entry(prefix)
         marked = self._locks.mark_used(entry)
@@ -54,7 +72,7 @@ class NodeCache:
             with self._locks.filling(entry):
                 manifest = self._manifest(prefix, entry)
                 if not self._holds(entry, manifest):
-                    self._fill(entry, manifest, progress or _silent)
+                    self._fill(entry, manifest)
                 os.utime(self._home(entry) / _MARKER)
                 self._locks.mark_used(entry)  # again, in case another thread failed and took it off
                 return self._home(entry) / "files"
@@ -65,29 +83,21 @@ class NodeCache:
                 raise self._of_disk(prefix, error) from error
             raise
 
-    def release(self, prefix: str) -> None:
-        """Let the entry be removed when room is needed; this process must not use its files any more."""
-        self._locks.release(_entry(prefix))
-
-    def held(self) -> list[Held]:
-        """Entries that are complete, least recently used first."""
-        return candidates(self._held())
-
     def _manifest(self, prefix: str, entry: str) -> Manifest:
         """The store's manifest; while the store cannot be reached, the one that the entry was filled by."""
         try:
-            found = Manifest.read_prefix(self._store, prefix)
+            manifest = Manifest.read_prefix(self._store, prefix)
         except ObjectStoreError:
             marker = Marker.read(self._home(entry) / _MARKER)
             if marker is None:
                 raise
             return marker.manifest
-        if found is None:
+        if manifest is None:
             raise NotPublishedError(
                 f"{prefix}: not published in bucket {self._store.location.bucket}. "
-                "Materialize its weights first."
+                f"Pull its weights first: `slipway weights pull {entry.partition('@')[0]}`."
             )
-        return found
+        return manifest
 
     def _holds(self, entry: str, manifest: Manifest) -> bool:
         """True when the entry is whole: sizes each time, sha256 where a file was touched since."""
@@ -102,11 +112,11 @@ class NodeCache:
             Marker.of(manifest, home / "files").write(home / _MARKER)
         return True
 
-    def _fill(self, entry: str, manifest: Manifest, progress: Report) -> None:
+    def _fill(self, entry: str, manifest: Manifest) -> None:
         partial = self._partial(entry)
         self._reserve(entry, manifest.size_bytes)
         try:
-            self._copy(manifest, partial / "files", progress)
+            self._copy(manifest, partial / "files")
             Marker.of(manifest, partial / "files").write(partial / _MARKER)
             with self._locks.making_room():
                 self._home(entry).parent.mkdir(parents=True, exist_ok=True)
@@ -114,22 +124,19 @@ class NodeCache:
         finally:
             self._remove(partial)
 
-    def _copy(self, manifest: Manifest, directory: Path, progress: Report) -> None:
-        meter = Meter(manifest.size_bytes, len(manifest.files))
-
+    def _copy(self, manifest: Manifest, directory: Path) -> None:
         def copy(file: ManifestFile) -> None:
-            self._copy_file(manifest.prefix + file.path, file, directory / file.path, meter)
+            self._copy_file(manifest.prefix + file.path, file, directory / file.path)
 
-        workers.each(manifest.files, copy, workers=_READERS, tick=lambda: progress(meter.look()))
+        workers.each(manifest.files, copy, workers=_READERS, tick=lambda: None)
 
-    def _copy_file(self, key: str, file: ManifestFile, path: Path, meter: Meter) -> None:
+    def _copy_file(self, key: str, file: ManifestFile, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         with path.open("xb") as target:
             for piece in stream(self._store, key, file.size_bytes):
                 target.write(piece)
                 digest.update(piece)
-                meter.moved(len(piece))
             target.flush()
             os.fsync(target.fileno())
         if digest.hexdigest() != file.sha256:
@@ -138,7 +145,6 @@ class NodeCache:
                 f"manifest says {file.sha256}. The store's copy is damaged: remove this object and the "
                 "manifest beside it, then pull the weights again."
             )
-        meter.file_done()
 
     def _reserve(self, entry: str, needed_bytes: int) -> None:
         """Make room, then reserve it by an empty partial entry that states its size."""
@@ -192,7 +198,7 @@ class NodeCache:
         reserved = sum(_reserved_bytes(partial) for partial in self._partials())
         return lacking_bytes(
             needed_bytes,
-            used=reserved + sum(each.size_bytes for each in self._held()),
+            used=reserved + sum(held.size_bytes for held in self._held()),
             bound=self._max_bytes,
             disk_free=shutil.disk_usage(self._directory).free,
         )
@@ -223,10 +229,10 @@ class NodeCache:
 
 
 def _entry(prefix: str) -> str:
-    found = _PREFIX.match(prefix)
-    if not found:
+    weights = _PREFIX.match(prefix)
+    if not weights:
         raise ArtifactError(f"{prefix!r}: not a weights prefix. It is weights/<name>/<commit>/.")
-    return f"{found['name']}@{found['commit']}"
+    return f"{weights['name']}@{weights['commit']}"
 
 
 def _sha256(path: Path) -> str:
@@ -243,7 +249,3 @@ def _reserved_bytes(partial: Path) -> int:
 
 def _size_on_disk(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-
-
-def _silent(progress: Progress) -> None:
-    """Report to nobody."""

@@ -1,6 +1,6 @@
 """Who uses and who fills an entry of the node cache, across processes and over kill -9.
 
-Belongs here: the locks. Does not: what an entry is, or which goes first (node_cache.py, cache_room.py).
+Belongs here: the locks. Does not: what an entry is, or which goes first (cache.py).
 """
 
 from __future__ import annotations

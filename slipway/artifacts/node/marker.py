@@ -1,7 +1,7 @@
 """The marker beside an entry of the node cache: which manifest verified it, and how its files looked then.
 
 Belongs here: the marker's content, and finding files that changed since.
-Does not: deciding what follows from it (node_cache.py).
+Does not: deciding what follows from it (cache.py).
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Marker(BaseModel):
         touched = []
         for file in self.manifest.files:
             try:
-                found = (files / file.path).lstat()
+                status = (files / file.path).lstat()
             except FileNotFoundError:
                 return None
-            if not stat.S_ISREG(found.st_mode) or found.st_size != file.size_bytes:
+            if not stat.S_ISREG(status.st_mode) or status.st_size != file.size_bytes:
                 return None
-            if found.st_mtime_ns != self.mtimes_ns.get(file.path):
+            if status.st_mtime_ns != self.mtimes_ns.get(file.path):
                 touched.append(file)
         return touched
