@@ -115,7 +115,7 @@ def least(content: Content, root: Path, store: Store) -> sides.Cost:
 
 
 def compare_reading(content: Content, root: Path) -> Compared:
-    """Read published weights back: `weights.verify` against boto3's stream into `sha256sum`."""
+    """Read published weights back: `verify` against boto3's stream into `sha256sum`."""
     write(content, root / content.name)
     with (
         servers.seaweed(root / f"store-{content.name}") as store,
@@ -159,9 +159,9 @@ def _request(job: Mapping[str, Any]) -> Any:
 
 def _pull(job: Mapping[str, Any], store: ObjectStore) -> None:
     from slipway.artifacts.sources.hub import HubSource
-    from slipway.artifacts.weights import pull as weights
+    from slipway.artifacts.weights.pull import pull
 
-    weights.pull(_request(job), store, HubSource(str(job["url"]), {}), lambda look: None)
+    pull(_request(job), store, HubSource(str(job["url"]), {}), lambda look: None)
 
 
 def _from_memory(job: Mapping[str, Any], store: ObjectStore) -> None:
@@ -181,11 +181,11 @@ def _from_memory(job: Mapping[str, Any], store: ObjectStore) -> None:
 
 
 def _verify(job: Mapping[str, Any], store: ObjectStore) -> None:
-    from slipway.artifacts.weights import pull as weights
     from slipway.artifacts.weights.manifest import Manifest
+    from slipway.artifacts.weights.verification import verify
 
     manifest = Manifest.read(store, "bench", str(job["commit"]))
-    if manifest is None or weights.verify(manifest, store, lambda look: None):
+    if manifest is None or verify(manifest, store, lambda look: None):
         raise SystemExit("what was published is not there, or not whole")
 
 

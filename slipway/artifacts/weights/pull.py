@@ -19,13 +19,10 @@ from slipway.artifacts.weights.claims import Claim
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.paths import wanted
 from slipway.artifacts.weights.publishing import Publication, Shown
-from slipway.artifacts.weights.verification import Mismatch, verify
 from slipway.catalog.documents import Adapter, Model
 from slipway.catalog.fields import Name, SecretRef, Spec, is_pinned, split_revision
 from slipway.catalog.fields import Source as SourceText
 from slipway.objectstore import ObjectStore, ObjectStoreError
-
-__all__ = ["Mismatch", "WeightsRequest", "pull", "resolve_commit", "verify"]
 
 
 class WeightsRequest(Spec):

@@ -16,9 +16,9 @@ from slipway.artifacts.transfer.parts import MIB, TransferLimits
 from slipway.artifacts.transfer.progress import Progress
 from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.artifacts.transfer.transfer import TransferSettings
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Repository, StandinHub
 
@@ -109,7 +109,7 @@ def pull(
     store: ObjectStore, source: HubSource, settings: TransferSettings, looks: list[Progress]
 ) -> Callable[[WeightsRequest], Manifest]:
     """Pull a request from the stand-in hub into the store."""
-    return lambda request: weights.pull(request, store, source, looks.append, settings)
+    return lambda request: pull_weights(request, store, source, looks.append, settings)
 
 
 @pytest.fixture

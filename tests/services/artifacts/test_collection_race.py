@@ -12,11 +12,11 @@ import pytest
 from slipway.artifacts.errors import NotPublishedError
 from slipway.artifacts.sources.hub import HubSource
 from slipway.artifacts.weights import claims
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.claims import Terms
 from slipway.artifacts.weights.collection import collect
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.control import held_weights
 from slipway.objectstore import ObjectStore
 from slipway.records.revisions import RevisionStore
@@ -80,7 +80,7 @@ class Race:
         spec = deployment(f"chat-{number}", name, commit, rollout={"deadline_s": 0.001})
         if draw.random() < 0.5:
             request = WeightsRequest(name=name, source=f"hf://org/{name}@{commit}")
-            self._see(store, weights.pull(request, store, self._source, lambda look: None), "its pull")
+            self._see(store, pull_weights(request, store, self._source, lambda look: None), "its pull")
         try:
             held_weights.hold_weights(store, spec, print, TERMS)
         except NotPublishedError:

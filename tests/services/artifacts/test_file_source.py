@@ -13,9 +13,9 @@ import pytest
 from slipway.artifacts.errors import AccessError, SourceError
 from slipway.artifacts.source import Snapshot, commit_of
 from slipway.artifacts.sources.file import FileSource
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.catalog.documents import Adapter
 
 
@@ -34,7 +34,7 @@ def take(store, settings, folder) -> Callable[..., Manifest]:
 
     def pull(**changes: object) -> Manifest:
         request = WeightsRequest(name="llama", source=f"file://{folder}").model_copy(update=changes)
-        return weights.pull(request, store, FileSource(), lambda look: None, settings)
+        return pull_weights(request, store, FileSource(), lambda look: None, settings)
 
     return pull
 
@@ -74,7 +74,7 @@ def test_one_file_and_patterns_are_taken_as_from_a_hub(take, folder):
 
 def test_an_adapter_comes_the_same_way(folder, store, settings):
     adapter = Adapter(name="tone", base="llama", source=f"file://{folder}", include=("*.json",))
-    manifest = weights.pull(WeightsRequest.of(adapter), store, FileSource(), lambda look: None, settings)
+    manifest = pull_weights(WeightsRequest.of(adapter), store, FileSource(), lambda look: None, settings)
     assert (manifest.name, [each.path for each in manifest.files]) == ("tone", ["config.json"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slipway.artifacts.errors import SourceUnavailableError
-from slipway.artifacts.weights import pull as weights
+from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack import seaweedfs
@@ -98,11 +98,11 @@ def test_insufficient_storage_is_said_with_its_remedy(fake_full_store, tiny, sou
     store, aborted = fake_full_store
     request = tiny.model_copy(update={"include": (include,)})
     with pytest.raises(ObjectStoreError, match="Free space in the store"):
-        weights.pull(request, store, source, lambda look: None, settings)
+        pull_weights(request, store, source, lambda look: None, settings)
     assert aborted == []
 
 
 def test_a_store_that_runs_full_is_said_to_be_and_publishes_nothing(full_seaweed, tiny, source, settings):
     with pytest.raises((SourceUnavailableError, ObjectStoreError), match="may be full"):
-        weights.pull(tiny, full_seaweed, source, lambda look: None, settings)
+        pull_weights(tiny, full_seaweed, source, lambda look: None, settings)
     assert full_seaweed.get(f"weights/tiny/{tiny.source[-40:]}/manifest.json") is None

@@ -12,9 +12,10 @@ from slipway.artifacts.errors import AccessError, SourceError
 from slipway.artifacts.sources.hub import HubSource
 from slipway.artifacts.transfer.parts import MIB
 from slipway.artifacts.transfer.retry import TransientError
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.stack.standin_hub import Fault, LocalXetStore, Repository, StandinHub
 
 TOKEN = "hf_of-the-owner"
@@ -97,7 +98,7 @@ class TestXet:
 
         def pull(**variables: str) -> Manifest:
             source = HubSource(hub.url, variables, retry=settings.retry)
-            return weights.pull(tiny, store, source, lambda look: None, settings)
+            return pull_weights(tiny, store, source, lambda look: None, settings)
 
         return pull
 
@@ -111,7 +112,7 @@ class TestXet:
             path: hashlib.sha256(body).hexdigest() for path, body in content.files.items()
         }
         assert self.through_the_content_door(hub, content) == 0
-        assert weights.verify(manifest, store, lambda look: None) == []
+        assert verify(manifest, store, lambda look: None) == []
         assert hub.requests.count(("GET", "xet-read-token")) == 1
 
     def test_the_switch_of_huggingface_hub_turns_it_off(self, take, hub, content):
@@ -157,7 +158,7 @@ class TestXet:
             hub.faults.switch_on(Fault("vanished", "xet-token"))
         with caplog.at_level(logging.WARNING):
             manifest = take()
-        assert weights.verify(manifest, store, lambda look: None) == []
+        assert verify(manifest, store, lambda look: None) == []
         said = [record.getMessage() for record in caplog.records if "Xet failed" in record.getMessage()]
         assert len(said) == 1
         assert "hf://org/tiny file" in said[0]

@@ -10,9 +10,10 @@ from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError,
 from slipway.artifacts.source import commit_of
 from slipway.artifacts.sources.ngc import NgcSnapshot, NgcSource
 from slipway.artifacts.transfer.parts import MIB
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.catalog.fields import SecretRef
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import Fault
@@ -51,7 +52,7 @@ def take(store, settings, ngc_source) -> Callable[..., Manifest]:
 
     def pull(source: str = LOCATION, by: NgcSource = ngc_source, **changes: object) -> Manifest:
         request = WeightsRequest(name="tiny", source=source).model_copy(update=changes)
-        return weights.pull(request, store, by, lambda look: None, settings)
+        return pull_weights(request, store, by, lambda look: None, settings)
 
     return pull
 
@@ -91,7 +92,7 @@ def test_a_public_model_is_open_to_guests(settings, content, model, team, store)
     with StandinNgc([model]) as ngc:
         source = NgcSource({}, api_url=ngc.url, auth_url=ngc.url, retry=settings.retry)
         request = WeightsRequest(name="tiny", source=location)
-        manifest = weights.pull(request, store, source, lambda look: None, settings)
+        manifest = pull_weights(request, store, source, lambda look: None, settings)
     assert {each.path for each in manifest.files} == set(content.files)
 
 
@@ -204,7 +205,7 @@ def test_a_fault_that_stays_publishes_nothing_and_completes_when_it_is_gone(
     assert "signature" not in str(failed.value)
     assert not [item.key for item in store.list("weights/") if item.key.endswith("manifest.json")]
     ngc.faults.clear()
-    assert weights.verify(take(), store, lambda look: None) == []
+    assert verify(take(), store, lambda look: None) == []
 
 
 def test_faults_that_pass_are_outlived(take, ngc):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from slipway.artifacts.errors import PublishedDifferentlyError, SourceError
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
-from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import WeightsRequest, resolve_commit
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.stack.standin_hub import Repository, StandinHub
 
 
@@ -24,7 +25,7 @@ def test_a_pull_publishes_every_byte_of_the_commit(
         assert store.get(manifest.prefix + path) == body
     assert manifest == Manifest.read(store, "tiny", repository.refs["main"])
     assert (manifest.commit, manifest.licence) == (repository.refs["main"], "mit")
-    assert weights.verify(manifest, store, looks.append) == []
+    assert verify(manifest, store, looks.append) == []
     assert uploads_left() == []
 
 
@@ -46,17 +47,17 @@ def test_a_moving_ref_is_resolved_to_the_commit_that_it_means_now(
 ):
     moving = tiny.model_copy(update={"source": f"hf://{repository.id}@main"})
     first = pull(moving)
-    assert weights.resolve_commit(moving, source) == first.commit == repository.refs["main"]
+    assert resolve_commit(moving, source) == first.commit == repository.refs["main"]
     (tmp_path / "config.json").write_bytes(b"{}")
     repository.commit_directory(tmp_path)
-    moved = weights.resolve_commit(moving, source)
+    moved = resolve_commit(moving, source)
     assert moved == repository.refs["main"] != first.commit
     assert pull(moving.at(moved)).commit == moved
 
 
 def test_a_pinned_commit_is_resolved_without_the_hub(tiny, source, hub, repository):
     hub.stop()
-    assert weights.resolve_commit(tiny, source) == repository.refs["main"]
+    assert resolve_commit(tiny, source) == repository.refs["main"]
 
 
 def test_patterns_choose_what_is_published(pull, tiny, content, hub, store):
@@ -85,7 +86,7 @@ def test_of_two_pulls_at_a_time_one_publishes_and_both_return_it(pull, tiny, sto
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(pull, [tiny, tiny])
     assert one == two == Manifest.read(store, tiny.name, one.commit)
-    assert weights.verify(one, store, looks.append) == []
+    assert verify(one, store, looks.append) == []
     assert uploads_left() == []
 
 
@@ -96,9 +97,9 @@ def test_what_another_run_published_meanwhile_wins(tiny, store, source, settings
     def overtaken(progress):
         if not other:
             other.append(None)
-            other[0] = weights.pull(tiny, store, source, looks.append, settings)
+            other[0] = pull_weights(tiny, store, source, looks.append, settings)
 
-    assert weights.pull(tiny, store, source, overtaken, settings) == other[0]
+    assert pull_weights(tiny, store, source, overtaken, settings) == other[0]
 
 
 def test_a_small_page_size_of_the_listing_loses_no_file(pull, hub, tmp_path: Path):
@@ -128,7 +129,7 @@ def test_verify_finds_every_way_in_which_stored_files_can_be_wrong(pull, tiny, s
     store.put(manifest.prefix + content.small, bytes(damaged))
     store.put(manifest.prefix + content.text, b"longer than it was, by quite a bit")
     store.delete(manifest.prefix + content.large)
-    found = {each.path: each.problem for each in weights.verify(manifest, store, looks.append)}
+    found = {each.path: each.problem for each in verify(manifest, store, looks.append)}
     assert set(found) == {content.small, content.text, content.large}
     assert "sha256" in found[content.small]
     assert "34 bytes" in found[content.text]

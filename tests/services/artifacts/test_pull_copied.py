@@ -15,9 +15,10 @@ from slipway.artifacts.source import Digest, Snapshot, SourceFile, StoredAt
 from slipway.artifacts.sources.s3 import S3Source
 from slipway.artifacts.transfer.parts import MIB, TransferLimits
 from slipway.artifacts.transfer.transfer import TransferSettings
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.catalog.documents import SourceBucket
 from slipway.catalog.fields import SecretRef
 from slipway.environment import S3Location
@@ -84,7 +85,7 @@ def snapshot_of(bucket: ObjectStore) -> CountedSnapshot:
 def pull(snapshot: CountedSnapshot, store: ObjectStore, **limits: int) -> Manifest:
     request = WeightsRequest(name="tiny", source="s3://some-bucket/tiny")
     settings = TransferSettings(TransferLimits(**limits))
-    return weights.pull(request, store, OneSnapshot(snapshot), lambda look: None, settings)
+    return pull_weights(request, store, OneSnapshot(snapshot), lambda look: None, settings)
 
 
 @pytest.mark.parametrize("copied_part_bytes", [5 * MIB, 128 * MIB], ids=["in-parts", "whole"])
@@ -97,7 +98,7 @@ def test_the_store_copies_what_it_has_and_the_copy_is_digested(
     assert {file.path: file.sha256 for file in manifest.files} == {
         path: hashlib.sha256(body).hexdigest() for path, body in content.files.items()
     }
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -112,7 +113,7 @@ def test_an_object_that_changed_since_it_was_listed_is_not_copied(store, bucket,
     assert Manifest.read(store, "tiny", snapshot.commit) is None
     again = snapshot_of(bucket)
     bucket.put(f"tiny/{content.large}", content.files[content.large])
-    assert weights.verify(pull(snapshot_of(bucket), store), store, lambda look: None) == []
+    assert verify(pull(snapshot_of(bucket), store), store, lambda look: None) == []
     assert again.commit != snapshot.commit
 
 
@@ -189,11 +190,11 @@ def test_a_bucket_that_may_only_be_read_is_named_with_the_remedy_and_completes_w
     guarded, tiny, source, settings
 ):
     with pytest.raises(ObjectStoreError, match=r"bucket ours: cannot .* identity read and write bucket ours"):
-        weights.pull(tiny, guarded("reader", "ours"), source, lambda look: None, settings)
+        pull_weights(tiny, guarded("reader", "ours"), source, lambda look: None, settings)
     store = guarded("writer", "ours")
     assert list(store.list("weights/")) == []
-    manifest = weights.pull(tiny, store, source, lambda look: None, settings)
-    assert weights.verify(manifest, store, lambda look: None) == []
+    manifest = pull_weights(tiny, store, source, lambda look: None, settings)
+    assert verify(manifest, store, lambda look: None) == []
 
 
 def test_a_store_that_does_not_let_us_copy_is_read_with_the_keys_of_the_source(guarded, content):
@@ -210,4 +211,4 @@ def test_a_store_that_does_not_let_us_copy_is_read_with_the_keys_of_the_source(g
     snapshot = CountedSnapshot(source.resolve("s3://theirs/tiny", None, None))
     manifest = pull(snapshot, store)
     assert snapshot.read_bytes == content.size_bytes
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []

@@ -19,9 +19,10 @@ from slipway.artifacts.transfer.parts import MIB, TransferLimits
 from slipway.artifacts.transfer.progress import Progress
 from slipway.artifacts.transfer.transfer import TransferSettings
 from slipway.artifacts.transfer.uploads import Uploads
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.catalog.fields import SecretRef
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack.ports import free_ports
@@ -76,7 +77,7 @@ class TestGated:
         source = HubSource(hub.url, {"ORG_TOKEN": token}, retry=settings.retry)
         request = tiny.model_copy(update={"token": SecretRef(env="ORG_TOKEN"), "include": include})
         with pytest.raises(AccessError, match="token in ORG_TOKEN was not accepted") as refused:
-            weights.pull(request, store, source, print, settings)
+            pull_weights(request, store, source, print, settings)
         assert token not in str(refused.value)
         assert token not in repr(refused.value.__cause__)
 
@@ -89,10 +90,10 @@ class TestGated:
         """The content door answers 400 to any token, so a leak would fail the pull."""
         source = HubSource(hub.url, {variable: TOKEN}, retry=settings.retry)
         ref = SecretRef(env=variable) if variable != "HF_TOKEN" else None
-        manifest = weights.pull(
+        manifest = pull_weights(
             tiny.model_copy(update={"token": ref}), store, source, lambda look: None, settings
         )
-        assert weights.verify(manifest, store, lambda look: None) == []
+        assert verify(manifest, store, lambda look: None) == []
 
 
 @pytest.mark.parametrize("at_byte", [0, 7 * MIB, 12 * MIB])
@@ -107,7 +108,7 @@ def test_one_wrong_byte_in_a_file_of_the_right_size_is_found(
     assert Manifest.read(store, "tiny", tiny.source[-40:]) is None
     assert uploads_left() == []
     hub.faults.clear()
-    assert weights.verify(pull(tiny), store, lambda look: None) == []
+    assert verify(pull(tiny), store, lambda look: None) == []
 
 
 def test_one_wrong_byte_in_a_file_that_git_keeps_is_found(pull, tiny, hub, content, nothing_published):
@@ -135,7 +136,7 @@ def test_one_wrong_byte_in_a_file_that_git_keeps_is_found(pull, tiny, hub, conte
 )
 def test_a_fault_that_passes_is_outlived(pull, tiny, hub, store, fault):
     hub.faults.switch_on(fault)
-    assert weights.verify(pull(tiny), store, lambda look: None) == []
+    assert verify(pull(tiny), store, lambda look: None) == []
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_a_fault_that_stays_publishes_nothing_and_completes_when_it_is_gone(
     assert "signature" not in str(failed.value)
     assert Manifest.read(store, "tiny", tiny.source[-40:]) is None
     hub.faults.clear()
-    assert weights.verify(pull(tiny), store, lambda look: None) == []
+    assert verify(pull(tiny), store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -182,7 +183,7 @@ def test_a_small_file_behind_a_redirect_outlives_a_fault_that_passes(
     hub.add(repository)
     hub.faults.switch_on(fault)
     manifest = pull(WeightsRequest(name="small", source=f"hf://org/small@{commit}"))
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert {method for method, _ in hub.requests} == {"GET"}
 
 
@@ -202,24 +203,24 @@ def test_a_hub_that_is_down_is_named(pull, tiny, hub, nothing_published):
 def test_a_store_with_a_wrong_secret_is_named_and_unchanged(store, tiny, source, settings, nothing_published):
     intruder = ObjectStore(replace(store.location, secret_key="wrong"))
     with pytest.raises(ObjectStoreError, match="SLIPWAY_S3_SECRET_KEY"):
-        weights.pull(tiny, intruder, source, lambda look: None, settings)
+        pull_weights(tiny, intruder, source, lambda look: None, settings)
 
 
 def test_a_bucket_that_does_not_exist_is_named_before_anything_is_fetched(store, tiny, source, settings, hub):
     absent = ObjectStore(replace(store.location, bucket=f"{store.location.bucket}-absent"))
     with pytest.raises(ObjectStoreError, match=f"{absent.location.bucket}.*Create the bucket"):
-        weights.pull(tiny, absent, source, lambda look: None, settings)
+        pull_weights(tiny, absent, source, lambda look: None, settings)
     assert hub.body_bytes == 0
     absent.ensure_bucket()
-    manifest = weights.pull(tiny, absent, source, lambda look: None, settings)
-    assert weights.verify(manifest, absent, lambda look: None) == []
+    manifest = pull_weights(tiny, absent, source, lambda look: None, settings)
+    assert verify(manifest, absent, lambda look: None) == []
     remove_bucket(absent)
 
 
 def test_a_store_that_is_down_is_named(store, tiny, source, settings):
     gone = ObjectStore(replace(store.location, endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}"))
     with pytest.raises(ObjectStoreError, match="SLIPWAY_S3_ENDPOINT"):
-        weights.pull(tiny, gone, source, lambda look: None, settings)
+        pull_weights(tiny, gone, source, lambda look: None, settings)
 
 
 @pytest.mark.parametrize("memory_bytes", [MIB, 9 * MIB], ids=["far-less-than-a-part", "half-a-part-each"])
@@ -230,7 +231,7 @@ def test_parts_that_do_not_fit_into_memory_are_streamed_and_the_file_is_read_bac
     small = TransferSettings(TransferLimits(memory_bytes=memory_bytes), QUICK)
     hub.faults.switch_on(Fault("dropped", after_bytes=2**16, times=3))
     looks: list[Progress] = []
-    manifest = weights.pull(tiny, store, source, looks.append, small)
+    manifest = pull_weights(tiny, store, source, looks.append, small)
     assert {file.path: file.sha256 for file in manifest.files} == {
         path: hashlib.sha256(body).hexdigest() for path, body in content.files.items()
     }

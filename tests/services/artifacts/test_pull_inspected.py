@@ -8,9 +8,9 @@ import pytest
 
 from slipway.artifacts.errors import CorruptFileError
 from slipway.artifacts.transfer.parts import MIB
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.verification import verify
 from slipway.stack.standin_hub import Repository, StandinHub
 
 INDEX = "model.safetensors.index.json"
@@ -48,7 +48,7 @@ def sharded(safetensors) -> dict[str, bytes]:
 
 def test_whole_shards_and_their_index_are_published(pull, offer, sharded, store):
     manifest = pull(offer(sharded))
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
 
 
 def test_each_file_that_cannot_be_right_is_named_and_nothing_is_published_until_it_is(
@@ -70,7 +70,7 @@ def test_each_file_that_cannot_be_right_is_named_and_nothing_is_published_until_
     assert Manifest.read(store, "offered", request.source[-40:]) is None
 
     repaired = offer({**sharded, "a.gguf": b"GGUF" + bytes(99)})
-    assert weights.verify(pull(repaired), store, lambda look: None) == []
+    assert verify(pull(repaired), store, lambda look: None) == []
 
 
 def test_a_pointer_in_place_of_the_file_is_said_to_be_one(pull, offer, sharded):
@@ -111,7 +111,7 @@ def test_a_sampled_check_finds_wrong_sizes_beginnings_and_strangers_without_read
     read: list[int] = []
 
     def check(seed: int = 0, share: float = 0.0) -> dict[str, str]:
-        found = weights.verify(
+        found = verify(
             manifest, store, lambda look: read.append(look.total_bytes), "sampled", share=share, seed=seed
         )
         return {each.path: each.problem for each in found}
@@ -130,7 +130,7 @@ def test_a_sampled_check_finds_wrong_sizes_beginnings_and_strangers_without_read
 def test_a_damaged_byte_is_found_by_the_sample_that_draws_its_file(pull, offer, sharded, store):
     manifest = pull(offer(sharded))
     store.put(manifest.prefix + TWO, sharded[TWO][:-1] + b"\0")
-    found = [weights.verify(manifest, store, print, "sampled", share=0.0, seed=seed) for seed in range(30)]
+    found = [verify(manifest, store, print, "sampled", share=0.0, seed=seed) for seed in range(30)]
     assert [] in found
     assert any(found)
     assert all(each.path == TWO for mismatches in found for each in mismatches)

@@ -14,15 +14,15 @@ import pytest
 
 from slipway.artifacts.transfer.parts import MIB, MOST_PARTS
 from slipway.artifacts.transfer.uploads import Uploads
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest, prefix
 from slipway.artifacts.weights.paths import MANIFEST_NAME
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.verification import verify
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 
 PULL = """
 import sys
-from slipway.artifacts import weights
+from slipway.artifacts.weights.pull import WeightsRequest, pull
 from slipway.artifacts.sources.hub import HubSource
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
@@ -30,7 +30,7 @@ from slipway.objectstore import ObjectStore
 name, source, hub, *location = sys.argv[1:]
 store = ObjectStore(S3Location(*location))
 print("begins", flush=True)
-weights.pull(weights.WeightsRequest(name=name, source=source), store, HubSource(hub, {}), lambda look: None)
+pull(WeightsRequest(name=name, source=source), store, HubSource(hub, {}), lambda look: None)
 """
 
 
@@ -94,7 +94,7 @@ def test_killed_inside_a_file_fetches_only_the_parts_that_are_missing(
     before = hub.body_bytes
     manifest = pull(tiny)
     assert hub.body_bytes - before == content.size_bytes - stored
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -109,7 +109,7 @@ def test_killed_between_two_files_moves_only_the_second_again(
     before = hub.body_bytes
     manifest = pull(tiny)
     assert hub.body_bytes - before == len(content.files[content.small])
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -124,7 +124,7 @@ def test_parts_that_were_damaged_before_the_kill_are_found_and_fetched_again(
     assert {file.path: file.sha256 for file in manifest.files} == {
         path: hashlib.sha256(body).hexdigest() for path, body in content.files.items()
     }
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -145,7 +145,7 @@ def test_what_an_interrupted_pull_stored_is_not_believed_unread(store, tiny, hub
     store.put(key_prefix + content.small, bytes(len(content.files[content.small])))
     store.put(key_prefix + content.large, content.files[content.large])
     manifest = pull(tiny)
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert {path for method, path in hub.requests if method == "GET" and path == content.large} == set()
     assert store.get(key_prefix + MANIFEST_NAME) == manifest.encode()
 
@@ -195,7 +195,7 @@ class TestManyKills:
         assert {file.path: file.sha256 for file in manifest.files} == {
             path: file.sha256 for path, file in files.items()
         }
-        assert weights.verify(manifest, store, lambda look: None) == []
+        assert verify(manifest, store, lambda look: None) == []
         assert [item.key for item in store.list("") if item.key.endswith(MANIFEST_NAME)] == [
             manifest.prefix + MANIFEST_NAME
         ]

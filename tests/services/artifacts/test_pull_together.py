@@ -15,8 +15,9 @@ from slipway.artifacts.sources.hub import HubSource
 from slipway.artifacts.transfer.parts import MIB
 from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.artifacts.transfer.uploads import Uploads
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest, prefix
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs
@@ -25,16 +26,16 @@ from slipway.stack.standin_hub import Fault
 
 PULL = """
 import sys
-from slipway.artifacts import weights
+from slipway.artifacts.weights.pull import WeightsRequest, pull
 from slipway.artifacts.sources.hub import HubSource
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 
 source, hub, *location = sys.argv[1:]
-request = weights.WeightsRequest(name="tiny", source=source)
+request = WeightsRequest(name="tiny", source=source)
 print("ready", flush=True)
 sys.stdin.readline()
-manifest = weights.pull(request, ObjectStore(S3Location(*location)), HubSource(hub, {}), lambda look: None)
+manifest = pull(request, ObjectStore(S3Location(*location)), HubSource(hub, {}), lambda look: None)
 print(manifest.encode().hex())
 """
 
@@ -100,7 +101,7 @@ def test_four_processes_at_once_all_return_what_one_of_them_published(
     go(processes)
     manifests = [published_by(process) for process in processes]
     assert manifests == [Manifest.read(store, "tiny", tiny.source[-40:])] * 4
-    assert weights.verify(manifests[0], store, lambda look: None) == []
+    assert verify(manifests[0], store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -114,7 +115,7 @@ def test_of_two_processes_one_is_killed_and_the_other_does_not_notice(
     one.kill()
     assert one.wait() == -9
     manifest = published_by(two)
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -130,7 +131,7 @@ def test_an_upload_that_is_aborted_under_a_pull_is_begun_again(pull, tiny, hub, 
         Uploads(store).abort_under("weights/")
         hub.faults.clear()
         manifest = pulling.result()
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert uploads_left() == []
 
 
@@ -161,7 +162,7 @@ def test_the_hub_is_killed_and_starts_again_while_a_file_is_read(
     first = serve(api, cdn)
     with ThreadPoolExecutor(1) as pool:
         source = HubSource(f"http://127.0.0.1:{api}", {}, retry=patient.retry)
-        pulling = pool.submit(weights.pull, tiny, store, source, lambda look: None, patient)
+        pulling = pool.submit(pull_weights, tiny, store, source, lambda look: None, patient)
         while not uploads_left():
             time.sleep(0.01)
         first.kill()
@@ -169,7 +170,7 @@ def test_the_hub_is_killed_and_starts_again_while_a_file_is_read(
         assert not pulling.done()
         serve(api, cdn)
         manifest = pulling.result()
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
 
 
 class RestartableStore:
@@ -211,7 +212,7 @@ def test_the_store_is_killed_and_starts_again_while_a_file_is_written(
     patient = replace(settings, retry=RetryPolicy(attempts=60, first_wait_s=0.05, longest_wait_s=0.5))
     hub.faults.switch_on(Fault("throttled", bytes_per_s=6 * MIB))
     with ThreadPoolExecutor(1) as pool:
-        pulling = pool.submit(weights.pull, tiny, store, source, lambda look: None, patient)
+        pulling = pool.submit(pull_weights, tiny, store, source, lambda look: None, patient)
         while hub.body_bytes < 7 * MIB:
             time.sleep(0.01)
         restartable.kill()
@@ -219,5 +220,5 @@ def test_the_store_is_killed_and_starts_again_while_a_file_is_written(
         time.sleep(0.3)
         restartable.start()
         manifest = pulling.result()
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
     assert Uploads(store).unfinished("") == []

@@ -11,9 +11,10 @@ from slipway.artifacts.errors import AccessError, SourceError, SourceUnavailable
 from slipway.artifacts.source import Digest, commit_of
 from slipway.artifacts.sources.s3 import S3Snapshot, S3Source
 from slipway.artifacts.transfer.parts import MIB
-from slipway.artifacts.weights import pull as weights
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
+from slipway.artifacts.weights.pull import pull as pull_weights
+from slipway.artifacts.weights.verification import verify
 from slipway.catalog.documents import SourceBucket
 from slipway.catalog.fields import SecretRef
 from slipway.environment import S3Location
@@ -69,7 +70,7 @@ def source(seaweed: S3Location, other_store: ObjectStore) -> S3Source:
 @pytest.fixture
 def take(store, settings, source) -> Callable[[str], Manifest]:
     """Pull a location under the name `tiny`."""
-    return lambda location: weights.pull(
+    return lambda location: pull_weights(
         WeightsRequest(name="tiny", source=location), store, source, lambda look: None, settings
     )
 
@@ -94,7 +95,7 @@ def test_another_bucket_of_the_store_is_published(take, bucket, store):
     }
     assert store.get(manifest.prefix + "sub/model.bin") == MODEL
     assert manifest.source == f"s3://{name}/models/tiny@{manifest.commit}"
-    assert weights.verify(manifest, store, lambda look: None) == []
+    assert verify(manifest, store, lambda look: None) == []
 
 
 def test_another_store_is_read_with_its_own_keys(take, store):
