@@ -1,5 +1,6 @@
-"""Weights: from where they were published to the local store, verified, and from there to a node.
+"""Weights and images: from where they were published to the local store and registry, and on to a node.
 
-Belongs here: sources, transfer, verification, manifests, and the node cache.
-Does not: what should be served (slipway.catalog), or what an engine does with the files.
+Belongs here: where they come from (sources), moving bytes (transfer), what lies here and how long (weights,
+images), verified copies beside engines (node).
+Does not: what should be served (slipway.catalog), or what an engine does with the files (slipway.engines).
 """

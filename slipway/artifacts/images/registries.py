@@ -1,6 +1,6 @@
-"""The registries of one process: every source by its image, and the local one.
+"""The registries of one process: an image's own, by its name, and the local one that images are mirrored to.
 
-Belongs here: making clients, once each. Does not: what is done with them.
+Belongs here: making their clients, once each. Does not: what lets us in (access.py), the calls (client.py).
 """
 
 from __future__ import annotations

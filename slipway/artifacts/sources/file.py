@@ -1,7 +1,8 @@
 """`file://` sources: a directory or one file of the machine that pulls.
 
 Belongs here: walking, digesting and reading local files, and noticing that they change meanwhile.
-Does not: moving bytes into the store (transfer.py), which paths may become keys (paths.py).
+Does not: moving bytes into the store (slipway.artifacts.transfer), which paths may become keys
+(weights/paths.py).
 """
 
 from __future__ import annotations

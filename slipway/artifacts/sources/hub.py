@@ -1,7 +1,7 @@
 """`hf://` sources: the Hugging Face Hub, or any server of its protocol.
 
 Belongs here: which commit a revision means, and by which way its files are read.
-Does not: the calls to the hub (hub_api.py), moving bytes (ranged.py reads, transfer.py writes).
+Does not: the calls to the hub (hub_api.py), moving bytes (slipway.artifacts.transfer).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Hub's API through huggingface_hub: the token for it, and its calls with their errors explained.
 
 Belongs here: one repository's calls, and what the hub's answers mean.
-Does not: which revision is meant and how its files are read (hub.py), moving bytes (ranged.py, transfer.py).
+Does not: which revision is meant and how its files are read (hub.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`ngc://` sources: model versions of NVIDIA's NGC catalog, through its REST API.
 
 Belongs here: resolving, listing and links to files, with NGC's errors in our words.
-Does not: keys and tokens (ngc_api.py), moving bytes (ranged.py reads, transfer.py writes).
+Does not: keys and tokens (ngc_api.py), moving bytes (slipway.artifacts.transfer).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Belongs here: listing and reading objects as they were listed, the digests that a store vouches for, and S3's
 errors in our words.
-Does not: copying within one store or writing to it (transfer.py, uploads.py).
+Does not: copying within one store or writing to it (transfer/copying.py, transfer/uploads.py).
 """
 
 from __future__ import annotations

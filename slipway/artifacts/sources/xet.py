@@ -1,7 +1,7 @@
 """Reading through Xet, the Hub's content-addressed store, with hf_xet's download streams.
 
 Belongs here: one range of one file into a buffer, the short-lived token for it, and when to give Xet up.
-Does not: finding out that a file lies there (hub.py), or trying again (transfer.py).
+Does not: finding out that a file lies there (hub.py), or trying again (transfer/transfer.py).
 
 A range costs at most the chunks at its ends, of some 64 KiB each: ranges of 8 MiB read 1.017 times the size,
 ranges of 64 MiB 1.003 times, but eight at a time held 508 MiB instead of 166 (hf_xet 1.8). So they are 8 MiB.

@@ -1,7 +1,7 @@
 """Copies that the store makes itself, where a source's files already lie in it.
 
 Belongs here: when that is possible, and what a refusal means.
-Does not: the calls (uploads.py), or believing what was copied (delivery.py reads it back).
+Does not: the calls (uploads.py), or believing what was copied (weights/delivery.py reads it back).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading byte ranges over HTTP, checked against what was asked for.
 
 Belongs here: one ranged GET into a buffer, and what each wrong answer means.
-Does not: choosing the URL and its credentials (hub.py, ngc.py, s3.py), or trying again (transfer.py).
+Does not: choosing the URL and its credentials (slipway.artifacts.sources), or trying again (transfer.py).
 """
 
 from __future__ import annotations

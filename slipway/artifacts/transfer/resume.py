@@ -1,6 +1,7 @@
 """Which unfinished upload a run goes on with, and which of its parts count.
 
-Belongs here: the pure choice. Does not: asking the store (uploads.py), or what is then fetched (transfer.py).
+Belongs here: the pure choice, and which uploads are too old for it. Does not: asking the store or aborting
+(uploads.py), what is then fetched (transfer.py).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _fits(upload: Unfinished, cut: Cut) -> bool:
 
 
 def _ours(upload: Unfinished) -> Iterator[StoredPart]:
-    """Parts of the file; numbers beyond them are only trials of what the store checks (checks.py)."""
+    """Parts of the file; numbers beyond them are only trials of what the store checks (uploads.py)."""
     return (part for part in upload.parts if part.number <= MOST_PARTS)
 
 

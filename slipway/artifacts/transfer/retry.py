@@ -1,7 +1,7 @@
 """Trying again: which failures are worth it, and how long to wait before.
 
-Belongs here: the policy, the pure choice of a wait, the loop around one action, and the statuses of HTTP that
-pass. Does not: what a protocol's other answers mean (hub_api.py, registry_answers.py, store_answers.py).
+Belongs here: the policy, the pure choice of a wait, the loop around one action, and the statuses that pass.
+Does not: what other answers mean (store_answers.py, images/registry_answers.py, slipway.artifacts.sources).
 """
 
 from __future__ import annotations

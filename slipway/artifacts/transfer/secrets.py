@@ -1,7 +1,7 @@
 """Secrets from environment variables, as a header or a signature can carry them.
 
 Belongs here: reading one, and refusing what would otherwise show up in an error of a library.
-Does not: which variable it is (hub_token.py, ngc_api.py, s3_source.py), or sending it.
+Does not: which variable it is (slipway.artifacts.sources, images/access.py), or sending it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading objects back from the store: streamed, continued after a broken connection, digested.
 
 Belongs here: one object at a time.
-Does not: judging what was found (delivery.py, verification.py, node_cache.py).
+Does not: judging what was found (weights/delivery.py, weights/verification.py, node/cache.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a source straight into the store: parts read, digested in order and sent, several at a time.
 
 Belongs here: the workers that carry parts.
-Does not: which files and what is believed of them (delivery.py), how a source is read (hub.py), the S3
-calls (uploads.py).
+Does not: which files and what is believed of them (weights/delivery.py), how a source is read
+(slipway.artifacts.sources), the S3 calls (uploads.py).
 """
 
 from __future__ import annotations

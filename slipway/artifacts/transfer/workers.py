@@ -1,7 +1,7 @@
 """A few threads that share one list of work, stop together on the first failure, and report as they go.
 
 Belongs here: threads, stopping, and the steady tick for progress.
-Does not: what the work is (transfer.py, weights.py, node_cache.py).
+Does not: what the work is (transfer.py, weights/delivery.py, images/mirror.py, node/cache.py).
 """
 
 from __future__ import annotations

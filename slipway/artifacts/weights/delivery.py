@@ -1,7 +1,7 @@
 """Until every file of a snapshot lies in the store and was digested there or on its way.
 
 Belongs here: the rounds of transferring and reading back, and which bytes are believed.
-Does not: carrying bytes (transfer.py), what is published of them (weights.py).
+Does not: carrying bytes (transfer/transfer.py), what is published of them (publishing.py).
 
 S3 cannot read back the parts of an unfinished upload, and the state of a digest does not outlive its process.
 So a file with parts of an earlier run is completed first and then read back; without a manifest its prefix

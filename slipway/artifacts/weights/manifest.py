@@ -1,7 +1,7 @@
 """The manifest: what makes a prefix of the store into published weights.
 
 Belongs here: its fields, its key, reading it, and publishing it once.
-Does not: moving files (transfer.py), or checking them (weights.verify).
+Does not: bringing the files (publishing.py), or checking them (verification.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bringing the files of one commit and publishing them, or repairing what is published of it.
 
 Belongs here: what is delivered, and the manifest that makes it exist.
-Does not: which commit and files those are (weights.py), bringing bytes (delivery.py).
+Does not: which commit and files those are (pull.py), bringing bytes (delivery.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pulling weights: from a catalog's source to a published, verified manifest in the store.
 
 Belongs here: what a pull is, in order, and when nothing is to be done.
-Does not: reading sources (hub.py), bringing and publishing (publishing.py), what is shown (the caller).
+Does not: reading sources (slipway.artifacts.sources), bringing and publishing (publishing.py), showing it.
 """
 
 from __future__ import annotations
