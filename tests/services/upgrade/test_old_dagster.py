@@ -1,0 +1,58 @@
+"""The version before's record of runs, read by this one: what it deployed is not deployed again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import commits, keys
+from pipelines.definitions import build_definitions
+from resources.all import resources
+from slipway.control.check import check_catalog
+
+from .conftest import CATALOG
+
+Said = dict[str, Any]
+
+
+@pytest.fixture
+def instance(old_home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(old_home / "dagster")) as instance:
+        yield instance
+
+
+@pytest.mark.parametrize("cursor", ["none", "written by the version before"])
+def test_the_drift_sensor_finds_everything_as_the_catalog_says(
+    instance: dg.DagsterInstance, variables: dict[str, str], said: Said, cursor: str
+) -> None:
+    sensor = build_definitions(CATALOG).resolve_sensor_def("catalog_drift")
+    with dg.build_sensor_context(
+        instance=instance,
+        resources=resources(variables),
+        sensor_name="catalog_drift",
+        cursor=None if cursor == "none" else said["cursor"],
+    ) as context:
+        ticked = sensor(context)
+    assert isinstance(ticked, dg.SensorResult)
+    assert not ticked.run_requests
+    assert ticked.skip_reason is not None
+    assert ticked.skip_reason.skip_message == said["tick"] == "Everything is as the catalog says."
+
+
+def test_a_moving_ref_stays_where_the_version_before_pulled_it(
+    instance: dg.DagsterInstance, said: Said
+) -> None:
+    catalog = check_catalog(CATALOG).catalog
+    desired = commits.desired_digests(instance, catalog)
+    assert desired == {route["deployment"]: route["revision"] for route in said["routes"]}
+
+
+def test_assets_that_the_version_before_materialized_are_those_of_this_one(
+    instance: dg.DagsterInstance,
+) -> None:
+    known = build_definitions(CATALOG).resolve_asset_graph().get_all_asset_keys()
+    materialized = set(instance.all_asset_keys())
+    assert keys.rollout("chat") in materialized
+    assert materialized <= set(known)
