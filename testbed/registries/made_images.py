@@ -137,5 +137,5 @@ class ImageMaker:
         headers["Authorization"] = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         url = path if "://" in path else self.base_url + path
         request = urllib.request.Request(url, data=body, method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=20, context=self.context) as reply:
+        with urllib.request.urlopen(request, timeout=120, context=self.context) as reply:
             return reply.read(), reply.headers

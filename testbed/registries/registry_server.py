@@ -5,19 +5,18 @@ import ipaddress
 import json
 import ssl
 import subprocess
-import time
-import urllib.error
-import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from slipway.stack.ports import free_ports
 from testbed import programs
+from testbed.processes import end, wait_until_answered
+from testbed.programs import Program
 
 USER, PASSWORD = "reader", "correct-horse"
 # `htpasswd -nbB reader correct-horse`, at the lowest cost.
@@ -34,6 +33,7 @@ class DistributionRegistry:
     more: dict[str, object] = field(default_factory=dict)  # sections of its configuration
     port: int = field(default_factory=lambda: free_ports(1)[0])
     readonly: bool = False
+    program: Callable[[], Program] = programs.registry
     most_file_kib: int | None = None  # the largest file that it can write: its disk is full beyond
     process: subprocess.Popen[bytes] | None = None
 
@@ -59,18 +59,18 @@ class DistributionRegistry:
             make_certificate(self.root)
             (self.root / "htpasswd").write_text(HTPASSWD)
         (self.root / "config.yml").write_text(json.dumps(self._config()))  # JSON is YAML
-        program = programs.registry()
+        program = self.program()
         command = [str(program.path), "serve", str(self.root / "config.yml")]
         if self.most_file_kib is not None:
             command = ["bash", "-c", f'ulimit -f {self.most_file_kib}; exec "$@"', "-", *command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=program.environment(), stdout=log, stderr=log)
-        self._wait()
+        tls = ssl.create_default_context(cafile=str(self.ca_file)) if self.secured else None
+        wait_until_answered(f"{self.base_url}/v2/", self.log, by=self.process, tls=tls)
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            end(self.process)
 
     def restart(self, **changes: object) -> None:
         self.stop()
@@ -109,23 +109,6 @@ class DistributionRegistry:
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(self.root / "htpasswd")}}
         return {**config, **self.more}
 
-    def _wait(self) -> None:
-        context = ssl.create_default_context(cafile=str(self.ca_file)) if self.secured else None
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.base_url}/v2/", timeout=2, context=context).close()
-                return
-            except urllib.error.HTTPError as error:
-                if error.code == 401:
-                    return
-            except OSError:
-                assert self.process is not None
-                if self.process.poll() is not None:
-                    break
-            time.sleep(0.02)
-        pytest.fail(f"{self.base_url} did not answer:\n{self.log.read_text()[-3000:]}")
-
 
 @dataclass
 class ListingRegistry:
@@ -148,19 +131,11 @@ class ListingRegistry:
         command = [str(program.path), self.host]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=program.environment(), stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.base_url}/v2/", timeout=2).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        pytest.fail(f"{self.base_url} did not answer:\n{self.log.read_text()[-3000:]}")
+        wait_until_answered(f"{self.base_url}/v2/", self.log, by=self.process)
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            end(self.process)
 
 
 def make_certificate(directory: Path) -> None:

@@ -1,10 +1,7 @@
 """A stand-in hub over HTTP with one repository of some MB, and a pull that gives up quickly."""
 
-import contextlib
 import json
 import random
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Repository, StandinHub
+from testbed.processes import wait_until_answered
 
 QUICK = RetryPolicy(attempts=4, first_wait_s=0.01, longest_wait_s=0.05)
 
@@ -126,14 +124,4 @@ def uploads_left(store: ObjectStore) -> Callable[[], list[str]]:
 @pytest.fixture
 def answers() -> Callable[[str, Path], None]:
     """Waits until a server answers below 500."""
-
-    def wait(url: str, log: Path) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(url, timeout=2).close()
-                return
-            time.sleep(0.1)
-        pytest.fail(f"{url} did not answer:\n{log.read_text()[-4000:]}")
-
-    return wait
+    return wait_until_answered

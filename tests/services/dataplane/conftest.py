@@ -6,9 +6,8 @@ import os
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ from slipway.records.revisions import RevisionStore
 from slipway.stack import ray_head
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo
+from testbed import stores
+from testbed.processes import wait_until_answered
 
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 COMMIT = "1" * 40
@@ -35,9 +36,7 @@ COMMIT = "1" * 40
 @pytest.fixture(scope="session")
 def node_store(seaweed: S3Location) -> ObjectStore:
     """The bucket that engines of this node read: the demo's model and adapter, published."""
-    store = ObjectStore(replace(seaweed, bucket="dataplane"))
-    store.ensure_bucket()
-    return store
+    return stores.with_bucket(seaweed, "dataplane")
 
 
 @pytest.fixture(scope="session")
@@ -76,21 +75,11 @@ def ray(node_store: ObjectStore) -> Iterator[ServeApi]:
             )
         dashboard = f"http://127.0.0.1:{ports.dashboard}"
         try:
-            _wait_until_healthy(f"{dashboard}/api/gcs_healthz", process, root / "ray.log")
+            wait_until_answered(f"{dashboard}/api/gcs_healthz", root / "ray.log", by=process)
             yield ServeApi(dashboard, f"http://127.0.0.1:{free_ports(1)[0]}", TOKEN)
         finally:
             _stop(process, root)
             lock_path(dashboard).unlink(missing_ok=True)
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        time.sleep(0.2)
-    pytest.fail(f"Ray did not start:\n{log.read_text()[-4000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes], root: Path) -> None:

