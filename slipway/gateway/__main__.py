@@ -12,7 +12,7 @@ import uvloop
 
 from slipway.environment import Environment, MissingSettingError
 from slipway.gateway.server import PortTakenError, Replica
-from slipway.gateway.settings import SettingError, Settings
+from slipway.gateway.settings import GatewaySettings, SettingError
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.spool import SpoolError
 
@@ -23,7 +23,7 @@ def main() -> int:
     # So long may a background thread (polling, shipping) keep the event loop from the interpreter.
     sys.setswitchinterval(0.0005)
     try:
-        replica = Replica(Settings.load(Environment.load()))
+        replica = Replica(GatewaySettings.load(Environment.load()))
     except (MissingSettingError, SettingError, SpoolError, PortTakenError) as error:
         log.write("error", "gateway cannot start", error=str(error))
         return 1

@@ -25,7 +25,7 @@ from slipway.gateway.proxy import Proxy
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
-from slipway.gateway.settings import Settings
+from slipway.gateway.settings import GatewaySettings
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
@@ -44,7 +44,7 @@ class PortTakenError(OSError):
 class Replica:
     """The parts of one replica. Constructing it takes the port and the spool and reads the cached routes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._listener = _listen(settings.host, settings.port)
         store = ObjectStore(settings.s3)
@@ -140,7 +140,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _uvicorn_config(app: Gateway, settings: Settings) -> uvicorn.Config:
+def _uvicorn_config(app: Gateway, settings: GatewaySettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",

@@ -18,7 +18,7 @@ class SettingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class GatewaySettings:
     """Everything a replica needs to start."""
 
     host: str
@@ -33,7 +33,7 @@ class Settings:
     s3: S3Location
 
     @classmethod
-    def load(cls, environment: Environment) -> Settings:
+    def load(cls, environment: Environment) -> GatewaySettings:
         """Read the environment. Raises SettingError or MissingSettingError naming the variable."""
         replica = environment.get("SLIPWAY_GATEWAY_REPLICA") or "gateway-0"
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", replica):

@@ -6,7 +6,7 @@ from slipway.environment import Environment, MissingSettingError
 from slipway.gateway.admission import auth
 from slipway.gateway.periodic import Periodic
 from slipway.gateway.routing.in_flight import Gauge
-from slipway.gateway.settings import SettingError, Settings
+from slipway.gateway.settings import GatewaySettings, SettingError
 
 REQUIRED = {
     "SLIPWAY_S3_ENDPOINT": "http://127.0.0.1:1",
@@ -72,7 +72,7 @@ def test_failures_wait_longer_each_time_and_are_forgotten_after_a_success():
 
 
 def test_settings_have_the_documented_defaults(tmp_path):
-    found = Settings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path)}))
+    found = GatewaySettings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path)}))
     assert (found.host, found.port, found.replica) == ("127.0.0.1", 8080, "gateway-0")
     assert (found.spool_dir, found.ship_interval_s) == (tmp_path / "gateway" / "spool", 60)
     assert (found.routes_interval_s, found.drain_s) == (1, 30)
@@ -90,13 +90,13 @@ def test_settings_have_the_documented_defaults(tmp_path):
 )
 def test_a_setting_that_cannot_be_used_is_named_with_its_value(name, value, tmp_path):
     with pytest.raises(SettingError, match=f"{name} = '{value}'"):
-        Settings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path), name: value}))
+        GatewaySettings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path), name: value}))
 
 
 def test_a_missing_setting_is_named_and_no_secret_is_in_the_settings_repr(tmp_path):
     for name in REQUIRED:
         with pytest.raises(MissingSettingError, match=name):
-            Settings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path), name: ""}))
+            GatewaySettings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path), name: ""}))
     secrets = {**REQUIRED, "SLIPWAY_GATEWAY_TOKEN": "s3cr3t", "SLIPWAY_S3_SECRET_KEY": "s3cr3t"}
-    found = Settings.load(Environment.load({**secrets, "SLIPWAY_HOME": os.fspath(tmp_path)}))
+    found = GatewaySettings.load(Environment.load({**secrets, "SLIPWAY_HOME": os.fspath(tmp_path)}))
     assert "s3cr3t" not in repr(found)

@@ -10,7 +10,7 @@ import yaml
 from slipway.catalog import Deployment, Endpoint, ResolvedDeployment
 from slipway.catalog.documents import AddressPool, Tls
 from slipway.environment import Environment
-from slipway.gateway.settings import Settings
+from slipway.gateway.settings import GatewaySettings
 from slipway.runtimes.cluster import edge, gateway, gpu_sharing, namespaces, rbac
 from slipway.runtimes.rendering import gpu
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, RenderError
@@ -181,7 +181,7 @@ class TestGateway:
             each["name"]: each.get("value") or kept[next(iter(each["valueFrom"]))]
             for each in pod["containers"][0]["env"]
         }
-        settings = Settings.load(Environment.load(env))
+        settings = GatewaySettings.load(Environment.load(env))
         assert (settings.host, settings.port) == ("0.0.0.0", gateway.PORT)
         assert settings.replica == "gateway-api-6c5d8-xyz"
         assert settings.s3.endpoint_url == cluster.store.endpoint_url
