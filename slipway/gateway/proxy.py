@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from slipway.gateway.admission import estimate, limit_headers
-from slipway.gateway.admission.limits import Admission, Bound, Denied, Limiter, bounds_of
+from slipway.gateway.admission.limits import Bound, Denied, Limiter, Reservation, bounds_of
 from slipway.gateway.api import asgi, bodies, errors, stream
 from slipway.gateway.api.asgi import ClientGone, Receive, Send
 from slipway.gateway.api.errors import ApiError, Header, UpstreamError
@@ -80,7 +80,7 @@ class _Request:
         self._headers: tuple[Header, ...] = ((b"x-request-id", call.request_id.encode()),)
         self._route: Route | None = None
         self._serving: str | None = None
-        self._admission: Admission | None = None
+        self._reservation: Reservation | None = None
         self._prompt_bound = 0
         self._exchange: Exchange | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -142,7 +142,7 @@ class _Request:
         )
         if isinstance(verdict, Denied):
             raise limit_headers.rate_limited(route.model, verdict)
-        self._admission = verdict
+        self._reservation = verdict
         self._headers += limit_headers.headers(verdict.standings)
         if demand.prompt:
             self._prompt_bound = demand.prompt
@@ -246,18 +246,18 @@ class _Request:
 
     async def _settle(self) -> None:
         """Replace the reservation by what was used. What failed costs nothing, unless it streamed before."""
-        call, admission = self._call, self._admission
-        if admission is None:
+        call, reservation = self._call, self._reservation
+        if reservation is None:
             return
         now = time.monotonic()
         reported, _, output = call.usage.totals()
         if self._prompt_bound:
             self._proxy.allowance.learn(call.deployment, self._prompt_bound, reported)
         if call.status == "client_error" or (call.status == "server_error" and not output):
-            await self._proxy.limiter.refund(admission, now, request=call.status == "server_error")
+            await self._proxy.limiter.refund(reservation, now, request=call.status == "server_error")
         else:
             # Without the engine's count (the client hung up) the prompt's bound stands.
-            await self._proxy.limiter.settle(admission, (reported or self._prompt_bound) + output, now)
+            await self._proxy.limiter.settle(reservation, (reported or self._prompt_bound) + output, now)
 
     def _leave(self) -> None:
         if self._serving is not None:

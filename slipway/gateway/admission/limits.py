@@ -6,7 +6,7 @@ Does not: what a request may cost (estimate.py), what the client reads of it (li
 No window of 60 s is overshot, whatever moment between a request's start and end its tokens are counted at:
 an admitted request holds what it may use at most from its start until 60 s after its end, from then on with
 the real count. For the last request admitted of any window, every other one that falls in that window was
-therefore in the sum that it was checked against. Requests per minute count from the moment of admission.
+therefore in the sum that it was checked against. Requests per minute count from the moment of reservation.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Denied:
 
 
 @dataclass(slots=True)
-class Admission:
+class Reservation:
     """What an admitted request holds. `output_tokens` is what it was granted; settle or refund it once."""
 
     output_tokens: int
@@ -93,15 +93,15 @@ class Limiter(Protocol):
 
     async def reserve(
         self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
-    ) -> Admission | Denied:
+    ) -> Reservation | Denied:
         """Take one request and `prompt` + between `least` and `most` tokens from all bounds, or nothing."""
         ...
 
-    async def settle(self, admission: Admission, tokens: int, now: float) -> None:
+    async def settle(self, reservation: Reservation, tokens: int, now: float) -> None:
         """Replace the reserved tokens by the real count."""
         ...
 
-    async def refund(self, admission: Admission, now: float, *, request: bool) -> None:
+    async def refund(self, reservation: Reservation, now: float, *, request: bool) -> None:
         """Give the tokens back, and with `request` the request too."""
         ...
 
@@ -163,7 +163,7 @@ class MemoryLimiter:
 
     async def reserve(
         self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
-    ) -> Admission | Denied:
+    ) -> Reservation | Denied:
         """See `Limiter`. There is no await inside, so that check and take are one step."""
         self._sweep(now)
         windows = [(bound, self._windows.setdefault(bound.window_key, Window())) for bound in bounds]
@@ -174,24 +174,24 @@ class MemoryLimiter:
             if window.used(now) + needed > bound.limit:
                 return self._denied(windows, bound, window, needed, now)
         taken = [_take(bound, window, prompt + output, now) for bound, window in windows]
-        return Admission(output, _standings(windows, now), taken)
+        return Reservation(output, _standings(windows, now), taken)
 
-    async def settle(self, admission: Admission, tokens: int, now: float) -> None:
+    async def settle(self, reservation: Reservation, tokens: int, now: float) -> None:
         """See `Limiter`. Harmless the second time."""
-        if not admission.open:
+        if not reservation.open:
             return
-        admission.open = False
-        for taken in admission.taken:
+        reservation.open = False
+        for taken in reservation.taken:
             if taken.slot is None:
                 taken.window.held -= taken.amount
                 taken.window.run_down(tokens, now)
 
-    async def refund(self, admission: Admission, now: float, *, request: bool) -> None:
+    async def refund(self, reservation: Reservation, now: float, *, request: bool) -> None:
         """See `Limiter`. Harmless the second time."""
-        if not admission.open:
+        if not reservation.open:
             return
-        admission.open = False
-        for taken in admission.taken:
+        reservation.open = False
+        for taken in reservation.taken:
             if taken.slot is None:
                 taken.window.held -= taken.amount
             elif request:

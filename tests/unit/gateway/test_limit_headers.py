@@ -16,8 +16,8 @@ def ask(limiter, prompt, at=0.0):
 
 
 def test_the_scope_with_the_least_left_is_shown():
-    admission = ask(MemoryLimiter(), 20)
-    assert dict(limit_headers.headers(admission.standings)) == {
+    reservation = ask(MemoryLimiter(), 20)
+    assert dict(limit_headers.headers(reservation.standings)) == {
         b"x-ratelimit-limit-requests": b"2",
         b"x-ratelimit-remaining-requests": b"1",
         b"x-ratelimit-reset-requests": b"60.0s",

@@ -7,10 +7,10 @@ import pytest
 from slipway.catalog.deployment import Limit, Limits
 from slipway.gateway.admission.limits import (
     WINDOW_S,
-    Admission,
     Bound,
     Denied,
     MemoryLimiter,
+    Reservation,
     bounds_of,
 )
 
@@ -28,11 +28,11 @@ class Clocked:
         most = least if most is None else most
         return _now(self.limiter.reserve(bounds, prompt, least, most, at))
 
-    def settle(self, admission, tokens, *, at):
-        _now(self.limiter.settle(admission, tokens, at))
+    def settle(self, reservation, tokens, *, at):
+        _now(self.limiter.settle(reservation, tokens, at))
 
-    def refund(self, admission, *, at, request):
-        _now(self.limiter.refund(admission, at, request=request))
+    def refund(self, reservation, *, at, request):
+        _now(self.limiter.refund(reservation, at, request=request))
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def clocked() -> Clocked:
 
 
 def test_a_request_counts_for_sixty_seconds_and_not_longer(clocked):
-    assert isinstance(clocked.ask([REQUESTS], at=0.0), Admission)
-    assert isinstance(clocked.ask([REQUESTS], at=30.0), Admission)
+    assert isinstance(clocked.ask([REQUESTS], at=0.0), Reservation)
+    assert isinstance(clocked.ask([REQUESTS], at=30.0), Reservation)
     denied = clocked.ask([REQUESTS], at=59.9)
     assert isinstance(denied, Denied)
     assert denied.retry_after_s == pytest.approx(0.1)
-    assert isinstance(clocked.ask([REQUESTS], at=60.0), Admission)
+    assert isinstance(clocked.ask([REQUESTS], at=60.0), Reservation)
     assert isinstance(clocked.ask([REQUESTS], at=60.0), Denied)
 
 
@@ -54,14 +54,14 @@ def test_tokens_are_held_at_their_bound_until_the_real_count_is_known(clocked):
     first = clocked.ask([TOKENS], prompt=40, least=40, at=0.0)
     assert isinstance(clocked.ask([TOKENS], prompt=11, least=10, at=1.0), Denied)
     clocked.settle(first, 30, at=2.0)
-    assert isinstance(clocked.ask([TOKENS], prompt=60, least=10, at=3.0), Admission)
+    assert isinstance(clocked.ask([TOKENS], prompt=60, least=10, at=3.0), Reservation)
 
 
 def test_tokens_run_down_from_the_end_of_their_request(clocked):
     first = clocked.ask([TOKENS], prompt=50, least=50, at=0.0)
     clocked.settle(first, 100, at=90.0)
     assert isinstance(clocked.ask([TOKENS], prompt=1, at=149.9), Denied)
-    assert isinstance(clocked.ask([TOKENS], prompt=1, at=150.0), Admission)
+    assert isinstance(clocked.ask([TOKENS], prompt=1, at=150.0), Reservation)
 
 
 def test_a_denied_request_costs_nothing_in_any_scope(clocked):
@@ -76,18 +76,18 @@ def test_a_denied_request_costs_nothing_in_any_scope(clocked):
 
 @pytest.mark.parametrize(("request_too", "left"), [(True, 2), (False, 1)])
 def test_a_refund_returns_tokens_and_the_request_only_when_told_to(clocked, request_too, left):
-    admission = clocked.ask([REQUESTS, TOKENS], prompt=100, at=0.0)
-    clocked.refund(admission, at=1.0, request=request_too)
+    reservation = clocked.ask([REQUESTS, TOKENS], prompt=100, at=0.0)
+    clocked.refund(reservation, at=1.0, request=request_too)
     again = clocked.ask([REQUESTS, TOKENS], prompt=100, at=1.0)
-    assert isinstance(again, Admission)
+    assert isinstance(again, Reservation)
     assert again.standings[0].remaining == left - 1
 
 
 def test_settling_or_refunding_twice_changes_nothing_the_second_time(clocked):
-    admission = clocked.ask([TOKENS], prompt=60, at=0.0)
-    clocked.settle(admission, 60, at=1.0)
-    clocked.settle(admission, 60, at=1.0)
-    clocked.refund(admission, at=1.0, request=True)
+    reservation = clocked.ask([TOKENS], prompt=60, at=0.0)
+    clocked.settle(reservation, 60, at=1.0)
+    clocked.settle(reservation, 60, at=1.0)
+    clocked.refund(reservation, at=1.0, request=True)
     assert clocked.ask([TOKENS], prompt=40, at=1.0).standings[0].remaining == 0
 
 
@@ -95,7 +95,7 @@ def test_a_refund_of_what_time_has_returned_already_returns_it_once(clocked):
     old = clocked.ask([REQUESTS], at=0.0)
     clocked.refund(old, at=61.0, request=True)
     admitted = [clocked.ask([REQUESTS], at=61.0) for _ in range(3)]
-    assert [isinstance(each, Admission) for each in admitted] == [True, True, False]
+    assert [isinstance(each, Reservation) for each in admitted] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_a_refund_of_what_time_has_returned_already_returns_it_once(clocked):
 def test_an_answer_of_open_length_is_granted_what_is_left_between_its_bounds(clocked, used, granted):
     if used:
         clocked.settle(clocked.ask([TOKENS], prompt=used, at=0.0), used, at=0.0)
-    admission = clocked.ask([TOKENS], prompt=10, least=5, most=25, at=1.0)
-    assert admission.output_tokens == granted
+    reservation = clocked.ask([TOKENS], prompt=10, least=5, most=25, at=1.0)
+    assert reservation.output_tokens == granted
 
 
 def test_when_even_the_least_answer_does_not_fit_the_request_waits(clocked):
@@ -158,16 +158,16 @@ def test_no_window_of_sixty_seconds_is_overshot_whenever_its_tokens_are_counted(
         now += chance.expovariate(2.0)
         for job in [job for job in running if job[0] <= now]:
             running.remove(job)
-            ends, started, admission, bound = job
+            ends, started, reservation, bound = job
             if chance.random() < 0.1:
-                _now(limiter.refund(admission, ends, request=False))
+                _now(limiter.refund(reservation, ends, request=False))
                 continue
             real = chance.randint(1, bound)
-            _now(limiter.settle(admission, real, ends))
+            _now(limiter.settle(reservation, real, ends))
             used.append((started, ends, real))
         prompt, output = chance.randint(1, 60), chance.randint(1, 120)
         verdict = _now(limiter.reserve([tokens, requests], prompt, output, output, now))
-        if isinstance(verdict, Admission):
+        if isinstance(verdict, Reservation):
             admitted.append(now)
             running.append((now + chance.expovariate(0.1), now, verdict, prompt + output))
     assert len(admitted) > 200
@@ -184,7 +184,7 @@ def test_of_many_concurrent_requests_no_more_than_the_limit_get_in():
         async def one() -> None:
             await asyncio.sleep(random.random() / 100)
             verdict = await limiter.reserve([TOKENS, REQUESTS], 10, 10, 10, 0.0)
-            verdicts[isinstance(verdict, Admission)] += 1
+            verdicts[isinstance(verdict, Reservation)] += 1
             await asyncio.sleep(0)
 
         await asyncio.gather(*(one() for _ in range(200)))
