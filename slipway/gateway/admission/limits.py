@@ -67,7 +67,11 @@ class Reservation:
     output_tokens: int
     standings: tuple[Standing, ...]
     taken: list[Taken] = field(default_factory=list)
-    open: bool = True
+
+    def release(self) -> list[Taken]:
+        """What it holds, to be settled or refunded; nothing the second time."""
+        taken, self.taken = self.taken, []
+        return taken
 
 
 @dataclass(slots=True)
@@ -178,20 +182,14 @@ class MemoryLimiter:
 
     async def settle(self, reservation: Reservation, tokens: int, now: float) -> None:
         """See `Limiter`. Harmless the second time."""
-        if not reservation.open:
-            return
-        reservation.open = False
-        for taken in reservation.taken:
+        for taken in reservation.release():
             if taken.slot is None:
                 taken.window.held -= taken.amount
                 taken.window.run_down(tokens, now)
 
     async def refund(self, reservation: Reservation, now: float, *, request: bool) -> None:
         """See `Limiter`. Harmless the second time."""
-        if not reservation.open:
-            return
-        reservation.open = False
-        for taken in reservation.taken:
+        for taken in reservation.release():
             if taken.slot is None:
                 taken.window.held -= taken.amount
             elif request:
@@ -219,13 +217,13 @@ def bounds_of(limits: Limits, deployment: str, org: str, user: str, api_key: str
         ("user", limits.user, (deployment, org, user)),
         ("api_key", limits.api_key, (deployment, api_key)),
     )
-    found = []
+    bounds = []
     for scope, limit, subject in scopes:
         for dimension in ("requests", "tokens"):
             number = getattr(limit, f"{dimension}_per_minute", None)
             if number is not None:
-                found.append(Bound(scope, subject, dimension, number))
-    return tuple(found)
+                bounds.append(Bound(scope, subject, dimension, number))
+    return tuple(bounds)
 
 
 def _take(bound: Bound, window: Window, tokens: int, now: float) -> Taken:
