@@ -1,7 +1,7 @@
 """The gateway's ASGI application: which path is answered by what.
 
 Belongs here: dispatch, authentication at the door, the list of models.
-Does not: requests to models (proxy.py), operator endpoints (operator.py).
+Does not: requests to models (slipway.gateway.request), operator endpoints (operator.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from slipway.gateway.api.asgi import Receive, Scope, Send
 from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.operations import OPERATIONS
 from slipway.gateway.operator import Operator
-from slipway.gateway.proxy import Proxy
+from slipway.gateway.request.frame import Frame
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.call import Call
@@ -28,10 +28,10 @@ _OPERATOR = "/-/"
 class Gateway:
     """One replica's application."""
 
-    def __init__(self, keys: KeyFollower, routes: RouteFollower, proxy: Proxy, operator: Operator) -> None:
+    def __init__(self, keys: KeyFollower, routes: RouteFollower, frame: Frame, operator: Operator) -> None:
         self._keys = keys
         self._routes = routes
-        self._proxy = proxy
+        self._frame = frame
         self._operator = operator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ class Gateway:
         operation = OPERATIONS.get(path)
         if operation is not None:
             _allow(method, path, "POST")
-            await self._proxy.serve(operation, Call(key, path, started), receive, send)
+            await self._frame.serve(operation, Call(key, path, started), receive, send)
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET")
             await asgi.answer(send, 200, self._models(key.org, path[len(_MODELS) + 1 :]))
@@ -67,11 +67,11 @@ class Gateway:
         created = int(table.generated_at.timestamp())
         if name and table.visible(name, org) is None:
             raise errors.model_not_found(name)
-        found = [
+        models = [
             {"id": model, "object": "model", "created": created, "owned_by": "slipway"}
             for model in ([name] if name else table.models_of(org))
         ]
-        return orjson.dumps(found[0] if name else {"object": "list", "data": found})
+        return orjson.dumps(models[0] if name else {"object": "list", "data": models})
 
 
 def _allow(method: str, path: str, allowed: str) -> None:

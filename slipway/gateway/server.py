@@ -16,12 +16,14 @@ import uvicorn
 
 from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
-from slipway.gateway.admission.estimate import TemplateAllowance
 from slipway.gateway.admission.limits import MemoryLimiter
+from slipway.gateway.admission.rate_limits import RateLimits
 from slipway.gateway.app import Gateway
 from slipway.gateway.operator import Operator
 from slipway.gateway.periodic import Periodic
-from slipway.gateway.proxy import Proxy
+from slipway.gateway.request.frame import Frame
+from slipway.gateway.request.record import Recorder
+from slipway.gateway.request.route import Router
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
@@ -67,14 +69,11 @@ class Replica:
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT, let requests end, ship what is spooled."""
         settings, in_flight, upstreams = self._settings, Gauge(), Upstreams()
-        proxy = Proxy(
-            replica=settings.replica,
-            routes=self._routes,
-            limiter=MemoryLimiter(),
-            allowance=TemplateAllowance(),
-            in_flight=in_flight,
+        frame = Frame(
+            router=Router(self._routes, in_flight),
+            steps=(RateLimits(MemoryLimiter()),),
             upstreams=upstreams,
-            spool=self._spool,
+            recorder=Recorder(settings.replica, self._spool),
         )
         operator = Operator(
             replica=settings.replica,
@@ -86,7 +85,7 @@ class Replica:
             shipper=self._shipper,
             draining=lambda: server.should_exit,
         )
-        server = _Server(_uvicorn_config(Gateway(self._keys, self._routes, proxy, operator), settings))
+        server = _Server(_uvicorn_config(Gateway(self._keys, self._routes, frame, operator), settings))
         for thread in self._threads:
             thread.start()
         log.write("info", "gateway starts", replica=settings.replica, host=settings.host, port=settings.port)
@@ -120,13 +119,13 @@ class _Server(uvicorn.Server):
         """Let SIGTERM and SIGINT begin the drain."""
         loop = asyncio.get_running_loop()
         handled = (signal.SIGTERM, signal.SIGINT)
-        for each in handled:
-            loop.add_signal_handler(each, self.handle_exit, each, None)
+        for number in handled:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
             yield
         finally:
-            for each in handled:
-                loop.remove_signal_handler(each)
+            for number in handled:
+                loop.remove_signal_handler(number)
 
 
 def _listen(host: str, port: int) -> socket.socket:

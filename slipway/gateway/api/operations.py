@@ -1,7 +1,7 @@
 """The OpenAI operations that the gateway passes on. Adding one is a line in `OPERATIONS`.
 
 Belongs here: path, the task that a model must have, the checks of the body.
-Does not: how a request is forwarded (proxy.py).
+Does not: what is done with a request (slipway.gateway.request).
 Models of other tasks are rolled out, validated and in the route table; their paths are not passed on yet.
 """
 

@@ -1,7 +1,7 @@
 """Server-sent events of a streamed answer: split, looked into, corrected, and passed on at once.
 
 Belongs here: the parser, the model name and usage in chunks, and the running count of tokens.
-Does not: sockets and clocks (proxy.py).
+Does not: sockets and clocks (slipway.gateway.request.forward).
 
 What engines send, seen: llama.cpp puts a chat's usage in a chunk of its own with `choices: []` (one for
 each of `n` answers) and a completion's usage in the last chunk that has choices; vLLM sends one chunk with

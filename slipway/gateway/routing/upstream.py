@@ -1,11 +1,12 @@
 """The connection to engines: choosing an upstream, keeping connections, and what an engine's failure means.
 
 Belongs here: opening an exchange with one retry, and turning every way to fail into the client's error.
-Does not: what is in the answer (proxy.py, stream.py).
+Does not: what is in the answer (slipway.gateway.request.forward, slipway.gateway.api.stream).
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ _CONNECT_TIMEOUT_S = 5.0
 # Shorter than any engine's own (llama.cpp 5 s, uvicorn 5 s), so that a connection is not taken up just as the
 # engine closes it.
 _KEEP_ALIVE_S = 4.0
+_READ_TO_END_S = 1.0
 # What the client did wrong, in the engine's eyes. Other statuses of an engine are the operator's business.
 _CLIENT_ERRORS = frozenset({400, 413, 415, 422})
 
@@ -91,6 +93,18 @@ class Exchange:
         self._base = base
         self._outstanding: Gauge | None = outstanding
 
+    async def read_to_end(self) -> None:
+        """Read what follows an answer's end for the client, such as a stream's [DONE]."""
+        content = self.response.content
+        if content.at_eof():
+            return
+        try:
+            async with asyncio.timeout(_READ_TO_END_S):
+                while await content.readany():
+                    pass
+        except (aiohttp.ClientError, TimeoutError):
+            return
+
     def close(self) -> None:
         """Let go of it; an answer still coming is broken off, which makes the engine stop."""
         if self._outstanding is not None:
@@ -125,15 +139,14 @@ async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
 def _client_error(status: int, body: bytes) -> ApiError:
     """The engine's own words, in OpenAI's shape; engines differ in how close to it they are."""
     try:
-        found: Any = orjson.loads(body)
+        answer: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
-        found = body.decode(errors="replace")
-    if isinstance(found, dict):
-        found = found.get("error") or found
-    if not isinstance(found, dict):
-        found = {"message": str(found)}
-    message = found.get("message") or found.get("detail") or "The server refused the request."
-    kind, param, code = found.get("type"), found.get("param"), found.get("code")
+        answer = body.decode(errors="replace")
+    error = (answer.get("error") or answer) if isinstance(answer, dict) else answer
+    if not isinstance(error, dict):
+        error = {"message": str(error)}
+    message = error.get("message") or error.get("detail") or "The server refused the request."
+    kind, param, code = error.get("type"), error.get("param"), error.get("code")
     return ApiError(
         status,
         kind if isinstance(kind, str) else "invalid_request_error",

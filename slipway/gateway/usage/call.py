@@ -1,7 +1,7 @@
 """One tenant request as it goes: who, what, how it ended, how long it took. It becomes the usage event.
 
 Belongs here: the facts of one request and how they are measured.
-Does not: what happens in it (proxy.py), keeping the event (spool.py).
+Does not: what happens in it (slipway.gateway.request), keeping the event (spool.py).
 """
 
 from __future__ import annotations

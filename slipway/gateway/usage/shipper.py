@@ -1,7 +1,7 @@
 """Ships spooled usage events to the object store: one gzip NDJSON object per sealed segment and hour.
 
 Belongs here: which objects a segment becomes, and when a segment may be forgotten.
-Does not: writing events (spool.py), when to ship (replica.py).
+Does not: writing events (spool.py), when to ship (slipway.gateway.server).
 
 A segment's objects have names and bytes that depend on nothing but the segment. So a shipment cut short at
 any point is simply done again, by this process or by the next one that finds the segment.

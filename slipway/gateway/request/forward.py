@@ -1,0 +1,104 @@
+"""The fourth stage: the request goes to an engine, and its answer to the client, all but the last bytes.
+
+Belongs here: the body for the engine, an answer in one piece, a stream whose pieces go on as they come.
+Does not: connections and retries (slipway.gateway.routing.upstream), what is changed in an answer
+(slipway.gateway.api.stream), the last bytes: they wait until the request is recorded (frame.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+
+from slipway.gateway.api import asgi, errors, stream
+from slipway.gateway.request.parse import Asked
+from slipway.gateway.request.reply import Reply
+from slipway.gateway.routing import upstream
+from slipway.gateway.routing.upstream import Exchange, Upstreams
+from slipway.gateway.usage.call import Call
+from slipway.records.routes import Route
+from slipway.records.usage import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an answer ends: what is recorded of it, and the bytes that are sent only after that."""
+
+    status: Status
+    error_type: str | None
+    last: bytes
+
+
+async def open_exchange(upstreams: Upstreams, asked: Asked, route: Route, call: Call) -> Exchange:
+    """Send the request to an engine of the route; its answer begins. Raises ApiError."""
+    return await upstreams.open(route, asked.operation.path, _payload(asked, route), call)
+
+
+async def pass_on(
+    response: aiohttp.ClientResponse, asked: Asked, route: Route, call: Call, reply: Reply
+) -> Ending:
+    """Bring the engine's answer to the client. Raises ApiError for an answer that is none."""
+    if response.status != 200:
+        raise await upstream.refusal(response, route)
+    if call.stream and response.content_type == "text/event-stream":
+        return await _pass_on_stream(response.content, asked, route, call, reply)
+    return await _whole(response, route, call)
+
+
+async def _whole(response: aiohttp.ClientResponse, route: Route, call: Call) -> Ending:
+    """An answer in one piece."""
+    try:
+        body = await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise upstream.explained(error, route) from error
+    edited = stream.edit_whole(body, route.model)
+    if edited is None:
+        raise errors.failed(route.model, f"not JSON: {body[:200].decode(errors='replace')}")
+    answer, call.usage = edited
+    return Ending("success", None, answer)
+
+
+async def _pass_on_stream(
+    content: aiohttp.StreamReader, asked: Asked, route: Route, call: Call, reply: Reply
+) -> Ending:
+    """A streamed answer: each piece goes on as it comes."""
+    editor = stream.StreamEditor(route.model, asked.wants, several_prompts=asked.several_prompts)
+    call.usage = editor.usage
+    await reply.begin_stream()
+    send = reply.send
+    try:
+        while not editor.done:
+            data = await content.readany()
+            if not data:
+                break
+            out = editor.feed(data)
+            if out:
+                await asgi.send_part(send, out)
+                if editor.tokens:
+                    call.note_token()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise upstream.explained(error, route) from error
+    return _ending(editor, route)
+
+
+def _ending(editor: stream.StreamEditor, route: Route) -> Ending:
+    """How a stream ended that was read to its end. Raises ApiError when it broke off."""
+    last = b"data: [DONE]\n\n"
+    if editor.error is not None:
+        return Ending("server_error", str(editor.error.get("type") or "upstream_error"), last)
+    if not (editor.done or editor.finished):
+        raise errors.unreachable(route.model, "the answer ended before it was complete")
+    return Ending("success", None, last)
+
+
+def _payload(asked: Asked, route: Route) -> bytes:
+    """The body for the engine: its name of the model, and usage in every stream."""
+    body = asked.body
+    body["model"] = route.upstream_model
+    if body.get("stream") is True:
+        options = body.get("stream_options") or {}
+        # The second is vLLM's: usage as it goes, for clients that hang up. Others ignore it.
+        body["stream_options"] = {"continuous_usage_stats": True, **options, "include_usage": True}
+    return orjson.dumps(body)

@@ -1,0 +1,145 @@
+"""The frame around every request: it runs the stages, and settles, records and answers whatever happens.
+
+Belongs here: the order of the stages, the ways to end, and that each thing taken is let go of exactly once.
+Does not: what a stage does (a module each beside this one).
+
+The usage event is in the spool before the last bytes leave, so no client has a complete answer that is not
+recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slipway.gateway.admission.step import Step
+from slipway.gateway.api.asgi import ClientGone, Receive, Send
+from slipway.gateway.api.errors import ApiError, UpstreamError
+from slipway.gateway.api.operations import Operation
+from slipway.gateway.request import forward, record
+from slipway.gateway.request.admit import Grants
+from slipway.gateway.request.parse import parse
+from slipway.gateway.request.record import Recorder
+from slipway.gateway.request.reply import Reply
+from slipway.gateway.request.route import Routed, Router
+from slipway.gateway.routing.upstream import Exchange, Upstreams
+from slipway.gateway.usage.call import Call
+from slipway.records.usage import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all requests of one replica share. `steps` of admission are asked in this order."""
+
+    router: Router
+    steps: Sequence[Step]
+    upstreams: Upstreams
+    recorder: Recorder
+
+    async def serve(self, operation: Operation, call: Call, receive: Receive, send: Send) -> None:
+        """Answer one authenticated request, whatever comes."""
+        passage = _Passage(call, send)
+        try:
+            await self._run(operation, passage, receive)
+        except ApiError as error:
+            await self._refuse(passage, error)
+        except ClientGone:
+            await self._abandon(passage)
+        except asyncio.CancelledError:
+            if not call.disconnected:  # the process ends and has waited long enough
+                await self._abandon(passage, "server_error", "gateway_shutdown")
+                raise
+            await self._abandon(passage)
+            current = asyncio.current_task()
+            if current is not None:
+                current.uncancel()
+        finally:
+            passage.release()
+            record.log_request(call)
+
+    async def _run(self, operation: Operation, passage: _Passage, receive: Receive) -> None:
+        """The way that everything goes when nothing goes wrong."""
+        call, reply = passage.call, passage.reply
+        asked = await parse(operation, receive, call)
+        passage.routed = self.router.find(operation, call)
+        route = passage.routed.route
+        passage.watch(receive)
+        await passage.grants.admit(self.steps, asked, route, call, reply)
+        exchange = await forward.open_exchange(self.upstreams, asked, route, call)
+        passage.exchange = exchange
+        ending = await forward.pass_on(exchange.response, asked, route, call, reply)
+        await self._record(passage, ending.status, ending.error_type)
+        await reply.finish(ending.last)
+        await exchange.read_to_end()
+
+    async def _refuse(self, passage: _Passage, error: ApiError) -> None:
+        """End with an error."""
+        call = passage.call
+        if isinstance(error, UpstreamError):
+            record.log_upstream_failure(call, error)
+        if call.status is None:
+            try:
+                await self._record(passage, record.status_of(error), error.code or error.kind)
+            except ApiError as unrecorded:
+                error = unrecorded
+        await passage.reply.fail(error)
+
+    async def _abandon(
+        self, passage: _Passage, status: Status = "cancelled", error_type: str = "client_disconnected"
+    ) -> None:
+        """End without an answer; what was streamed counts. What cannot be recorded is in the log."""
+        if passage.call.status is None:
+            with contextlib.suppress(ApiError):
+                await self._record(passage, status, error_type)
+
+    async def _record(self, passage: _Passage, status: Status, error_type: str | None) -> None:
+        """The request's fate is known: settle what it was granted, and spool its event. Raises ApiError."""
+        call = passage.call
+        call.end(status, error_type)
+        await passage.grants.settle(call)
+        passage.leave()
+        self.recorder.record(call)
+
+
+class _Passage:
+    """One request on its way: what it has taken so far, and must let go of."""
+
+    __slots__ = ("_watcher", "call", "exchange", "grants", "reply", "routed")
+
+    def __init__(self, call: Call, send: Send) -> None:
+        self.call = call
+        self.reply = Reply(send, call)
+        self.grants = Grants()
+        self.routed: Routed | None = None
+        self.exchange: Exchange | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    def watch(self, receive: Receive) -> None:
+        """From now on this task is cancelled when the client hangs up before it is answered."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._watcher = asyncio.create_task(_watch(receive, self.call, task))
+
+    def leave(self) -> None:
+        """No longer in flight."""
+        if self.routed is not None:
+            self.routed.leave()
+
+    def release(self) -> None:
+        """Let go of the watcher, the upstream and the count, whatever is left of them."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self.exchange is not None:
+            self.exchange.close()
+        self.leave()
+
+
+async def _watch(receive: Receive, call: Call, request: asyncio.Task[None]) -> None:
+    """Cancel the request when its client hangs up before it is answered."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if call.status is None:
+        call.disconnected = True
+        request.cancel()
