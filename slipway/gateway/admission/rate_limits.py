@@ -56,13 +56,16 @@ class ReservedLimits:
     headers: tuple[Header, ...]
 
     async def settle(self, call: Call) -> None:
-        """Replace the reservation by what was used. What failed costs nothing, unless it streamed before."""
+        """Replace the reservation by what was used. What failed costs nothing, unless it streamed before.
+
+        What its client did wrong counts as a request; what another step refused does not.
+        """
         now = time.monotonic()
         reported, _, output = call.usage.totals()
         if self.prompt_bound:
             self.allowance.learn(call.deployment, self.prompt_bound, reported)
-        if call.status == "client_error" or (call.status == "server_error" and not output):
-            await self.limiter.refund(self.reservation, now, request=call.status == "server_error")
+        if call.status in {"client_error", "limited"} or (call.status == "server_error" and not output):
+            await self.limiter.refund(self.reservation, now, request=call.status != "client_error")
         else:
             # Without the engine's count (the client hung up) the prompt's bound stands.
             await self.limiter.settle(self.reservation, (reported or self.prompt_bound) + output, now)

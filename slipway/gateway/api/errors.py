@@ -150,3 +150,8 @@ def not_recorded() -> ApiError:
     return ApiError(
         503, "server_error", "usage_not_recorded", "The gateway cannot record usage. Try again later."
     )
+
+
+def internal() -> ApiError:
+    """A fault of the gateway itself; what it is stands in its log alone."""
+    return ApiError(500, "server_error", "internal_error", "The gateway failed. The fault is in its log.")

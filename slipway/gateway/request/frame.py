@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.gateway.admission.step import Step
+from slipway.gateway.api import errors
 from slipway.gateway.api.asgi import ClientGone, Receive, Send
 from slipway.gateway.api.errors import ApiError, UpstreamError
 from slipway.gateway.api.operations import Operation
@@ -55,6 +56,9 @@ class Frame:
             current = asyncio.current_task()
             if current is not None:
                 current.uncancel()
+        except Exception:
+            await self._refuse(passage, errors.internal())
+            raise  # to the server, which logs it
         finally:
             passage.release()
             record.log_request(call)
