@@ -57,7 +57,7 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         Prices are taken from the table as `sync_prices` left it.
         """
         warehouse, store = self._warehouse(), self.store.connect()
-        summaries = rollup.roll_up(store, warehouse, hours, run_id=run_id, now=datetime.now(UTC), books=[])
+        summaries = rollup.roll_up(store, warehouse, hours, run_id=run_id, now=datetime.now(UTC))
         events = sum(summary.requests for summary in summaries)
         progress(f"{events} requests in {len(summaries)} hours")
         published = publish.publish(warehouse, store, hours)

@@ -26,25 +26,20 @@ class PriceSync:
     removed: tuple[str, ...]
 
 
-def sync_prices(warehouse: Warehouse, books: Sequence[PriceSchedule], *, now: datetime) -> PriceSync:
+def sync_prices(warehouse: Warehouse, schedules: Sequence[PriceSchedule], *, now: datetime) -> PriceSync:
     """Bring the price table to the catalog's schedules; harmless when nothing changed.
 
     Raises ClosedPriceError, and then changes nothing, when a closed month would be priced differently.
     """
     with warehouse.writing() as connection, transaction(connection):
-        return write_prices(connection, books, now)
-
-
-def write_prices(connection: DuckDBPyConnection, books: Sequence[PriceSchedule], now: datetime) -> PriceSync:
-    """The same within a transaction that the caller has begun."""
-    existing = read_prices(connection)
-    wanted = merge(existing, books, now)
-    check_append_only(existing, wanted, month_start(now))
-    before, after = set(existing), set(wanted)
-    if before != after:
-        connection.execute("DELETE FROM price")
-        if wanted:
-            connection.executemany(sql("insert_price"), [_values(row) for row in wanted])
+        existing = read_prices(connection)
+        wanted = merge(existing, schedules, now)
+        check_append_only(existing, wanted, month_start(now))
+        before, after = set(existing), set(wanted)
+        if before != after:
+            connection.execute("DELETE FROM price")
+            if wanted:
+                connection.executemany(sql("insert_price"), [_values(row) for row in wanted])
     return PriceSync(
         added=tuple(row.version for row in wanted if row not in before),
         removed=tuple(row.version for row in existing if row not in after),

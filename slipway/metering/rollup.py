@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import fingerprint, list_hours
-from slipway.metering.price_table import write_prices
-from slipway.metering.prices import PriceSchedule
 from slipway.metering.warehouse import Warehouse, sql, transaction
 from slipway.objectstore import ObjectStore, StoredObject
 from slipway.records.usage import hour_of
@@ -59,22 +57,18 @@ def roll_up(
     *,
     run_id: str,
     now: datetime,
-    books: Sequence[PriceSchedule],
 ) -> list[HourSummary]:
     """Replace the rows of these hours by what their usage objects say now; one summary per hour, in order.
 
-    Prices are brought to `books` first and taken from the price table. Each chunk is one transaction: a run
-    that dies has replaced whole chunks or nothing, and running it again gives the same rows. Readers see
-    them after `publish`. Raises ObjectStoreError, WarehouseError, ClosedPriceError, and ValueError for an
-    hour that does not start one.
+    Prices are those of the price table. Each chunk is one transaction: a run that dies has replaced whole
+    chunks or nothing, and running it again gives the same rows. Readers see them after `publish`. Raises
+    ObjectStoreError, WarehouseError, and ValueError for an hour that does not start one.
     """
     asked = sorted({_checked(hour) for hour in hours})
     listing = list_hours(store, asked)
     sizes = {hour: sum(found.size_bytes for found in objects) for hour, objects in listing.items()}
     summaries: list[HourSummary] = []
     with warehouse.writing() as connection:
-        with transaction(connection):
-            write_prices(connection, books, now)
         for chunk in chunks(sizes):
             connection.execute(sql("chunk_begin"))
             _load(connection, store, {hour: listing[hour] for hour in chunk}, now)

@@ -30,8 +30,9 @@ JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 Rows = Callable[[str], list[dict[str, Any]]]
 
 
-def rolled_up(store: ObjectStore, warehouse: Warehouse, *books: PriceSchedule) -> PublishedCopy:
-    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=books)
+def rolled_up(store: ObjectStore, warehouse: Warehouse, *schedules: PriceSchedule) -> PublishedCopy:
+    sync_prices(warehouse, schedules, now=NOW)
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     publish_copy(warehouse)
     return PublishedCopy(warehouse.directory)
 
@@ -49,7 +50,7 @@ def test_random_usage_with_prices_that_change_inside_the_hour_is_exact(
         ]
         return [(at, *(chance.randrange(10**13) for _ in range(3)), org) for at in since]
 
-    books = [
+    schedules = [
         schedule("a", *entries(None, 3), *entries("org-1", 2)),
         schedule("b", *entries(None, 1), bill_failed="nothing"),
     ]
@@ -71,7 +72,7 @@ def test_random_usage_with_prices_that_change_inside_the_hour_is_exact(
 
     expected_pico: Counter[str] = Counter()
     for event in events:
-        rows = [row for book in books if book.deployment == event.deployment for row in book.rows]
+        rows = [row for each in schedules if each.deployment == event.deployment for row in each.rows]
         price = in_force(rows, event.org, event_time(event.request_id))
         if price is None:
             continue
@@ -83,7 +84,7 @@ def test_random_usage_with_prices_that_change_inside_the_hour_is_exact(
             expected_pico[event.org] += (event.input_tokens - event.cached_tokens) * price.input_pico
             expected_pico[event.org] += event.cached_tokens * price.cached_pico
 
-    copy = rolled_up(store, warehouse, *books)
+    copy = rolled_up(store, warehouse, *schedules)
     found = {bill.org: bill.cost for bill in bills(copy, HOUR, NOW) if bill.currency == "USD"}
     assert found == {org: f"{pico // 10**12}.{pico % 10**12:012d}" for org, pico in expected_pico.items()}
     assert {check.name for check in evaluate(copy, [HOUR]) if not check.passed} == {"unpriced"}
@@ -163,14 +164,14 @@ def test_lines_of_a_bill_add_up_and_name_their_prices(store, warehouse, ship, ne
     assert {row.version for row in prices(copy)} == {line.price_version for line in lines}
 
 
-def test_a_changed_price_of_a_closed_month_stops_the_rollup_and_changes_nothing(
+def test_a_changed_price_of_a_closed_month_is_refused_and_changes_nothing(
     store, warehouse, ship, new_event, schedule, rows: Rows
 ) -> None:
     ship(HOUR, [new_event()])
     rolled_up(store, warehouse, schedule("chat", (JANUARY, 1, 1, 1)))
     before = {table: rows(table) for table in ("price", "usage_hourly", "rollup_run")}
     with pytest.raises(ClosedPriceError, match="deployment chat"):
-        rolled_up(store, warehouse, schedule("chat", (JANUARY, 2, 1, 1)))
+        sync_prices(warehouse, [schedule("chat", (JANUARY, 2, 1, 1))], now=NOW)
     assert {table: rows(table) for table in before} == before
 
 
@@ -189,9 +190,8 @@ def test_money_leaves_as_decimal_in_arrow_pandas_and_parquet(
     price_pico = 10**10 + 1
     exact = Decimal((10**12 + 1) * price_pico).scaleb(-12)
     assert Decimal(float(exact)) != exact
-    roll_up(
-        store, warehouse, [HOUR], run_id="r", now=NOW, books=[schedule("chat", (JANUARY, price_pico, 1, 1))]
-    )
+    sync_prices(warehouse, [schedule("chat", (JANUARY, price_pico, 1, 1))], now=NOW)
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     published = publish(warehouse, store, [HOUR])
     copy = PublishedCopy(warehouse.directory)
     assert bills(copy, HOUR, NOW)[0].cost == str(exact)

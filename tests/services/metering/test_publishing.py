@@ -39,6 +39,7 @@ import json, sys
 from datetime import datetime
 from pathlib import Path
 from slipway.environment import S3Location
+from slipway.metering.price_table import sync_prices
 from slipway.metering.prices import PriceRow, PriceSchedule
 from slipway.metering.publish import publish
 from slipway.metering.rollup import roll_up
@@ -53,8 +54,9 @@ row = PriceRow("chat", None, january, None, "standard", 1, 1, 1, "USD", "engine-
 store = ObjectStore(S3Location(**given["location"]))
 warehouse = Warehouse(Path(given["directory"]))
 print("ready", flush=True)
-roll_up(store, warehouse, hours, run_id="killed", now=datetime.fromisoformat(given["now"]),
-        books=[PriceSchedule("chat", "standard", (row,))])
+now = datetime.fromisoformat(given["now"])
+sync_prices(warehouse, [PriceSchedule("chat", "standard", (row,))], now=now)
+roll_up(store, warehouse, hours, run_id="killed", now=now)
 publish(warehouse, store, hours)
 print("done", flush=True)
 """
@@ -124,7 +126,7 @@ def test_readers_see_one_whole_rollup_while_the_copy_is_replaced(
     ship(HOUR, [new_event()])
 
     def rollup(run: int) -> None:
-        roll_up(store, warehouse, [HOUR], run_id=str(run), now=NOW, books=[])
+        roll_up(store, warehouse, [HOUR], run_id=str(run), now=NOW)
         publish_copy(warehouse)
 
     rollup(0)
@@ -215,12 +217,12 @@ def test_a_warehouse_without_enough_memory_says_so_and_keeps_what_it_had(
     store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows
 ) -> None:
     ship(HOUR, [new_event()])
-    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW)
     before = {table: rows(table) for table in TABLES}
     ship(HOUR, [new_event() for _ in range(20_000)])
     tiny = Warehouse(warehouse.directory, memory_bytes=4 * 2**20)
     with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: .*(?s:.*)Free space"):
-        roll_up(store, tiny, [HOUR], run_id="2", now=NOW, books=[])
+        roll_up(store, tiny, [HOUR], run_id="2", now=NOW)
     assert {table: rows(table) for table in TABLES} == before
 
 
@@ -228,11 +230,11 @@ def test_a_store_that_is_away_leaves_the_warehouse_as_it_was(
     store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows
 ) -> None:
     ship(HOUR, [new_event()])
-    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW)
     before = {table: rows(table) for table in TABLES}
     missing = ObjectStore(store.location.__class__(**{**asdict(store.location), "bucket": "gone"}))
     with pytest.raises(ObjectStoreError, match="bucket gone"):
-        roll_up(missing, warehouse, [HOUR], run_id="2", now=NOW, books=[])
+        roll_up(missing, warehouse, [HOUR], run_id="2", now=NOW)
     assert {table: rows(table) for table in TABLES} == before
 
 
@@ -252,7 +254,7 @@ def test_parquet_of_a_day_has_all_its_hours_and_is_replaced_as_a_whole(
     hours = [HOUR, HOUR + timedelta(hours=1), next_day]
     for hour in hours:
         ship(hour, [new_event(hour)])
-        roll_up(store, warehouse, [hour], run_id="r", now=NOW, books=[])
+        roll_up(store, warehouse, [hour], run_id="r", now=NOW)
         publish(warehouse, store, [hour])
     assert (published_rows("2026-03-10"), published_rows("2026-03-11")) == (2, 1)
 
@@ -265,7 +267,7 @@ def test_quantiles_of_a_day_come_from_merged_histograms_and_are_within_one_perce
     ttft_us = [(chance.lognormal(11 + n / 3, 0.7, 400) + 1).astype(int) for n in range(6)]
     for hour, values in zip(hours, ttft_us, strict=True):
         ship(hour, [new_event(hour, ttft_us=v, duration_us=v + 10**6) for v in values.tolist()])
-    roll_up(store, warehouse, hours, run_id="r", now=NOW, books=[])
+    roll_up(store, warehouse, hours, run_id="r", now=NOW)
     publish_copy(warehouse)
     copy = PublishedCopy(warehouse.directory)
     (day,) = latencies(copy, HOUR, HOUR + timedelta(days=1))
@@ -282,6 +284,6 @@ def test_quantiles_of_a_day_come_from_merged_histograms_and_are_within_one_perce
 
 
 def test_a_period_without_requests_has_no_latency(store: ObjectStore, warehouse: Warehouse) -> None:
-    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     publish_copy(warehouse)
     assert latencies(PublishedCopy(warehouse.directory), HOUR, NOW) == []

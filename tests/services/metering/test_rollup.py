@@ -7,6 +7,7 @@ import pytest
 
 from slipway.metering.checks import evaluate
 from slipway.metering.fingerprint import stale_hours
+from slipway.metering.price_table import sync_prices
 from slipway.metering.publish import publish_copy
 from slipway.metering.published import PublishedCopy
 from slipway.metering.rollup import roll_up
@@ -22,7 +23,7 @@ TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "price", "
 def test_an_hour_without_objects_is_a_valid_empty_hour(
     store: ObjectStore, warehouse: Warehouse, rows, schedule
 ) -> None:
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     assert (summary.objects, summary.rows_in, summary.cost, summary.final) == (0, 0, {}, True)
     assert len(rows("rollup_run")) == 1
     publish_copy(warehouse)
@@ -35,7 +36,7 @@ def test_the_running_hour_is_not_final(
 ) -> None:
     ship(HOUR, [new_event(), new_event()])
     now = HOUR + timedelta(minutes=10)
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=now, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=now)
     assert not summary.final
     (row,) = rows("deployment_hourly")
     assert row["requests_per_s"] == 2 / 600
@@ -59,16 +60,18 @@ def test_48_hours_in_one_call_give_the_same_rows_as_48_calls(
         ]  # fmt: skip
         ship(hour, [*events, b'{"half": '])
         ship(hour, events[:3])
-    books = [
+    schedules = [
         schedule("d-0", (JANUARY, 3, 1, 7), (HOUR + timedelta(hours=20, minutes=30), 4, 2, 8)),
         schedule("d-1", (JANUARY, 5, 1, 9), (JANUARY, 2, 2, 2, "org-1")),
     ]
-    together = roll_up(store, warehouse, list(reversed(hours)), run_id="one", now=NOW, books=books)
+    sync_prices(warehouse, schedules, now=NOW)
+    together = roll_up(store, warehouse, list(reversed(hours)), run_id="one", now=NOW)
     once = {table: rows(table) for table in TABLES}
     with warehouse.writing() as connection:
         for table in TABLES:
             connection.execute(f"DELETE FROM {table}")
-    singly = [roll_up(store, warehouse, [hour], run_id="n", now=NOW, books=books)[0] for hour in hours]
+    sync_prices(warehouse, schedules, now=NOW)
+    singly = [roll_up(store, warehouse, [hour], run_id="n", now=NOW)[0] for hour in hours]
     assert {table: rows(table) for table in TABLES} == once
     assert [s.hour for s in together] == hours == [s.hour for s in singly]
     assert sum(s.duplicates for s in together) == 46 * 3 and sum(s.quarantined for s in together) == 46
@@ -80,11 +83,11 @@ def test_rolling_up_again_replaces_the_hour_and_leaves_its_neighbours(
     neighbour = HOUR + timedelta(hours=1)
     ship(HOUR, [new_event()])
     ship(neighbour, [new_event(neighbour)])
-    roll_up(store, warehouse, [HOUR, neighbour], run_id="1", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR, neighbour], run_id="1", now=NOW)
     publish_copy(warehouse)
     ship(HOUR, [new_event(org="late")])
     assert stale_hours(store, warehouse, [HOUR, neighbour]) == [HOUR]
-    roll_up(store, warehouse, [HOUR], run_id="2", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="2", now=NOW)
     publish_copy(warehouse)
     assert stale_hours(store, warehouse, [HOUR, neighbour]) == []
     assert [(row["hour"], row["org"]) for row in rows("usage_hourly")] == [
@@ -98,7 +101,7 @@ def test_a_retried_delivery_is_counted_once(store, warehouse, ship, new_event, r
     event, other = new_event(), new_event()
     ship(HOUR, [event, other, event])
     ship(HOUR, [event])
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     assert (summary.rows_in, summary.requests, summary.duplicates, summary.conflicts) == (4, 2, 2, 0)
     (row,) = rows("usage_hourly")
     assert (row["requests"], row["output"]) == (2, 22)
@@ -112,7 +115,7 @@ def test_of_copies_that_differ_in_tokens_the_larger_is_kept_and_the_conflict_sho
     copies = [event, new_event(request_id=event.request_id, output_tokens=9), event]
     for copy in copies[::order]:
         ship(HOUR, [copy])
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     assert (summary.duplicates, summary.conflicts, summary.output_tokens) == (2, 1, 9)
     publish_copy(warehouse)
     failed = [c for c in evaluate(PublishedCopy(warehouse.directory), [HOUR]) if not c.passed]
@@ -123,7 +126,7 @@ def test_copies_are_removed_before_anything_is_filtered(store, warehouse, ship, 
     """A failed copy must not survive because its successful twin was looked at elsewhere."""
     event = new_event(status="cancelled", output_tokens=3)
     ship(HOUR, [event, new_event(request_id=event.request_id, status="success", output_tokens=8)])
-    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     (row,) = rows("usage_hourly")
     assert (row["requests"], row["successes"], row["cancelled"], row["output"]) == (1, 1, 0, 8)
 
@@ -133,7 +136,7 @@ def test_an_event_of_another_hour_than_its_object_is_set_aside(
 ) -> None:
     stray = new_event(HOUR - timedelta(milliseconds=1))
     key = ship(HOUR, [new_event(), stray])
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     assert (summary.requests, summary.quarantined) == (1, 1)
     (bad,) = rows("quarantine")
     assert (bad["object"], bad["line_number"]) == (key, 2)
@@ -159,7 +162,7 @@ def test_broken_objects_are_set_aside_by_name_and_the_rest_counts(
     ship(HOUR, body=whole + gzip.compress(new_event().encode()))  # two members are one object
     ship(HOUR, [new_event().encode().rstrip(b"\n")])  # the last newline may be missing
     ship(HOUR, [new_event()])  # and must not glue two objects together
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     assert (summary.objects, summary.requests) == (9, 53)
     found = {row["object"]: row["reason"] for row in rows("quarantine")}
     assert found.keys() == reasons.keys()
@@ -173,7 +176,7 @@ def test_a_hundred_thousand_events_in_many_objects_all_count(store, warehouse, s
         part = lines[start : start + 5_000]
         key = ship(HOUR, part if start != 60_000 else [*part[:1234], b'{"request_id":\n', *part[1234:]])
         bad = key if start == 60_000 else locals().get("bad")
-    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     assert (summary.requests, summary.quarantined, summary.objects) == (100_000, 1, 20)
     assert summary.input_tokens == 100 * 100_000
     (row,) = rows("quarantine")
@@ -192,7 +195,7 @@ def test_latency_is_exact_and_uses_the_defined_requests_only(store, warehouse, s
         new_event(ttft_us=None, status="limited", output_tokens=0),
     ]
     ship(HOUR, [*events, *others])
-    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     (row,) = rows("deployment_hourly")
     itl_us = (duration - ttft) / (output - 1)
     assert (row["requests"], row["ttft_count"], row["itl_count"]) == (502, 500, 500)
@@ -211,7 +214,7 @@ def test_latency_is_exact_and_uses_the_defined_requests_only(store, warehouse, s
 
 def test_cancelled_and_single_token_streams_have_no_itl(store, warehouse, ship, new_event, rows) -> None:
     ship(HOUR, [new_event(status="cancelled"), new_event(output_tokens=1), new_event(output_tokens=0)])
-    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW, books=[])
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     (row,) = rows("deployment_hourly")
     assert (row["ttft_count"], row["itl_count"], row["itl_p50_ms"]) == (3, 0, None)
 
@@ -219,4 +222,4 @@ def test_cancelled_and_single_token_streams_have_no_itl(store, warehouse, ship, 
 def test_an_hour_that_is_no_hour_is_refused(store, warehouse) -> None:
     for wrong in (HOUR + timedelta(minutes=1), HOUR.replace(tzinfo=None)):
         with pytest.raises(ValueError, match="not the start of an hour"):
-            roll_up(store, warehouse, [wrong], run_id="r", now=NOW, books=[])
+            roll_up(store, warehouse, [wrong], run_id="r", now=NOW)

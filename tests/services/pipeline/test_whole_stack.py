@@ -136,7 +136,7 @@ def test_a_backfill_of_48_hours_is_one_run_with_the_rows_of_48_single_ones(
     single = Warehouse(tmp_path / "single")
     price_table.sync_prices(single, prices.schedules(load(stack.catalog).catalog), now=datetime.now(UTC))
     for hour in hours:
-        rollup.roll_up(stack.store, single, [hour], run_id="single", now=datetime.now(UTC), books=[])
+        rollup.roll_up(stack.store, single, [hour], run_id="single", now=datetime.now(UTC))
     publish.publish_copy(single)
     one_by_one = PublishedCopy(single.directory)
     at_once = PublishedCopy(stack.environment.warehouse_dir)
