@@ -116,10 +116,10 @@ def batches(objects: Iterator[FetchedObject]) -> Iterator[list[pa.RecordBatch]]:
 
 
 def _fetch_one(store: ObjectStore, number: int, hour: datetime, stored: StoredObject) -> FetchedObject | None:
-    found = store.get_if_changed(stored.key, None)
-    if found is None:
+    body_and_etag = store.get_if_changed(stored.key, None)
+    if body_and_etag is None:
         return None
-    body, etag = found
+    body, etag = body_and_etag
     read = StoredObject(stored.key, len(body), etag)
     try:
         return FetchedObject(number, hour, read, unpack(body), None)

@@ -21,7 +21,7 @@ _LISTERS = 16
 
 def fingerprint(objects: Iterable[StoredObject]) -> str:
     """sha256 (hex) over key, size and entity tag of every object, sorted by key."""
-    lines = sorted(f"{found.key}\t{found.size_bytes}\t{found.etag}\n" for found in objects)
+    lines = sorted(f"{stored.key}\t{stored.size_bytes}\t{stored.etag}\n" for stored in objects)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -31,8 +31,8 @@ EMPTY = fingerprint(())
 def list_hours(store: ObjectStore, hours: Sequence[datetime]) -> dict[datetime, list[StoredObject]]:
     """The usage objects of each hour, in key order; several hours at a time. Raises ObjectStoreError."""
     with ThreadPoolExecutor(_LISTERS, thread_name_prefix="list-usage") as pool:
-        found = pool.map(lambda hour: list(store.list(hour_prefix(hour))), hours)
-        return dict(zip(hours, found, strict=True))
+        listings = pool.map(lambda hour: list(store.list(hour_prefix(hour))), hours)
+        return dict(zip(hours, listings, strict=True))
 
 
 def differing(recorded: Mapping[datetime, str], live: Mapping[datetime, str]) -> list[datetime]:

@@ -134,10 +134,10 @@ def in_force(rows: Iterable[PriceRow], org: str | None, at: datetime) -> PriceRo
 
 
 def _by_deployment(rows: Iterable[PriceRow]) -> defaultdict[str, list[PriceRow]]:
-    found: defaultdict[str, list[PriceRow]] = defaultdict(list)
+    rows_of: defaultdict[str, list[PriceRow]] = defaultdict(list)
     for row in rows:
-        found[row.deployment].append(row)
-    return found
+        rows_of[row.deployment].append(row)
+    return rows_of
 
 
 def _rows(deployment: str, book: PriceBook) -> tuple[PriceRow, ...]:
@@ -207,13 +207,13 @@ def _changes(before: list[PriceRow], after: list[PriceRow], closed_before: datet
     """
     instants = {row.effective_from for row in (*before, *after)}
     instants |= {row.effective_to for row in (*before, *after) if row.effective_to is not None}
-    found: dict[str, None] = {}
+    messages: dict[str, None] = {}
     for org in sorted({row.org for row in (*before, *after)}, key=lambda name: name or ""):
         for at in sorted(instant for instant in instants if instant < closed_before):
             was, now = in_force(before, org, at), in_force(after, org, at)
             if was is not None and (now is None or now.terms() != was.terms()):
-                found[_change(was, now, closed_before)] = None
-    return list(found)
+                messages[_change(was, now, closed_before)] = None
+    return list(messages)
 
 
 def _change(was: PriceRow, now: PriceRow | None, closed_before: datetime) -> str:

@@ -15,12 +15,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from slipway.metering.published import PublishedCopy
-from slipway.metering.warehouse import Warehouse, WarehouseError
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse, WarehouseError
 from slipway.objectstore import ObjectStore
 
 PREFIX = "metering/"
-
-_DAILY_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def publish(warehouse: Warehouse, store: ObjectStore, hours: Sequence[datetime])
     """
     copy_bytes = publish_copy(warehouse)
     days = sorted({hour.astimezone(UTC).date() for hour in hours})
-    return Published(copy_bytes, tuple(publish_parquet(warehouse, store, days)))
+    return Published(copy_bytes, tuple(publish_parquet(warehouse, store, days, USAGE_TABLES)))
 
 
 def publish_copy(warehouse: Warehouse) -> int:
@@ -62,7 +60,7 @@ def publish_copy(warehouse: Warehouse) -> int:
 
 
 def publish_parquet(
-    warehouse: Warehouse, store: ObjectStore, days: Sequence[date], tables: Sequence[str] = _DAILY_TABLES
+    warehouse: Warehouse, store: ObjectStore, days: Sequence[date], tables: Sequence[str]
 ) -> list[str]:
     """Write `metering/<table>/day=YYYY-MM-DD.parquet` for each day and `metering/price.parquet`; their keys.
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _READER_MEMORY_BYTES = 512 * 2**20
-_READER_THREADS = 2
 _ATTEMPTS = 100
 
 
@@ -72,8 +71,8 @@ class PublishedCopy:
 
     def _identity(self) -> tuple[int, int] | None:
         with suppress(OSError):
-            found = self.path.stat()
-            return (found.st_ino, found.st_mtime_ns)
+            status = self.path.stat()
+            return (status.st_ino, status.st_mtime_ns)
         return None
 
     def _attach(self) -> DuckDBPyConnection | duckdb.Error:
@@ -83,7 +82,7 @@ class PublishedCopy:
         # connecting to the path itself would show the old copy for as long as any reader is open.
         connection = duckdb.connect()
         try:
-            bound(connection, _READER_MEMORY_BYTES, _READER_THREADS)
+            bound(connection, _READER_MEMORY_BYTES)
             path = str(self.path).replace("'", "''")
             connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published")
         except duckdb.Error as error:

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.metering.warehouse import Warehouse, sql, transaction
+from slipway.metering.warehouse import Warehouse, delete_hours, sql, transaction
 from slipway.objectstore import ObjectStore
 from slipway.records.replica_samples import Instant, hour_prefix
 from slipway.records.usage import hour_of
 
 TABLE = "replicas_hourly"
 
-Read = tuple[tuple[Instant, ...], tuple[str, ...]]
-
-_AT_ONCE = 16
+_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,26 @@ class SampledHour:
     unreadable: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """The samples of one hour: its instants, each once, and the keys of objects that are none."""
+
+    instants: tuple[Instant, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def sampled_s(self) -> int:
+        """Seconds that the instants stand for."""
+        return sum(instant.interval_s for instant in self.instants)
+
+    @property
+    def replica_seconds(self) -> int:
+        """Of all deployments together."""
+        return sum(
+            instant.interval_s * sample.replicas for instant in self.instants for sample in instant.samples
+        )
+
+
 def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime]) -> list[SampledHour]:
     """Replace the rows of these hours by what their samples say now, late ones included; in order.
 
@@ -42,37 +60,36 @@ def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime])
     Raises ObjectStoreError, WarehouseError.
     """
     asked = sorted({hour_of(hour) for hour in hours})
-    read = {hour: _read(store, hour) for hour in asked}
-    covered = {hour: sum(each.interval_s for each in instants) for hour, (instants, _) in read.items()}
+    samples_of = {hour: _read(store, hour) for hour in asked}
     with warehouse.writing() as connection:
         connection.execute(sql("replica_samples"))
-        columns = _columns(read)
+        columns = _columns(samples_of)
         if columns["hour"]:
             connection.execute(sql("insert_samples"), columns)
-        connection.executemany("INSERT INTO sampled_hour VALUES (?, ?)", list(covered.items()))
+        sampled_hours = [(hour, samples.sampled_s) for hour, samples in samples_of.items()]
+        connection.executemany("INSERT INTO sampled_hour VALUES (?, ?)", sampled_hours)
         with transaction(connection):
-            connection.execute(
-                "DELETE FROM replicas_hourly WHERE hour IN (SELECT unnest($hours::TIMESTAMPTZ[]))",
-                {"hours": asked},
-            )
+            delete_hours(connection, TABLE, asked)
             connection.execute(sql("replicas_hourly"))
     return [
-        SampledHour(hour, len(instants), covered[hour], _replica_seconds(instants), unreadable)
-        for hour, (instants, unreadable) in read.items()
+        SampledHour(
+            hour, len(samples.instants), samples.sampled_s, samples.replica_seconds, samples.unreadable
+        )
+        for hour, samples in samples_of.items()
     ]
 
 
-def _columns(read: Mapping[datetime, Read]) -> dict[str, list[Any]]:
+def _columns(samples_of: Mapping[datetime, _Samples]) -> dict[str, list[Any]]:
     rows = [
-        (hour, each, sample)
-        for hour, (instants, _) in read.items()
-        for each in instants
-        for sample in each.samples
+        (hour, instant, sample)
+        for hour, samples in samples_of.items()
+        for instant in samples.instants
+        for sample in instant.samples
     ]
     return {
         "hour": [hour for hour, _, _ in rows],
-        "sampled_at": [each.at.astimezone(UTC) for _, each, _ in rows],
-        "interval_s": [each.interval_s for _, each, _ in rows],
+        "sampled_at": [instant.at.astimezone(UTC) for _, instant, _ in rows],
+        "interval_s": [instant.interval_s for _, instant, _ in rows],
         "deployment": [sample.deployment for _, _, sample in rows],
         "gpu_class": [sample.gpu_class for _, _, sample in rows],
         "replicas": [sample.replicas for _, _, sample in rows],
@@ -80,24 +97,19 @@ def _columns(read: Mapping[datetime, Read]) -> dict[str, list[Any]]:
     }
 
 
-def _replica_seconds(instants: Sequence[Instant]) -> int:
-    return sum(each.interval_s * sample.replicas for each in instants for sample in each.samples)
-
-
-def _read(store: ObjectStore, hour: datetime) -> Read:
-    """The instants of an hour, each once, and the keys of what cannot be read."""
-    keys = [found.key for found in store.list(hour_prefix(hour))]
+def _read(store: ObjectStore, hour: datetime) -> _Samples:
+    keys = [stored.key for stored in store.list(hour_prefix(hour))]
     instants: dict[datetime, Instant] = {}
     unreadable: list[str] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_READERS) as pool:
         for key, body in zip(keys, pool.map(store.get, keys), strict=True):
             try:
-                found = Instant.decode(body or b"")
+                instant = Instant.decode(body or b"")
             except ValueError:
                 unreadable.append(key)
                 continue
-            if hour_of(found.at) != hour:
+            if hour_of(instant.at) != hour:
                 unreadable.append(key)
                 continue
-            instants[found.at] = found
-    return tuple(instants.values()), tuple(unreadable)
+            instants[instant.at] = instant
+    return _Samples(tuple(instants.values()), tuple(unreadable))

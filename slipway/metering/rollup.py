@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import fingerprint, list_hours
-from slipway.metering.warehouse import Warehouse, sql, transaction
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse, delete_hours, sql, transaction
 from slipway.objectstore import ObjectStore, StoredObject
 from slipway.records.usage import hour_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MAX_CHUNK_HOURS = 24
+_MAX_CHUNK_HOURS = 24
 # Compressed bytes of one chunk: some ten million events, whose exact quantiles still fit into memory.
 MAX_CHUNK_BYTES = 512 * 2**20
 
 _HOUR = timedelta(hours=1)
-_HOURLY_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def roll_up(
     """
     asked = sorted({_checked(hour) for hour in hours})
     listing = list_hours(store, asked)
-    sizes = {hour: sum(found.size_bytes for found in objects) for hour, objects in listing.items()}
+    sizes = {hour: sum(stored.size_bytes for stored in objects) for hour, objects in listing.items()}
     summaries: list[HourSummary] = []
     with warehouse.writing() as connection:
         for chunk in chunks(sizes):
@@ -78,14 +77,12 @@ def roll_up(
     return summaries
 
 
-def chunks(
-    sizes: Mapping[datetime, int], max_hours: int = MAX_CHUNK_HOURS, max_bytes: int = MAX_CHUNK_BYTES
-) -> list[list[datetime]]:
-    """Cut the hours, in order, into chunks of at most so many hours and bytes; a large hour stands alone."""
+def chunks(sizes: Mapping[datetime, int]) -> list[list[datetime]]:
+    """Cut the hours, in order, into chunks of a day and MAX_CHUNK_BYTES at most; a larger one stands alone."""
     cut: list[list[datetime]] = []
     chunk_bytes = 0
     for hour in sorted(sizes):
-        if not cut or len(cut[-1]) >= max_hours or chunk_bytes + sizes[hour] > max_bytes:
+        if not cut or len(cut[-1]) >= _MAX_CHUNK_HOURS or chunk_bytes + sizes[hour] > MAX_CHUNK_BYTES:
             cut.append([])
             chunk_bytes = 0
         cut[-1].append(hour)
@@ -131,12 +128,12 @@ def _noted(
     fetched: Iterator[FetchedObject], read: dict[datetime, list[StoredObject]], broken: list[FetchedObject]
 ) -> Iterator[FetchedObject]:
     """Pass readable objects on, and keep what was read of every one."""
-    for item in fetched:
-        read[item.hour].append(item.stored)
-        if item.problem is None:
-            yield item
+    for usage_object in fetched:
+        read[usage_object.hour].append(usage_object.stored)
+        if usage_object.problem is None:
+            yield usage_object
         else:
-            broken.append(item)
+            broken.append(usage_object)
 
 
 def _read_lines(connection: DuckDBPyConnection, group: list[Any]) -> None:
@@ -155,9 +152,9 @@ def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) 
         connection,
         "INSERT INTO unreadable SELECT unnest($hour::TIMESTAMPTZ[]), unnest($key::VARCHAR[]), NULL, "
         "unnest($reason::VARCHAR[]), NULL",
-        hour=[item.hour for item in broken],
-        key=[item.stored.key for item in broken],
-        reason=[item.problem for item in broken],
+        hour=[usage_object.hour for usage_object in broken],
+        key=[usage_object.stored.key for usage_object in broken],
+        reason=[usage_object.problem for usage_object in broken],
     )
 
 
@@ -186,11 +183,8 @@ def _replace_rows(
     connection: DuckDBPyConnection, chunk: Sequence[datetime], run_id: str, now: datetime
 ) -> None:
     """DELETE and INSERT of the chunk's hours, within the caller's transaction."""
-    for table in _HOURLY_TABLES:
-        connection.execute(
-            f"DELETE FROM {table} WHERE hour IN (SELECT unnest($hours::TIMESTAMPTZ[]))",  # noqa: S608
-            {"hours": list(chunk)},
-        )
+    for table in USAGE_TABLES:
+        delete_hours(connection, table, chunk)
     connection.execute(sql("deployment_hourly"), {"run_id": run_id})
     connection.execute(sql("latency_hist_hourly"))
     connection.execute(sql("metered"))
@@ -200,7 +194,7 @@ def _replace_rows(
 
 
 def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[HourSummary]:
-    found: dict[datetime, HourSummary] = {}
+    summaries: dict[datetime, HourSummary] = {}
     costs: dict[datetime, dict[str, Decimal]] = {}
     for *columns, currency, cost in connection.execute(
         sql("hour_summaries"), {"hours": list(chunk)}
@@ -210,5 +204,5 @@ def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> lis
         if currency is not None:
             costs[hour][currency] = cost
         values: list[Any] = [hour, *columns[1:], costs[hour]]
-        found[hour] = HourSummary(*values)
-    return list(found.values())
+        summaries[hour] = HourSummary(*values)
+    return list(summaries.values())

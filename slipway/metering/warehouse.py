@@ -1,15 +1,17 @@
 """The DuckDB warehouse: where its file lies, and the one writer that may open it.
 
-Belongs here: connections with bounded memory and UTC, the writer's lock, the schema, the SQL files' loader.
-Does not: what is written (rollup.py, prices.py), what readers open (publish.py).
+Belongs here: connections with bounded memory and UTC, the writer's lock, the schema and which of its tables
+have rows by the hour, the SQL files' loader.
+Does not: what is written (rollup.py, replicas.py, price_table.py), what readers open (published.py).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# What a rollup of usage replaces by the hour and publishes by the day. replicas.TABLE has its own rollup.
+USAGE_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
+
 _SQL = Path(__file__).parent / "sql"
+_LOCK_TIMEOUT_S = 300.0
+_WRITER_MEMORY_BYTES = 2 * 2**30
+_THREADS = 2
 
 
 class WarehouseError(RuntimeError):
@@ -28,14 +36,10 @@ class WarehouseError(RuntimeError):
 class Warehouse:
     """One directory with the live file, its published copy and DuckDB's spill files.
 
-    `memory_bytes` bounds DuckDB's buffers; what is larger spills into the directory. A writer waits
-    `lock_timeout_s` for another one before it gives up.
+    DuckDB's buffers are bounded; what is larger spills into the directory.
     """
 
     directory: Path
-    memory_bytes: int = 2 * 2**30
-    threads: int = 2
-    lock_timeout_s: float = 300
 
     @property
     def path(self) -> Path:
@@ -54,7 +58,7 @@ class Warehouse:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the one writer, among all processes of this machine; WarehouseError when another one stays.
+        """Be the one writer, among all processes of this machine; WarehouseError when another one stays long.
 
         A lock beside the file and not DuckDB's own: that one is a POSIX lock, which is lost as soon as this
         process closes any other handle of the file, such as the one that copies it.
@@ -62,12 +66,12 @@ class Warehouse:
         from filelock import FileLock, Timeout
 
         self.directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.directory / "warehouse.lock", timeout=self.lock_timeout_s)
+        lock = FileLock(self.directory / "warehouse.lock", timeout=_LOCK_TIMEOUT_S)
         try:
             lock.acquire()
         except Timeout as error:
             raise WarehouseError(
-                f"{self.path}: another process has been writing for more than {self.lock_timeout_s:g} s. "
+                f"{self.path}: another process has been writing for more than {_LOCK_TIMEOUT_S:g} s. "
                 "Wait for that rollup to end, then run this again."
             ) from error
         try:
@@ -113,15 +117,15 @@ class Warehouse:
                 f"{self.path}: cannot be opened for writing: {error}. Close the program that has it open "
                 "(readers use published.duckdb), or restore the file."
             ) from error
-        bound(connection, self.memory_bytes, self.threads)
+        bound(connection, _WRITER_MEMORY_BYTES)
         connection.execute(f"SET temp_directory = '{_quoted(self.spill_dir)}'")
         return connection
 
 
-def bound(connection: DuckDBPyConnection, memory_bytes: int, threads: int) -> None:
+def bound(connection: DuckDBPyConnection, memory_bytes: int) -> None:
     """Set what every connection of metering has: UTC, bounded memory and threads, no order to keep."""
     connection.execute(
-        f"SET TimeZone = 'UTC'; SET memory_limit = '{int(memory_bytes)}B'; SET threads = {int(threads)}; "
+        f"SET TimeZone = 'UTC'; SET memory_limit = '{int(memory_bytes)}B'; SET threads = {_THREADS}; "
         "SET preserve_insertion_order = false"
     )
 
@@ -136,6 +140,14 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def delete_hours(connection: DuckDBPyConnection, table: str, hours: Sequence[datetime]) -> None:
+    """Remove the rows of these hours, within the transaction that brings new ones."""
+    connection.execute(
+        f"DELETE FROM {table} WHERE hour IN (SELECT unnest($hours::TIMESTAMPTZ[]))",  # noqa: S608
+        {"hours": list(hours)},
+    )
 
 
 @cache

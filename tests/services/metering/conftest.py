@@ -69,7 +69,7 @@ def ship(store: ObjectStore) -> Ship:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "warehouse", lock_timeout_s=20)
+    return Warehouse(tmp_path / "warehouse")
 
 
 @pytest.fixture

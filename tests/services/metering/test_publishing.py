@@ -23,13 +23,13 @@ from slipway.metering.publish import publish, publish_copy
 from slipway.metering.published import PublishedCopy
 from slipway.metering.queries import latencies, latency_by_hour
 from slipway.metering.rollup import roll_up
-from slipway.metering.warehouse import Warehouse, WarehouseError
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse, WarehouseError
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "price", "rollup_run", "quarantine")
+TABLES = (*USAGE_TABLES, "price")
 
 Rows = Callable[[str], list[dict[str, Any]]]
 
@@ -194,15 +194,17 @@ def test_nothing_published_yet_is_said_with_the_remedy(warehouse: Warehouse) -> 
         PublishedCopy(warehouse.directory).rows("prices")
 
 
-def test_a_second_writer_waits_its_turn_and_then_says_who_is_in_the_way(warehouse: Warehouse) -> None:
-    impatient = Warehouse(warehouse.directory, lock_timeout_s=0.2)
+def test_a_second_writer_waits_its_turn_and_then_says_who_is_in_the_way(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slipway.metering.warehouse._LOCK_TIMEOUT_S", 0.2)
     with (
         warehouse.writing(),
         pytest.raises(WarehouseError, match=r"another process has been writing for more than 0\.2 s"),
-        impatient.writing(),
+        warehouse.writing(),
     ):
         pass
-    with impatient.writing() as connection:
+    with warehouse.writing() as connection:
         assert connection.execute("SELECT count(*) FROM rollup_run").fetchone() == (0,)
 
 
@@ -214,15 +216,16 @@ def test_a_file_that_is_no_warehouse_is_named(warehouse: Warehouse) -> None:
 
 
 def test_a_warehouse_without_enough_memory_says_so_and_keeps_what_it_had(
-    store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows
+    store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ship(HOUR, [new_event()])
     roll_up(store, warehouse, [HOUR], run_id="1", now=NOW)
     before = {table: rows(table) for table in TABLES}
     ship(HOUR, [new_event() for _ in range(20_000)])
-    tiny = Warehouse(warehouse.directory, memory_bytes=4 * 2**20)
-    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: .*(?s:.*)Free space"):
-        roll_up(store, tiny, [HOUR], run_id="2", now=NOW)
+    with monkeypatch.context() as tiny:
+        tiny.setattr("slipway.metering.warehouse._WRITER_MEMORY_BYTES", 4 * 2**20)
+        with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: .*(?s:.*)Free space"):
+            roll_up(store, warehouse, [HOUR], run_id="2", now=NOW)
     assert {table: rows(table) for table in TABLES} == before
 
 

@@ -11,13 +11,13 @@ from slipway.metering.price_table import sync_prices
 from slipway.metering.publish import publish_copy
 from slipway.metering.published import PublishedCopy
 from slipway.metering.rollup import roll_up
-from slipway.metering.warehouse import Warehouse
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse
 from slipway.objectstore import ObjectStore
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "price", "rollup_run", "quarantine")
+TABLES = (*USAGE_TABLES, "price")
 
 
 def test_an_hour_without_objects_is_a_valid_empty_hour(

@@ -47,7 +47,7 @@ def judge() -> Judge:
 
     def read(*lines: bytes) -> list[str | None]:
         with duckdb.connect() as connection:
-            bound(connection, 2**28, 1)
+            bound(connection, 2**28)
             connection.execute(sql("chunk_begin"))
             connection.execute("INSERT INTO usage_object VALUES (0, $hour, 'key')", {"hour": HOUR})
             text = b"".join(item + b"\n" for item in lines)

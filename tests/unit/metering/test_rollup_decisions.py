@@ -8,7 +8,7 @@ import pytest
 
 from slipway.metering.checks import cost_reconciles, keys_unique, tokens_conserved
 from slipway.metering.fingerprint import EMPTY, differing, fingerprint
-from slipway.metering.rollup import chunks
+from slipway.metering.rollup import MAX_CHUNK_BYTES, chunks
 from slipway.objectstore import StoredObject
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
@@ -25,13 +25,9 @@ def test_a_year_of_small_hours_is_cut_into_days() -> None:
 
 
 def test_a_chunk_is_bounded_by_bytes_and_a_larger_hour_stands_alone() -> None:
-    sizes = dict(zip(hours(5), [4, 4, 4, 100, 1], strict=True))
-    assert [[sizes[hour] for hour in chunk] for chunk in chunks(sizes, max_bytes=10)] == [
-        [4, 4],
-        [4],
-        [100],
-        [1],
-    ]
+    tenth = MAX_CHUNK_BYTES // 10
+    sizes = dict(zip(hours(5), [4 * tenth, 4 * tenth, 4 * tenth, 100 * tenth, tenth], strict=True))
+    assert [[sizes[hour] // tenth for hour in chunk] for chunk in chunks(sizes)] == [[4, 4], [4], [100], [1]]
 
 
 def test_a_fingerprint_follows_keys_sizes_and_tags_but_not_the_order() -> None:
