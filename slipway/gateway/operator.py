@@ -59,8 +59,8 @@ class Operator:
         elif endpoint == ("GET", "/-/status"):
             await asgi.answer(send, 200, orjson.dumps(self._status()))
         elif endpoint == ("GET", "/-/metrics"):
-            told = metrics.exposition(self._in_flight.counts(), self._spool.events)
-            await asgi.answer(send, 200, told, content_type=metrics.CONTENT_TYPE)
+            exposition = metrics.exposition(self._in_flight.counts(), self._spool.events)
+            await asgi.answer(send, 200, exposition, content_type=metrics.CONTENT_TYPE)
         elif endpoint == ("POST", "/-/ship"):
             await self._ship(send)
         else:

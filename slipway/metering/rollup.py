@@ -78,7 +78,7 @@ def roll_up(
 
 
 def chunks(sizes: Mapping[datetime, int]) -> list[list[datetime]]:
-    """Cut the hours, in order, into chunks of a day and MAX_CHUNK_BYTES at most; a larger one stands alone."""
+    """Cut the hours, in order, into chunks of at most a day and so many bytes; a larger hour stands alone."""
     cut: list[list[datetime]] = []
     chunk_bytes = 0
     for hour in sorted(sizes):

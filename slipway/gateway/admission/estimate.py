@@ -75,7 +75,7 @@ def prompt_bound(body: Body, allowance: int) -> int:
         extra = len(orjson.dumps(tools, option=orjson.OPT_INDENT_2)) if tools else 0
         return allowance + extra + sum(_message_bound(message) for message in body["messages"])
     suffix = _text_bound(body.get("suffix"))
-    return sum(_PROMPT_TOKENS + suffix + _text_bound(each) for each in prompts_of(body))
+    return sum(_PROMPT_TOKENS + suffix + _text_bound(prompt) for prompt in prompts_of(body))
 
 
 def demand_of(body: Body, bounds: tuple[Bound, ...], allowance: int) -> Demand | None:

@@ -19,17 +19,17 @@ def headers(standings: Sequence[Standing]) -> tuple[Header, ...]:
 
     Where several scopes have a limit, the one with the least left is shown. Resets are like `12.3s`.
     """
-    found: list[Header] = []
+    shown: list[Header] = []
     for dimension in ("requests", "tokens"):
         tightest = _tightest(standing for standing in standings if standing.bound.dimension == dimension)
         if tightest is not None:
             name = dimension.encode()
-            found += [
+            shown += [
                 (b"x-ratelimit-limit-" + name, b"%d" % tightest.bound.limit),
                 (b"x-ratelimit-remaining-" + name, b"%d" % tightest.remaining),
                 (b"x-ratelimit-reset-" + name, b"%.1fs" % tightest.reset_s),
             ]
-    return tuple(found)
+    return tuple(shown)
 
 
 def rate_limited(model: str, denied: Denied) -> ApiError:
@@ -37,7 +37,8 @@ def rate_limited(model: str, denied: Denied) -> ApiError:
     standing = denied.standing
     bound = standing.bound
     whose = f"{_SCOPE[bound.scope]} limit of {bound.limit} {bound.dimension} per minute for `{model}`"
-    shown = [each for each in denied.standings if each.bound.dimension != bound.dimension] + [standing]
+    others = [other for other in denied.standings if other.bound.dimension != bound.dimension]
+    shown = (*others, standing)
     if denied.retry_after_s is None:
         return _error(
             f"Request too large for the {whose}: it may use up to {denied.needed} {bound.dimension} "
@@ -53,8 +54,8 @@ def rate_limited(model: str, denied: Denied) -> ApiError:
     )
 
 
-def _error(message: str, found: tuple[Header, ...]) -> ApiError:
-    return ApiError(429, "rate_limit_exceeded", "rate_limit_exceeded", message, headers=found)
+def _error(message: str, own_headers: tuple[Header, ...]) -> ApiError:
+    return ApiError(429, "rate_limit_exceeded", "rate_limit_exceeded", message, headers=own_headers)
 
 
 def _tightest(standings: Iterable[Standing]) -> Standing | None:

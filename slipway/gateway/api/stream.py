@@ -64,13 +64,13 @@ class UsageCount:
     def totals(self) -> tuple[int, int, int]:
         """(input incl. cached, cached, output) tokens as far as they are known."""
         counts = self._final or list(self._running.values())
-        output = sum(each[2] for each in counts)
+        output = sum(output for _, _, output in counts)
         if not self._final:
             output = max(output, self.streamed)
         if self._several_prompts:
-            return sum(each[0] for each in counts), sum(each[1] for each in counts), output
+            return sum(prompt for prompt, _, _ in counts), sum(cached for _, cached, _ in counts), output
         # Several answers to one prompt share it.
-        prompt, cached = max(((each[0], each[1]) for each in counts), default=(0, 0))
+        prompt, cached = max(((prompt, cached) for prompt, cached, _ in counts), default=(0, 0))
         return prompt, cached, output
 
     def _note(self, prompt: Any, cached: Any, output: Any, choices: list[Any] | None) -> None:

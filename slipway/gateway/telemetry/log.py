@@ -35,6 +35,6 @@ class JsonHandler(logging.Handler):
         write(record.levelname.lower(), record.getMessage(), **fields)
 
 
-def take_over(level: int = logging.WARNING) -> None:
-    """Send the records of all libraries through JsonHandler."""
-    logging.basicConfig(handlers=[JsonHandler()], level=level, force=True)
+def take_over() -> None:
+    """Send the warnings and errors of all libraries through JsonHandler."""
+    logging.basicConfig(handlers=[JsonHandler()], level=logging.WARNING, force=True)

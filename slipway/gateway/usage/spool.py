@@ -22,7 +22,7 @@ import uuid_utils
 
 SUFFIX = ".ndjson"
 _LOCK = "lock"
-_MAX_SEGMENT_BYTES = 16 * 2**20
+MAX_SEGMENT_BYTES = 16 * 2**20
 
 
 class SpoolError(RuntimeError):
@@ -53,10 +53,9 @@ class Segment:
 class Spool:
     """The spool in one directory. One process at a time; appending and sealing may be in two threads."""
 
-    def __init__(self, directory: Path, replica: str, *, max_segment_bytes: int = _MAX_SEGMENT_BYTES) -> None:
+    def __init__(self, directory: Path, replica: str) -> None:
         self._directory = directory
         self._replica = replica
-        self._max_segment_bytes = max_segment_bytes
         self._lock = threading.Lock()
         self._file: int | None = None
         self._active: Segment | None = None
@@ -84,7 +83,7 @@ class Spool:
                     "until then requests are answered with 503."
                 ) from error
             self._events += 1
-            if self._size_bytes >= self._max_segment_bytes:
+            if self._size_bytes >= MAX_SEGMENT_BYTES:
                 self._retire()
 
     def seal(self) -> list[Segment]:
@@ -118,8 +117,8 @@ class Spool:
 
     def _segments(self) -> list[Segment]:
         active = self._active.path if self._active else None
-        found = [Segment(path) for path in self._directory.glob(f"*{SUFFIX}") if path != active]
-        return sorted(found, key=lambda segment: segment.sequence)
+        segments = [Segment(path) for path in self._directory.glob(f"*{SUFFIX}") if path != active]
+        return sorted(segments, key=lambda segment: segment.sequence)
 
     def _open_segment(self) -> None:
         path = self._directory / f"{self._replica}-{uuid_utils.uuid7().hex}{SUFFIX}"

@@ -72,10 +72,10 @@ def test_failures_wait_longer_each_time_and_are_forgotten_after_a_success():
 
 
 def test_settings_have_the_documented_defaults(tmp_path):
-    found = GatewaySettings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path)}))
-    assert (found.host, found.port, found.replica) == ("127.0.0.1", 8080, "gateway-0")
-    assert (found.spool_dir, found.ship_interval_s) == (tmp_path / "gateway" / "spool", 60)
-    assert (found.routes_interval_s, found.drain_s) == (1, 30)
+    settings = GatewaySettings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path)}))
+    assert (settings.host, settings.port, settings.replica) == ("127.0.0.1", 8080, "gateway-0")
+    assert (settings.spool_dir, settings.ship_interval_s) == (tmp_path / "gateway" / "spool", 60)
+    assert (settings.routes_interval_s, settings.drain_s) == (1, 30)
 
 
 @pytest.mark.parametrize(
@@ -98,5 +98,5 @@ def test_a_missing_setting_is_named_and_no_secret_is_in_the_settings_repr(tmp_pa
         with pytest.raises(MissingSettingError, match=name):
             GatewaySettings.load(Environment.load({**REQUIRED, "SLIPWAY_HOME": str(tmp_path), name: ""}))
     secrets = {**REQUIRED, "SLIPWAY_GATEWAY_TOKEN": "s3cr3t", "SLIPWAY_S3_SECRET_KEY": "s3cr3t"}
-    found = GatewaySettings.load(Environment.load({**secrets, "SLIPWAY_HOME": os.fspath(tmp_path)}))
-    assert "s3cr3t" not in repr(found)
+    settings = GatewaySettings.load(Environment.load({**secrets, "SLIPWAY_HOME": os.fspath(tmp_path)}))
+    assert "s3cr3t" not in repr(settings)

@@ -13,7 +13,7 @@ import pytest
 import uuid_utils
 
 from slipway.gateway.usage.shipper import pack
-from slipway.gateway.usage.spool import Segment, Spool, SpoolError
+from slipway.gateway.usage.spool import MAX_SEGMENT_BYTES, Segment, Spool, SpoolError
 from slipway.records import usage
 
 
@@ -46,11 +46,12 @@ def test_a_sealed_segment_never_changes(spool):
 
 
 def test_segments_are_sealed_by_size(tmp_path):
-    spool = Spool(tmp_path, "gateway-0", max_segment_bytes=200)
-    for _ in range(10):
-        spool.append(line())
-    assert len(spool.seal()) > 1
-    assert spool.events == 10
+    spool = Spool(tmp_path, "gateway-0")
+    third = b"x" * (MAX_SEGMENT_BYTES // 3) + b"\n"
+    for _ in range(4):
+        spool.append(third)
+    assert [len(segment.lines()) for segment in spool.seal()] == [3, 1]
+    assert spool.events == 4
 
 
 def test_dropping_a_segment_forgets_its_events(spool):
