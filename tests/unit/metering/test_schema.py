@@ -1,0 +1,31 @@
+"""The tables of the warehouse: each is filled by a rollup, and its key is looked after."""
+
+import pytest
+
+from slipway.metering import replicas
+from slipway.metering.warehouse import USAGE_TABLES, sql
+
+
+@pytest.fixture
+def tables() -> set[str]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(sql("schema"))
+        connection.execute(sql("schema"))  # as every writer does
+        return {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+
+def test_every_table_belongs_to_a_rollup_or_holds_the_prices(tables: set[str]) -> None:
+    assert tables == {*USAGE_TABLES, replicas.TABLE, "price"}
+
+
+def test_every_table_with_hours_has_a_file_that_fills_it() -> None:
+    for table in (*USAGE_TABLES, replicas.TABLE):
+        assert f"INSERT INTO {table}" in sql(table)
+
+
+def test_the_key_of_every_table_is_checked(tables: set[str]) -> None:
+    keyless = {"quarantine"}  # a line may be wrong twice over
+    checked = {table for table in tables if f"FROM {table} " in sql("check_keys_unique")}
+    assert checked == tables - keyless
