@@ -1,8 +1,9 @@
 """Runtime `kuberay`: one RayService per namespace, and in it an application per deployment, by path.
 
 Belongs here: the service, its applications and their addresses; what cannot be honoured.
-Does not: the cluster of pods below it (raycluster.py), applications on Ray without Kubernetes (ray.py).
-Fields: ray.io/v1 at the commit in testbed/crds/SOURCES.tsv; ServeDeploySchema and LLMConfig of Ray 2.60.
+Does not: the cluster of pods below it (raycluster.py), applications on Ray without Kubernetes
+(slipway.runtimes.ray). Fields: ray.io/v1 at the commit in testbed/crds/SOURCES.tsv; ServeDeploySchema and
+LLMConfig of Ray 2.60.
 """
 
 from __future__ import annotations
