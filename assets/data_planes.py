@@ -8,37 +8,32 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import failures, keys, metadata, pools, retries
+from assets import failures, keys, metadata
+from assets.declared import DATA_PLANE_TAG, Declared, declared
 from resources.cluster_parts import ClusterPartsResource
 from slipway.catalog import Catalog, data_planes, digests
 
 STORE_SECRET = "store_secret"  # noqa: S105 (a check's name)
 
 
-def data_plane_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+def data_plane_assets(catalog: Catalog) -> list[Declared]:
     """One asset per Kubernetes data plane that the catalog uses; none on plain Ray."""
     return [_data_plane(catalog, name) for name in data_planes.kubernetes(catalog)]
 
 
-def check_keys(name: str) -> list[dg.AssetCheckKey]:
-    """Keys of the checks of one."""
-    return [dg.AssetCheckKey(keys.data_plane(name), STORE_SECRET)]
-
-
-def _data_plane(catalog: Catalog, name: str) -> dg.AssetsDefinition:
+def _data_plane(catalog: Catalog, name: str) -> Declared:
     key = keys.data_plane(name)
 
-    @dg.asset(
-        key=key,
-        description=f"Namespaces, quotas, limits and network policies of the cluster {name}.",
-        code_version=digests.of_data_plane(catalog, name),
-        group_name="data_planes",
-        kinds={"kubernetes"},
-        owners=metadata.owners(data_planes.deployments(catalog, name)),
-        tags={"slipway/data-plane": name},
-        pool=pools.data_plane(name),
-        retry_policy=retries.NETWORK,
-        check_specs=[
+    @declared(
+        dg.AssetSpec(
+            key,
+            description=f"Namespaces, quotas, limits and network policies of the cluster {name}.",
+            code_version=digests.of_data_plane(catalog, name),
+            kinds={"kubernetes"},
+            tags={DATA_PLANE_TAG: name},
+        ),
+        about=data_planes.deployments(catalog, name),
+        checks=[
             dg.AssetCheckSpec(
                 STORE_SECRET, asset=key, description="Every namespace has the store's credentials for pods."
             )

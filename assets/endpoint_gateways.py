@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import failures, keys, metadata, pools, retries
+from assets import failures, keys, metadata
+from assets.declared import DATA_PLANE_TAG, Declared, declared
 from resources.cluster_parts import ClusterPartsResource
 from slipway.catalog import Catalog, Endpoint, data_planes, digests
 
@@ -18,7 +19,7 @@ EDGE_CHECKS = {
 }
 
 
-def endpoint_gateway_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+def endpoint_gateway_assets(catalog: Catalog) -> list[Declared]:
     """One asset per endpoint whose gateway runs on Kubernetes; none on plain Ray."""
     return [_gateway(catalog, endpoint, plane) for endpoint, plane in _placed(catalog)]
 
@@ -28,33 +29,27 @@ def gateway_keys(catalog: Catalog) -> list[dg.AssetKey]:
     return [keys.gateway(endpoint.name) for endpoint, _ in _placed(catalog)]
 
 
-def check_keys(endpoint: str) -> list[dg.AssetCheckKey]:
-    """Keys of the checks of one."""
-    return [dg.AssetCheckKey(keys.gateway(endpoint), name) for name in EDGE_CHECKS]
-
-
 def _placed(catalog: Catalog) -> list[tuple[Endpoint, str]]:
     placed = ((each, data_planes.of_endpoint(catalog, each)) for each in catalog.endpoints)
     return [(endpoint, plane) for endpoint, plane in placed if plane is not None]
 
 
-def _gateway(catalog: Catalog, endpoint: Endpoint, plane: str) -> dg.AssetsDefinition:
+def _gateway(catalog: Catalog, endpoint: Endpoint, plane: str) -> Declared:
     key = keys.gateway(endpoint.name)
 
-    @dg.asset(
-        key=key,
-        # It reads API keys from the tenants' database, whose schema comes with the organisations.
-        deps=[keys.data_plane(plane), keys.ORGANIZATIONS],
-        description=endpoint.description or f"The gateway of {endpoint.host}.",
-        code_version=digests.of_gateway(catalog, endpoint),
-        group_name="gateway",
-        kinds={"gateway", "kubernetes"},
-        owners=metadata.owners([endpoint]),
-        tags={"slipway/data-plane": plane},
-        pool=pools.data_plane(plane),
-        retry_policy=retries.NETWORK,
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=said) for name, said in EDGE_CHECKS.items()
+    @declared(
+        dg.AssetSpec(
+            key,
+            # It reads API keys from the tenants' database, whose schema comes with the organisations.
+            deps=[keys.data_plane(plane), keys.ORGANIZATIONS],
+            description=endpoint.description or f"The gateway of {endpoint.host}.",
+            code_version=digests.of_gateway(catalog, endpoint),
+            kinds={"gateway", "kubernetes"},
+            tags={DATA_PLANE_TAG: plane},
+        ),
+        about=[endpoint],
+        checks=[
+            dg.AssetCheckSpec(name, asset=key, description=promise) for name, promise in EDGE_CHECKS.items()
         ],
     )
     def gateway(

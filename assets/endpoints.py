@@ -8,33 +8,30 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import commits, failures, keys, metadata, pools
+from assets import commits, failures, keys, metadata
+from assets.declared import DATA_PLANE_TAG, Declared, declared
 from resources.dataplane import DataPlaneResource, checks_of
 from slipway.catalog import Catalog, Deployment
 
 
-def endpoint_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+def endpoint_assets(catalog: Catalog) -> list[Declared]:
     """One asset per deployment, with one blocking check per promise of a client's validation."""
     return [_endpoint(catalog, deployment) for deployment in catalog.deployments]
 
 
-def check_keys(deployment: str, task: str) -> list[dg.AssetCheckKey]:
-    """Keys of those checks of one deployment, by its model's task."""
-    return [dg.AssetCheckKey(keys.endpoint(deployment), name) for name in checks_of(task)]
-
-
-def _endpoint(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
+def _endpoint(catalog: Catalog, deployment: Deployment) -> Declared:
     key, checks = keys.endpoint(deployment.name), checks_of(catalog.model(deployment.model).task)
 
-    @dg.asset(
-        key=key,
-        deps=[keys.rollout(deployment.name)],
-        description=f"{deployment.name} as a client finds it, checked before any tenant does.",
-        group_name="endpoints",
-        kinds={"openai"},
-        owners=[deployment.owner] if deployment.owner else None,
-        pool=pools.data_plane(deployment.data_plane),
-        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in checks],
+    @declared(
+        dg.AssetSpec(
+            key,
+            deps=[keys.rollout(deployment.name)],
+            description=f"{deployment.name} as a client finds it, checked before any tenant does.",
+            kinds={"openai"},
+            tags={DATA_PLANE_TAG: deployment.data_plane},
+        ),
+        about=[deployment],
+        checks=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in checks],
     )
     def endpoint(
         context: dg.AssetExecutionContext, data_plane: DataPlaneResource

@@ -19,7 +19,6 @@ from slipway.records.revisions import Revision
 from slipway.records.routes import RouteTable
 
 if TYPE_CHECKING:
-    from slipway.catalog.documents import Document
     from slipway.control.cluster_parts import Prepared
     from slipway.dataplane.kubernetes.cluster_parts import Serving
     from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
@@ -140,11 +139,6 @@ def of_routes(table: RouteTable, retired: Iterable[str]) -> dict[str, Any]:
 def of_mirror(digest: str, counts: Mapping[str, Any]) -> dict[str, Any]:
     """The digest that the drift sensor compares, and what was mirrored."""
     return {CATALOG_DIGEST: digest, **counts}
-
-
-def owners(documents: Iterable[Document]) -> list[str] | None:
-    """Everybody who answers for one of these, each once."""
-    return list(dict.fromkeys(each.owner for each in documents if each.owner)) or None
 
 
 def of_plans(plans: Iterable[ObjectPlan]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Metering assets: hourly partitions of requests, latency, usage and cost, rolled up together.
 
-Belongs here: partitions, the single-run backfill, per-hour metadata, asset checks.
+Belongs here: partitions, per-hour metadata, asset checks, and the prices that rating joins.
 Does not: the tables and their SQL (slipway.metering).
 """
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import failures, keys, metadata, pools, retries
+from assets import failures, keys, metadata
+from assets.declared import Declared, declared
 from assets.partitions import HOURLY, hour_of, key_of
 from resources.warehouse import CHECKS, WarehouseResource
 from slipway.catalog import Catalog, digests
@@ -21,37 +22,33 @@ _DESCRIPTIONS = {
 }
 
 
-def metering_assets() -> list[dg.AssetsDefinition]:
+def metering_assets() -> list[Declared]:
     """The hourly rollup: four assets of one transaction, so none can be ahead of another."""
     return [_rollup()]
 
 
-def price_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+def price_assets(catalog: Catalog) -> list[Declared]:
     """The catalog's prices as the table that rating joins."""
     return [_prices(catalog)]
 
 
-def _rollup() -> dg.AssetsDefinition:
+def _rollup() -> Declared:
     chain = [keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST]
     deps = {keys.LATENCY: [keys.REQUESTS], keys.USAGE: [keys.REQUESTS], keys.COST: [keys.USAGE, keys.PRICES]}
 
-    @dg.multi_asset(
-        name="hourly_rollup",
-        specs=[
+    @declared(
+        *(
             dg.AssetSpec(
                 key,
                 deps=deps.get(key, []),
                 description=_DESCRIPTIONS[key],
-                group_name="metering",
                 kinds={"duckdb"},
+                partitions_def=HOURLY,
             )
             for key in chain
-        ],
-        check_specs=[dg.AssetCheckSpec(name, asset=key) for name, key in _check_keys().items()],
-        partitions_def=HOURLY,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=pools.WAREHOUSE,
-        retry_policy=retries.NETWORK,
+        ),
+        name="hourly_rollup",
+        checks=[dg.AssetCheckSpec(name, asset=key) for name, key in _check_keys().items()],
     )
     def hourly_rollup(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
@@ -78,15 +75,14 @@ def _check_keys() -> dict[str, dg.AssetKey]:
     return {name: dg.AssetKey(path.split("/")) for name, path in CHECKS.items()}
 
 
-def _prices(catalog: Catalog) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=keys.PRICES,
-        description="Price versions in force, append-only.",
-        code_version=digests.of_prices(catalog),
-        group_name="billing",
-        kinds={"duckdb"},
-        pool=pools.WAREHOUSE,
-        retry_policy=retries.NETWORK,
+def _prices(catalog: Catalog) -> Declared:
+    @declared(
+        dg.AssetSpec(
+            keys.PRICES,
+            description="Price versions in force, append-only.",
+            code_version=digests.of_prices(catalog),
+            kinds={"duckdb"},
+        )
     )
     def prices(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         with failures.explained():

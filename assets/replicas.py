@@ -1,6 +1,6 @@
 """Replica assets: what ran, by hour and deployment; with usage it says what a request costs to serve.
 
-Belongs here: partitions, the single-run backfill, per-hour metadata, the check of how much was sampled.
+Belongs here: partitions, per-hour metadata, the check that all samples could be read.
 Does not: sampling (sensors.replica_samples), the table and its SQL (slipway.metering).
 """
 
@@ -8,29 +8,28 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import failures, keys, metadata, pools, retries
+from assets import failures, keys, metadata
+from assets.declared import Declared, declared
 from assets.partitions import HOURLY, hour_of, key_of
 from resources.warehouse import WarehouseResource
 
 READABLE = "samples_readable"
 
 
-def replica_assets() -> list[dg.AssetsDefinition]:
+def replica_assets() -> list[Declared]:
     """Replica-seconds and GPU-seconds by hour."""
     return [_replicas()]
 
 
-def _replicas() -> dg.AssetsDefinition:
-    @dg.asset(
-        key=keys.REPLICAS,
-        description="Replica-seconds and GPU-seconds per deployment and GPU class, from samples.",
-        group_name="metering",
-        kinds={"duckdb"},
-        partitions_def=HOURLY,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=pools.WAREHOUSE,
-        retry_policy=retries.NETWORK,
-        check_specs=[dg.AssetCheckSpec(READABLE, asset=keys.REPLICAS)],
+def _replicas() -> Declared:
+    @declared(
+        dg.AssetSpec(
+            keys.REPLICAS,
+            description="Replica-seconds and GPU-seconds per deployment and GPU class, from samples.",
+            kinds={"duckdb"},
+            partitions_def=HOURLY,
+        ),
+        checks=[dg.AssetCheckSpec(READABLE, asset=keys.REPLICAS)],
     )
     def replicas_hourly(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource

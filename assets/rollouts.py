@@ -1,18 +1,19 @@
 """Rollout assets: one per deployment, each bringing its data plane to the catalog's spec.
 
-Belongs here: what Dagster must know (key, dependencies, pool, retries, metadata).
+Belongs here: what Dagster must know (key, dependencies, data plane, metadata).
 Does not: what the objects look like (slipway.runtimes), how they get there (slipway.dataplane).
 """
 
 import dagster as dg
 
-from assets import commits, failures, keys, metadata, pools, retries
+from assets import commits, failures, keys, metadata
+from assets.declared import DATA_PLANE_TAG, MODEL_TAG, Declared, declared
 from resources.dataplane import DataPlaneResource
 from slipway.catalog import Catalog, Deployment, data_planes
 from slipway.catalog.resolved import declared_digest
 
 
-def rollout_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+def rollout_assets(catalog: Catalog) -> list[Declared]:
     """One asset per deployment."""
     return [_rollout(catalog, deployment) for deployment in catalog.deployments]
 
@@ -29,22 +30,21 @@ def _data_plane(catalog: Catalog, deployment: Deployment) -> list[dg.AssetKey]:
     return [keys.data_plane(name)] if on_it else []
 
 
-def _rollout(catalog: Catalog, deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=keys.rollout(deployment.name),
-        deps=[
-            *(keys.weights(name) for name in commits.hosted(catalog, deployment)),
-            *_images(catalog, deployment),
-            *_data_plane(catalog, deployment),
-        ],
-        description=deployment.description or None,
-        code_version=declared_digest(catalog, deployment),
-        group_name="rollouts",
-        kinds={deployment.runtime},
-        owners=[deployment.owner] if deployment.owner else None,
-        tags={"slipway/model": deployment.model, "slipway/data-plane": deployment.data_plane},
-        pool=pools.data_plane(deployment.data_plane),
-        retry_policy=retries.NETWORK,
+def _rollout(catalog: Catalog, deployment: Deployment) -> Declared:
+    @declared(
+        dg.AssetSpec(
+            keys.rollout(deployment.name),
+            deps=[
+                *(keys.weights(name) for name in commits.hosted(catalog, deployment)),
+                *_images(catalog, deployment),
+                *_data_plane(catalog, deployment),
+            ],
+            description=deployment.description or None,
+            code_version=declared_digest(catalog, deployment),
+            kinds={deployment.runtime},
+            tags={MODEL_TAG: deployment.model, DATA_PLANE_TAG: deployment.data_plane},
+        ),
+        about=[deployment],
     )
     def rollout(
         context: dg.AssetExecutionContext, data_plane: DataPlaneResource

@@ -5,7 +5,8 @@ Belongs here: when routes are switched and the old revision retired. Does not: h
 
 import dagster as dg
 
-from assets import commits, failures, keys, metadata, pools, retries
+from assets import commits, failures, keys, metadata
+from assets.declared import Declared, declared
 from assets.endpoint_gateways import gateway_keys
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
@@ -13,23 +14,27 @@ from resources.gateway import GatewayResource, TenantsResource
 from slipway.catalog import Catalog, digests
 
 
-def gateway_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
-    """The route table and the organisations."""
-    return [_routes(catalog), _organizations(catalog)]
+def route_assets(catalog: Catalog) -> list[Declared]:
+    """The route table."""
+    return [_routes(catalog)]
 
 
-def _routes(catalog: Catalog) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=keys.ROUTES,
-        deps=[
-            *(keys.endpoint(deployment.name) for deployment in catalog.deployments),
-            *gateway_keys(catalog),  # it waits until every gateway has them
-        ],
-        description="Model names, who may use them, and the validated revision behind each.",
-        group_name="gateway",
-        kinds={"gateway", "s3"},
-        pool=pools.ROUTES,
-        retry_policy=retries.NETWORK,
+def tenant_assets(catalog: Catalog) -> list[Declared]:
+    """The organisations."""
+    return [_organizations(catalog)]
+
+
+def _routes(catalog: Catalog) -> Declared:
+    @declared(
+        dg.AssetSpec(
+            keys.ROUTES,
+            deps=[
+                *(keys.endpoint(deployment.name) for deployment in catalog.deployments),
+                *gateway_keys(catalog),  # it waits until every gateway has them
+            ],
+            description="Model names, who may use them, and the validated revision behind each.",
+            kinds={"gateway", "s3"},
+        )
     )
     def routes(
         context: dg.AssetExecutionContext,
@@ -50,16 +55,16 @@ def _routes(catalog: Catalog) -> dg.AssetsDefinition:
     return routes
 
 
-def _organizations(catalog: Catalog) -> dg.AssetsDefinition:
+def _organizations(catalog: Catalog) -> Declared:
     names = sorted(org.name for org in catalog.organizations)
 
-    @dg.asset(
-        key=keys.ORGANIZATIONS,
-        description="The catalog's organisations in the tenants' database.",
-        code_version=digests.of_organizations(catalog),
-        group_name="gateway",
-        kinds={"sql"},
-        retry_policy=retries.NETWORK,
+    @declared(
+        dg.AssetSpec(
+            keys.ORGANIZATIONS,
+            description="The catalog's organisations in the tenants' database.",
+            code_version=digests.of_organizations(catalog),
+            kinds={"sql"},
+        )
     )
     def organizations(tenants: TenantsResource) -> dg.MaterializeResult[None]:
         with failures.explained():

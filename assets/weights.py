@@ -1,20 +1,21 @@
 """Weights assets: one per model and adapter, each bringing a pinned commit into the local store.
 
-Belongs here: what Dagster must know of a pull (key, pool, retries, metadata, progress in the run log), and
-the check that reads back what is stored.
+Belongs here: what Dagster must know of a pull (key, metadata, progress in the run log), and the check
+that reads back what is stored.
 Does not: how bytes are moved and verified (slipway.artifacts).
 """
 
 import dagster as dg
 
-from assets import commits, failures, keys, kubernetes, metadata, pools, retries
+from assets import commits, failures, keys, kubernetes, metadata, retries
+from assets.declared import Declared, declared
 from resources.artifacts import WeightsResource
 from slipway.catalog import Adapter, Catalog, Model
 
 VERIFIED = "verified"
 
 
-def weights_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
+def weights_assets(catalog: Catalog) -> list[Declared]:
     """One asset per model that is hosted locally, and per adapter."""
     return [_weights(catalog, artifact) for artifact in _hosted(catalog)]
 
@@ -24,26 +25,20 @@ def weights_checks(catalog: Catalog) -> list[dg.AssetChecksDefinition]:
     return [_verified(catalog, artifact) for artifact in _hosted(catalog)]
 
 
-def check_keys(catalog: Catalog) -> list[dg.AssetCheckKey]:
-    """Keys of those checks."""
-    return [dg.AssetCheckKey(keys.weights(artifact.name), VERIFIED) for artifact in _hosted(catalog)]
-
-
 def _hosted(catalog: Catalog) -> list[Model | Adapter]:
     return [*(model for model in catalog.models if model.host_locally), *catalog.adapters]
 
 
-def _weights(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=keys.weights(artifact.name),
-        description=artifact.description or None,
-        code_version=artifact.source,
-        group_name="weights",
-        kinds={"model" if isinstance(artifact, Model) else "adapter", "s3"},
-        owners=[artifact.owner] if artifact.owner else None,
+def _weights(catalog: Catalog, artifact: Model | Adapter) -> Declared:
+    @declared(
+        dg.AssetSpec(
+            keys.weights(artifact.name),
+            description=artifact.description or None,
+            code_version=artifact.source,
+            kinds={"model" if isinstance(artifact, Model) else "adapter", "s3"},
+        ),
+        about=[artifact],
         op_tags=kubernetes.transfer_tags(catalog.settings),
-        pool=pools.HUB,
-        retry_policy=retries.NETWORK,
     )
     def weights(
         context: dg.AssetExecutionContext, weights_store: WeightsResource

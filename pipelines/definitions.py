@@ -6,23 +6,20 @@ Belongs here: build_definitions(). Does not: anything that it assembles.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from assets.data_planes import data_plane_assets
-from assets.endpoint_gateways import endpoint_gateway_assets
-from assets.endpoints import endpoint_assets
-from assets.garbage import garbage_assets
-from assets.images import image_assets
-from assets.metering import metering_assets, price_assets
-from assets.replicas import replica_assets
-from assets.rollouts import rollout_assets
-from assets.routes import gateway_assets
-from assets.weights import weights_assets, weights_checks
-from pipelines import jobs, schedules
-from resources.all import resources
+from assets import groups as all_groups
+from assets.groups import CHECKS, DEPLOY, GROUPS, ROLLUP, Group
+from assets.structure import structure_of
+from pipelines import overriding
+from pipelines.jobs import Checks, asset_jobs
+from pipelines.overriding import Job
+from pipelines.schedules import daily_maintenance, hourly_rollup
+from resources.all import resources as all_resources
 from sensors.catalog_drift import catalog_drift
 from sensors.replica_samples import replica_samples
 from slipway.catalog import Catalog
@@ -32,40 +29,46 @@ from slipway.environment import Environment
 
 
 def build_definitions(
-    catalog_dir: Path | None = None, overrides: dict[str, Any] | None = None
+    catalog_dir: Path | None = None,
+    *,
+    groups: Sequence[Group] = GROUPS,
+    assets: Iterable[dg.AssetsDefinition] = (),
+    checks: Iterable[dg.AssetChecksDefinition] = (),
+    jobs: Iterable[Job] = (),
+    schedules: Iterable[dg.ScheduleDefinition] = (),
+    sensors: Iterable[dg.SensorDefinition] = (),
+    resources: Mapping[str, Any] | None = None,
+    executor: dg.ExecutorDefinition | None = None,
 ) -> dg.Definitions:
-    """Assemble the code location for one catalog directory; `overrides` replace resources by name."""
+    """Assemble the code location for one catalog directory.
+
+    What is given besides takes the place of what has its key or name, or is added where nothing has it;
+    `groups` take the place of all groups, and `executor` that of every job that is not given.
+    """
     directory = catalog_dir or Environment.load().catalog_dir
     catalog = _load(directory)
-    lookback_hours = (catalog or Catalog()).settings.usage_lookback_hours
-    deploy = jobs.deploy(catalog) if catalog else None
-    maintenance = jobs.maintenance(catalog) if catalog else None
-    repair = deploy or jobs.rollup  # a sensor must name a job, although it requests none
-    return dg.Definitions(
-        assets=[*metering_assets(), *replica_assets(), *(_catalog_assets(catalog) if catalog else [])],
-        asset_checks=weights_checks(catalog) if catalog else [],
-        jobs=[jobs.rollup, *(job for job in (deploy, maintenance) if job)],
-        schedules=[
-            schedules.hourly_rollup(lookback_hours),
-            *([schedules.daily_maintenance(maintenance)] if maintenance else []),
-        ],
-        sensors=[catalog_drift(directory, catalog, repair.name), replica_samples()],
-        resources={**resources(), **(overrides or {})},
+    settings = (catalog or Catalog()).settings
+    able = [group for group in groups if catalog is not None or not group.needs_catalog]
+    own_checks: Checks = {each.job: each.checks(catalog) for each in CHECKS} if catalog else {}
+    own_assets = all_groups.build(able, catalog or Catalog())
+    drift_sensor = catalog_drift(
+        directory,
+        catalog,
+        job_name=DEPLOY if catalog else ROLLUP,  # a sensor must name a job, although it requests none
+        structure=structure_of(own_assets),
+        asset_groups=groups,
     )
-
-
-def _catalog_assets(catalog: Catalog) -> list[dg.AssetsDefinition]:
-    return [
-        *weights_assets(catalog),
-        *image_assets(catalog),
-        *garbage_assets(catalog),
-        *data_plane_assets(catalog),
-        *rollout_assets(catalog),
-        *endpoint_assets(catalog),
-        *endpoint_gateway_assets(catalog),
-        *gateway_assets(catalog),
-        *price_assets(catalog),
-    ]
+    clocks = [hourly_rollup(settings.usage_lookback_hours), *([daily_maintenance()] if catalog else [])]
+    every_check = [check for of_job in own_checks.values() for check in of_job]
+    return dg.Definitions(
+        assets=overriding.assets(own_assets, assets),
+        asset_checks=overriding.checks(every_check, checks),
+        jobs=overriding.named(asset_jobs(able, own_checks, settings, executor), jobs),
+        schedules=overriding.named(clocks, schedules),
+        sensors=overriding.named([drift_sensor, replica_samples()], sensors),
+        resources={**all_resources(), **(resources or {})},
+        executor=executor,
+    )
 
 
 def _load(directory: Path) -> Catalog | None:

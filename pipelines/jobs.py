@@ -1,61 +1,63 @@
-"""Jobs: the selections that people and sensors launch.
+"""Jobs: the groups of assets that people, schedules and sensors launch together.
 
-Belongs here: which assets run together, under which name, and where their steps run.
-Does not: when (schedules.py, sensors).
+Belongs here: under which name groups run together, and where their steps run.
+Does not: which group is in which job (assets.groups), when a job runs (schedules.py, sensors).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets import keys
-from assets.partitions import HOURLY
-from assets.weights import check_keys
-from slipway.catalog import Catalog, Settings
+from assets.groups import DEPLOY, MAINTENANCE, ROLLUP, Group
+from pipelines.overriding import Job
+from slipway.catalog import Settings
 
-METERING = dg.AssetSelection.assets(keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS)
-GARBAGE = dg.AssetSelection.assets(keys.WEIGHTS_GC)
+DESCRIPTIONS = {
+    ROLLUP: "Roll up hours of usage into latency, usage and cost, and of samples into what ran.",
+    DEPLOY: "Bring deployments to the catalog's spec: weights and images, rollouts, routes, prices.",
+    MAINTENANCE: "Remove weights that nobody names any more, and verify those that are stored.",
+}
 
-rollup = dg.define_asset_job(
-    "rollup",
-    selection=METERING,
-    partitions_def=HOURLY,
-    description="Roll up hours of usage into latency, usage and cost, and of samples into what ran.",
-    executor_def=dg.in_process_executor,
-)
+# The checks that run on their own, by the name of their job.
+Checks = Mapping[str, Sequence[dg.AssetChecksDefinition]]
 
 
-def deploy(catalog: Catalog) -> UnresolvedAssetJobDefinition:
-    """Everything of the catalog; reading stored weights back is not a thing that rollouts wait for."""
-    return dg.define_asset_job(
-        "deploy",
-        selection=dg.AssetSelection.all() - METERING - GARBAGE - _verifications(catalog),
-        description="Bring deployments to the catalog's spec: weights and images, rollouts, routes, prices.",
-        executor_def=_executor(catalog.settings),
-    )
+def asset_jobs(
+    groups: Iterable[Group], checks: Checks, settings: Settings, executor: dg.ExecutorDefinition | None = None
+) -> list[Job]:
+    """One job for each name that a group or a check has; `executor` goes before what the settings say."""
+    groups = list(groups)
+    names = {group.job for group in groups if group.job is not None} | checks.keys()
+    return [
+        dg.define_asset_job(
+            name,
+            selection=selection(name, groups, checks),
+            description=DESCRIPTIONS.get(name),
+            executor_def=executor or _executor(name, settings),
+        )
+        for name in sorted(names)
+    ]
 
 
-def maintenance(catalog: Catalog) -> UnresolvedAssetJobDefinition:
-    """What is done once a day to keep the store in order."""
-    return dg.define_asset_job(
-        "maintenance",
-        selection=GARBAGE | _verifications(catalog),
-        description="Remove weights that nobody names any more, and verify those that are stored.",
-        executor_def=dg.in_process_executor,
-    )
+def selection(job: str, groups: Iterable[Group], checks: Checks) -> dg.AssetSelection:
+    """The groups that name this job, with the checks that their steps make and the checks of this job.
+
+    A check of another job stays out, although its asset is in: reading stored weights back is not a thing
+    that rollouts wait for. An asset of a group of another job, or of none, stays out whatever it is.
+    """
+    assets = dg.AssetSelection.groups(*(group.name for group in groups if group.job == job))
+    elsewhere = [each for name in checks.keys() - {job} for each in checks[name]]
+    return (assets - dg.AssetSelection.checks(*elsewhere)) | dg.AssetSelection.checks(*checks.get(job, ()))
 
 
-def _verifications(catalog: Catalog) -> dg.AssetSelection:
-    return dg.AssetSelection.checks(*check_keys(catalog))
-
-
-def _executor(settings: Settings) -> dg.ExecutorDefinition:
+def _executor(job: str, settings: Settings) -> dg.ExecutorDefinition:
     """One process per run: a rollout's steps follow each other, and a process per step costs an import each.
 
     Where transfers should be Kubernetes jobs, every step of the run is one: dagster-k8s chooses by run.
     """
-    if settings.transfer_executor == "in-process":
+    if job != DEPLOY or settings.transfer_executor == "in-process":
         return dg.in_process_executor
     from dagster_k8s import k8s_job_executor
 

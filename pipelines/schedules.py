@@ -6,18 +6,18 @@ Belongs here: cron times and the hours that a tick asks for. Does not: the jobs.
 from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from assets.groups import MAINTENANCE, ROLLUP
 from assets.partitions import key_of
-from pipelines.jobs import rollup
+from pipelines.jobs import DESCRIPTIONS
 
 
 def hourly_rollup(lookback_hours: int) -> dg.ScheduleDefinition:
     """Five minutes past each hour: the hour that ended, and the ones before it for late events."""
 
     @dg.schedule(
-        job=rollup,
+        job_name=ROLLUP,
         cron_schedule="5 * * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -30,15 +30,15 @@ def hourly_rollup(lookback_hours: int) -> dg.ScheduleDefinition:
     return hourly_rollup
 
 
-def daily_maintenance(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def daily_maintenance() -> dg.ScheduleDefinition:
     """Each night: garbage collection, and reading back what is stored."""
     return dg.ScheduleDefinition(
         name="daily_maintenance",
-        job=job,
+        job_name=MAINTENANCE,
         cron_schedule="30 3 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Remove weights that nobody names any more, and verify those that are stored.",
+        description=DESCRIPTIONS[MAINTENANCE],
     )
 
 

@@ -1,22 +1,20 @@
 """The catalog-drift sensor: level-triggered, it compares what should serve with what does.
 
 Belongs here: reading both sides, and turning decisions into a run request, a reason and alerts.
-Does not: deciding (drift.py), observing a data plane (resources.dataplane).
+Does not: deciding (slipway.control.drift), observing a data plane (slipway.control).
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
-from assets import commits, keys
-from assets.data_planes import check_keys as data_plane_checks
-from assets.endpoint_gateways import check_keys as gateway_checks
-from assets.endpoints import check_keys as endpoint_checks
+from assets import commits, groups, keys
 from assets.metadata import CATALOG_DIGEST
+from assets.structure import Structure, check_keys, structure_of
 from resources.artifacts import WeightsResource
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
@@ -39,13 +37,19 @@ REASON_TAG = "slipway/reason"
 MOST_REPAIRS = 20
 
 
-def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.SensorDefinition:
+def catalog_drift(
+    directory: Path,
+    loaded: Catalog | None,
+    job_name: str,
+    structure: Structure,
+    asset_groups: Sequence[groups.Group] = groups.GROUPS,
+) -> dg.SensorDefinition:
     """The sensor for one catalog directory; `loaded` is what this code location was built from.
 
     None means that the catalog had errors then: the sensor only waits for somebody to correct them.
+    `structure` is that of the assets which these groups made of it.
     """
-    structure = digests.of_structure(loaded) if loaded else None
-    content = digests.of_catalog(loaded) if loaded else None
+    location = _Loaded(loaded, structure, asset_groups)
 
     @dg.sensor(
         name="catalog_drift",
@@ -66,7 +70,7 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
             catalog = check_catalog(directory).catalog
         except CatalogError as error:
             return _skip(f"The catalog has errors; nothing is changed:\n{error}")
-        if digests.of_structure(catalog) != structure:
+        if location.lacks_assets_of(catalog):
             return _skip(_reload(environment, context))
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
@@ -75,15 +79,39 @@ def catalog_drift(directory: Path, loaded: Catalog | None, job_name: str) -> dg.
         except MissingSettingError as error:
             return _skip(str(error))
         decisions = drift.capped(dict(reading.decisions(before, now)), MOST_REPAIRS)
-        if drift.quiet(decisions) and digests.of_catalog(catalog) != content:
+        if drift.quiet(decisions) and not location.is_of(catalog):
             # Runs read the catalog themselves: only what the UI shows is out of date, so it waits for quiet.
             return _skip(_reload(environment, context))
         for alert in (each for each in decisions.values() if isinstance(each, drift.Alert)):
             context.log.error(f"{alert.subject}: {alert.reason}")
-        tasks = {each.name: catalog.model(each.model).task for each in catalog.deployments}
-        return _result(decisions, drift.after(decisions, before, now), tasks)
+        return _result(decisions, drift.after(decisions, before, now), structure)
 
     return sensor
+
+
+class _Loaded:
+    """What the running code location was built from, to see whether a catalog needs another."""
+
+    def __init__(
+        self, catalog: Catalog | None, structure: Structure, asset_groups: Sequence[groups.Group]
+    ) -> None:
+        self._content = digests.of_catalog(catalog) if catalog else None
+        self._structure = structure
+        self._groups = asset_groups
+        # Building the assets of a catalog takes seconds where it is large: once for each edit, not each tick.
+        self._compared = (self._content, False)
+
+    def is_of(self, catalog: Catalog) -> bool:
+        """Whether it was built from just this catalog."""
+        return digests.of_catalog(catalog) == self._content
+
+    def lacks_assets_of(self, catalog: Catalog) -> bool:
+        """Whether this catalog makes other assets, or the same with other parents or checks."""
+        content = digests.of_catalog(catalog)
+        if content != self._compared[0]:
+            edited = structure_of(groups.build(self._groups, catalog))
+            self._compared = (content, self._content is None or edited != self._structure)
+        return self._compared[1]
 
 
 class _Reading:
@@ -182,7 +210,7 @@ class _Reading:
 
 
 def _result(
-    decisions: Mapping[str, drift.Decision], attempts: Mapping[str, drift.Attempts], tasks: Mapping[str, str]
+    decisions: Mapping[str, drift.Decision], attempts: Mapping[str, drift.Attempts], structure: Structure
 ) -> dg.SensorResult:
     repairs = [each for each in decisions.values() if isinstance(each, drift.Repair)]
     others = [each for each in decisions.values() if isinstance(each, drift.Alert | drift.Wait)]
@@ -191,28 +219,14 @@ def _result(
         reason = "; ".join(f"{each.subject}: {each.reason}" for each in others)
         return dg.SensorResult(skip_reason=reason or "Everything is as the catalog says.", cursor=cursor)
     reason = "; ".join(f"{each.subject}: {each.reason} (attempt {each.attempt})" for each in repairs)
-    selection = sorted(drift.merge(repairs))
+    selection = [dg.AssetKey(list(path)) for path in sorted(drift.merge(repairs))]
     request = dg.RunRequest(
-        asset_selection=[dg.AssetKey(list(path)) for path in selection],
+        asset_selection=selection,
         # Without this, Dagster adds every check of these assets: reading all weights back, before a rollout.
-        asset_check_keys=[
-            key
-            for kind, name in selection
-            if kind == "endpoint"
-            for key in endpoint_checks(name, tasks[name])
-        ]
-        + list(_standing_checks(selection)),
+        asset_check_keys=check_keys(structure, selection),
         tags={SUBJECTS_TAG: json.dumps([each.subject for each in repairs]), REASON_TAG: reason},
     )
     return dg.SensorResult(run_requests=[request], cursor=cursor)
-
-
-def _standing_checks(selection: Iterable[tuple[str, str]]) -> Iterator[dg.AssetCheckKey]:
-    for kind, name in selection:
-        if kind == "data_plane":
-            yield from data_plane_checks(name)
-        elif kind == "gateway" and (kind, name) != tuple(keys.ROUTES.path):
-            yield from gateway_checks(name)
 
 
 def _skip(reason: str) -> dg.SensorResult:

@@ -17,27 +17,6 @@ def of_catalog(catalog: Catalog) -> str:
     return digest_of(catalog.model_dump(mode="json", by_alias=True))
 
 
-def of_structure(catalog: Catalog) -> str:
-    """Digest of which assets a catalog makes and how they depend on each other."""
-    tasks = {model.name: model.task for model in catalog.models}  # an endpoint's checks follow from it
-    hosted = sorted(model.name for model in catalog.models if model.host_locally)
-    reads = [
-        (each.name, each.model, tasks[each.model], sorted(served.adapter for served in each.adapters))
-        for each in catalog.deployments
-    ]
-    adapters = sorted(adapter.name for adapter in catalog.adapters)
-    pulls = sorted((each.name, each.engine) for each in catalog.deployments)
-    mirrored = sorted(engine.name for engine in catalog.engines if engine.images)
-    planes = [
-        (name, sorted(each.name for each in data_planes.deployments(catalog, name)))
-        for name in data_planes.kubernetes(catalog)
-    ]
-    gateways = [(each.name, data_planes.of_endpoint(catalog, each)) for each in catalog.endpoints]
-    return digest_of(
-        [hosted, adapters, sorted(reads, key=str), pulls, mirrored, planes, sorted(gateways, key=str)]
-    )
-
-
 def of_data_plane(catalog: Catalog, name: str) -> str:
     """Digest of what a Kubernetes data plane holds around its deployments: isolation, quotas, shared cards.
 

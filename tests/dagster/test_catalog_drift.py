@@ -4,9 +4,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipelines.definitions import build_definitions
 from resources.all import resources
-from sensors.catalog_drift import catalog_drift
-from slipway.control.check import check_catalog
 
 REPOSITORY = Path(__file__).parents[2]
 EVOLVED = """---
@@ -19,6 +18,10 @@ spec: {model: smollm2-135m, runtime: ray, engine: llama-cpp}
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY / "catalog", tmp_path / "catalog"))
+
+
+def sensor_of(directory: Path) -> dg.SensorDefinition:
+    return build_definitions(directory).resolve_sensor_def("catalog_drift")
 
 
 def tick(sensor: dg.SensorDefinition, home: Path) -> str:
@@ -38,7 +41,7 @@ def tick(sensor: dg.SensorDefinition, home: Path) -> str:
 def test_a_broken_catalog_changes_nothing_and_the_tick_says_every_problem(
     catalog: Path, tmp_path: Path
 ) -> None:
-    sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
+    sensor = sensor_of(catalog)
     (catalog / "more.yaml").write_text("kind: Deployment\nname: x\nspec: {runtime: ray}\n")
     said = tick(sensor, tmp_path)
     assert "more.yaml:3  deployments[x].engine: is missing" in said
@@ -46,7 +49,7 @@ def test_a_broken_catalog_changes_nothing_and_the_tick_says_every_problem(
 
 
 def test_a_catalog_of_another_shape_waits_for_its_code_location(catalog: Path, tmp_path: Path) -> None:
-    sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
+    sensor = sensor_of(catalog)
     path = catalog / "deployments.yaml"
     path.write_text(path.read_text() + EVOLVED)
     assert "Reload the code location" in tick(sensor, tmp_path)
@@ -55,9 +58,14 @@ def test_a_catalog_of_another_shape_waits_for_its_code_location(catalog: Path, t
 def test_a_location_that_started_with_a_broken_catalog_is_loaded_again_when_it_is_corrected(
     catalog: Path, tmp_path: Path
 ) -> None:
-    assert "Reload the code location" in tick(catalog_drift(catalog, None, "rollup"), tmp_path)
+    settings = catalog / "settings.yaml"
+    settings.write_text("kind: Settings\nname: default\nspec: {drift_attempts: none}\n")
+    sensor = sensor_of(catalog)
+    assert "drift_attempts" in tick(sensor, tmp_path)
+    settings.unlink()
+    assert "Reload the code location" in tick(sensor, tmp_path)
 
 
 def test_without_a_stack_the_tick_says_how_to_start_one(catalog: Path, tmp_path: Path) -> None:
-    sensor = catalog_drift(catalog, check_catalog(catalog).catalog, "deploy")
+    sensor = sensor_of(catalog)
     assert "slipway up" in tick(sensor, tmp_path)

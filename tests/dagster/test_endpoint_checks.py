@@ -2,9 +2,9 @@
 
 import pytest
 
-from assets.endpoints import check_keys, endpoint_assets
+from assets import groups, keys
+from assets.structure import check_keys, structure_of
 from slipway.catalog import Catalog
-from slipway.catalog.digests import of_structure
 from slipway.dataplane.validation.validation import checks_of
 
 
@@ -20,12 +20,15 @@ def catalog(task: str) -> Catalog:
 
 @pytest.mark.parametrize("task", ["text-generation", "embedding", "text-to-speech"])
 def test_an_endpoint_has_the_checks_of_its_task_and_all_of_them_block(task: str) -> None:
-    [endpoint] = endpoint_assets(catalog(task))
+    [endpoint] = groups.build([groups.named("endpoints")], catalog(task))
     specs = {spec.key: spec for spec in endpoint.check_specs}
-    assert set(specs) == set(check_keys("d", task))
+    assert set(specs) == set(check_keys(structure_of([endpoint]), [keys.endpoint("d")]))
     assert {key.name for key in specs} == set(checks_of(task))
     assert all(spec.blocking for spec in specs.values())
 
 
 def test_another_task_makes_other_assets() -> None:
-    assert of_structure(catalog("embedding")) != of_structure(catalog("text-generation"))
+    embedding, generation = (
+        structure_of(groups.build(groups.GROUPS, catalog(task))) for task in ("embedding", "text-generation")
+    )
+    assert embedding != generation

@@ -8,7 +8,7 @@ import pytest
 from dagster_k8s import k8s_job_executor
 
 from assets import keys, pools
-from assets.endpoints import check_keys as endpoint_checks
+from assets.structure import check_keys, structure_of
 from pipelines.definitions import build_definitions
 from sensors import catalog_drift
 from slipway.control import drift
@@ -21,6 +21,12 @@ CHECKS = {dg.AssetCheckKey(key, "verified") for key in WEIGHTS}
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
     return build_definitions(REPOSITORY / "catalog")
+
+
+def checks_of_endpoint(definitions: dg.Definitions) -> list[dg.AssetCheckKey]:
+    found = check_keys(structure_of(list(definitions.assets or ())), [keys.endpoint("chat")])
+    assert found
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +61,19 @@ def test_no_rollout_waits_until_weights_are_read_back(definitions: dg.Definition
     # What the drift sensor asks for is a part of the job, and names the checks that it wants.
     part = job.get_subset(
         asset_selection={WEIGHTS[0], keys.rollout("chat"), keys.endpoint("chat")},
-        asset_check_selection=set(endpoint_checks("chat", "text-generation")),
+        asset_check_selection=set(checks_of_endpoint(definitions)),
     )
     assert {node.name for node in part.nodes} == {"weights__smollm2_135m", "rollout__chat", "endpoint__chat"}
 
 
-def test_a_repair_of_the_drift_sensor_names_only_the_checks_of_endpoints() -> None:
-    paths = frozenset({("weights", "m"), ("rollout", "chat"), ("endpoint", "chat"), ("gateway", "routes")})
+def test_a_repair_of_the_drift_sensor_names_only_the_checks_of_endpoints(definitions: dg.Definitions) -> None:
+    paths = frozenset(
+        {("weights", "smollm2-135m"), ("rollout", "chat"), ("endpoint", "chat"), ("gateway", "routes")}
+    )
     repair = drift.Repair("chat", "digest", paths, 1, "never validated")
-    [request] = catalog_drift._result({"chat": repair}, {}, {"chat": "text-generation"}).run_requests or []
-    assert set(request.asset_check_keys or ()) == set(endpoint_checks("chat", "text-generation"))
+    structure = structure_of(list(definitions.assets or ()))
+    [request] = catalog_drift._result({"chat": repair}, {}, structure).run_requests or []
+    assert set(request.asset_check_keys or ()) == set(checks_of_endpoint(definitions))
     assert {tuple(key.path) for key in request.asset_selection or ()} == paths
 
 

@@ -12,8 +12,8 @@ import pytest
 from kubernetes.client import ApiClient, PolicyV1Api
 
 from assets import keys
+from pipelines.definitions import build_definitions
 from resources.all import resources
-from sensors.catalog_drift import catalog_drift
 from slipway.control.changes import Change
 from slipway.control.check import check_catalog
 from slipway.control.plans import deployed_changes
@@ -36,8 +36,7 @@ def world(bare: World) -> Iterator[World]:
 
 def asked_for(world: World) -> tuple[set[str], str]:
     """What of what stands around the drift sensor wants to bring, and why."""
-    catalog = check_catalog(world.catalog).catalog
-    sensor = catalog_drift(world.catalog, catalog, "deploy")
+    sensor = build_definitions(world.catalog).resolve_sensor_def("catalog_drift")
     with (
         dg.DagsterInstance.ephemeral() as instance,
         dg.build_sensor_context(instance=instance, resources=resources(world.variables)) as context,

@@ -9,19 +9,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets import keys
-from assets.garbage import garbage_assets
-from assets.weights import weights_assets, weights_checks
+from assets import groups, keys
+from assets.weights import weights_checks
+from pipelines.definitions import build_definitions
 from resources.artifacts import WeightsResource
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
 from resources.gateway import GatewayResource
-from sensors.catalog_drift import catalog_drift
 from slipway.artifacts.weights import claims
 from slipway.artifacts.weights.collection import collect
 from slipway.catalog import Catalog, Model, Settings
-from slipway.control.check import check_catalog
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
 
@@ -39,6 +37,10 @@ class FakeDataPlane(DataPlaneResource):
 
     def validated(self, deployment: str, spec_digest: str) -> bool:
         return False
+
+
+def assets_of(group: str, catalog: Catalog) -> list[dg.AssetsDefinition]:
+    return groups.build([groups.named(group)], catalog)
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_slow_pull_shows_steady_progress_while_it_runs_and_metadata_after_it(
     hub.faults.switch_on(Fault("throttled", bytes_per_s=2.5e6))
     run = threading.Thread(
         target=dg.materialize,
-        args=(weights_assets(catalog),),
+        args=(assets_of("weights", catalog),),
         kwargs={"instance": instance, "resources": given},
     )
     run.start()
@@ -120,7 +122,7 @@ def test_a_damaged_file_fails_the_check_of_its_asset_by_name(
     store: ObjectStore,
     content: Content,
 ) -> None:
-    assets = [*weights_assets(catalog), *weights_checks(catalog)]
+    assets = [*assets_of("weights", catalog), *weights_checks(catalog)]
     good = dg.materialize(assets, instance=instance, resources=given)
     [check] = good.get_asset_check_evaluations()
     assert check.passed
@@ -144,7 +146,7 @@ def test_a_pull_that_finds_everything_says_that_it_moved_nothing(
     instance: dg.DagsterInstance, catalog: Catalog, given: dict[str, Any], content: Content
 ) -> None:
     for moved in (content.size_bytes, 0):
-        result = dg.materialize(weights_assets(catalog), instance=instance, resources=given)
+        result = dg.materialize(assets_of("weights", catalog), instance=instance, resources=given)
         [shown] = [each.metadata for each in result.asset_materializations_for_node("weights__tiny")]
         assert shown["bytes_moved"].value == moved
         assert shown["bytes_found"].value == content.size_bytes - moved
@@ -155,7 +157,7 @@ def test_the_collection_applies_and_says_what_it_removed_and_kept(
 ) -> None:
     garbage = publish(store, "old", commit(1))
     needed = publish(store, "tiny", catalog.models[0].source[-40:])
-    result = dg.materialize(garbage_assets(catalog), instance=instance, resources=given)
+    result = dg.materialize(assets_of("maintenance", catalog), instance=instance, resources=given)
     [shown] = [each.metadata for each in result.asset_materializations_for_node("maintenance__weights_gc")]
     assert (shown["removed"].value, shown["removed_bytes"].value) == (1, garbage.size_bytes)
     assert (shown["kept"].value, shown["kept_bytes"].value) == (1, needed.size_bytes)
@@ -177,7 +179,7 @@ def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again
         "gateway": GatewayResource(**of_store),
         "cluster_parts": ClusterPartsResource(environment=environment),
     }
-    sensor = catalog_drift(tmp_path, check_catalog(tmp_path).catalog, "deploy")
+    sensor = build_definitions(tmp_path).resolve_sensor_def("catalog_drift")
 
     def asked_for() -> set[tuple[str, ...]]:
         with dg.build_sensor_context(instance=instance, resources={**given, **others}) as context:
@@ -186,7 +188,7 @@ def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again
         [request] = result.run_requests or []
         return {tuple(key.path) for key in request.asset_selection or ()}
 
-    dg.materialize(weights_assets(catalog), instance=instance, resources=given)
+    dg.materialize(assets_of("weights", catalog), instance=instance, resources=given)
     assert ("weights", "tiny") not in asked_for()
     for lease in claims.leases(store):  # as if its hour had passed
         store.delete(lease.key)

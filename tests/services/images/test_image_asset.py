@@ -5,7 +5,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from assets.images import image_assets
+from assets import groups
 from resources.all import resources
 from slipway.commands.main import cli
 from slipway.control.check import check_catalog
@@ -47,7 +47,12 @@ def materialize(catalog_dir, variables, instance):
     catalog = check_catalog(catalog_dir).catalog
     found = resources(variables)
     wanted = {name: found[name] for name in ("images", "environment", "store")}
-    return dg.materialize(image_assets(catalog), resources=wanted, instance=instance, raise_on_error=False)
+    return dg.materialize(
+        groups.build([groups.named("images")], catalog),
+        resources=wanted,
+        instance=instance,
+        raise_on_error=False,
+    )
 
 
 def test_a_run_mirrors_every_accelerator_and_says_what_and_how_fast(
