@@ -16,6 +16,8 @@ from slipway.stack.demo.traffic import Client, until
 from slipway.tenants import TenantsDatabase
 
 REPOSITORY = Path(__file__).parents[3]
+# What a free machine does in seconds takes minutes beside other tests. Nothing waits as long when all is well.
+PATIENCE_S = 300
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,11 @@ class RunningStack:
             org, self.environment.gateway_urls[0], database.create_key(org, "test", "test").secret
         )
         database.close()
-        until(lambda: client.chat("no-such-model", "?", stream=False).status == 404, "the key to work", 10)
+        until(
+            lambda: client.chat("no-such-model", "?", stream=False).status == 404,
+            "the key to work",
+            PATIENCE_S,
+        )
         client.seen.clear()
         return client
 
@@ -65,7 +71,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
             DagsterApi(environment.require("SLIPWAY_DAGSTER_URL")),
             ObjectStore(environment.s3),
         )
-        until(lambda: {"chat", "assistant"} <= running.routed().keys(), "the first deployment", 150)
+        until(lambda: {"chat", "assistant"} <= running.routed().keys(), "the first deployment", PATIENCE_S)
         yield running
     finally:
         supervisor.down(home, progress=print)

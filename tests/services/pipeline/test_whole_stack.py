@@ -4,7 +4,6 @@ import gzip
 import json
 import shutil
 import signal
-import time
 import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,9 @@ from slipway.stack import supervisor
 from slipway.stack.demo import edits
 from slipway.stack.demo.traffic import Seen, steady_flow, until
 
-from .conftest import RunningStack
+from .conftest import PATIENCE_S, RunningStack
+
+pytestmark = pytest.mark.timeout(4 * PATIENCE_S)
 
 CHAT = "chat"
 HOURLY = [
@@ -36,7 +37,7 @@ HOURLY = [
 
 
 def test_the_ui_lists_every_asset_with_its_materialization_and_checks(stack: RunningStack) -> None:
-    until(lambda: _all_deployed(stack.dagster.asset_states()), "every asset of the catalog", 60)
+    until(lambda: _all_deployed(stack.dagster.asset_states()), "every asset of the catalog", PATIENCE_S)
     checks = stack.dagster.asset_states()["endpoint/chat"]["checks"]
     assert checks == dict.fromkeys(checks, "SUCCEEDED")
     assert len(checks) == 6
@@ -67,12 +68,12 @@ def test_a_plan_is_empty_when_all_is_deployed_and_names_the_fields_of_an_edit(
     ]
 
 
-def test_an_edit_on_disk_is_redeployed_within_a_minute_and_no_request_fails(stack: RunningStack) -> None:
+def test_an_edit_on_disk_is_redeployed_by_itself_and_no_request_fails(stack: RunningStack) -> None:
     acme, before = stack.client("acme"), stack.routed()[CHAT]
     with steady_flow(acme, (CHAT,)) as flow:
         edits.set_args(stack.catalog, CHAT, "--ctx-size=2048", "--ctx-size=3072")
-        until(lambda: stack.routed()[CHAT] != before, "the redeploy", 60)
-        until(lambda: len(flow) > 3, "some requests", 30)
+        until(lambda: stack.routed()[CHAT] != before, "the redeploy", PATIENCE_S)
+        until(lambda: len(flow) > 3, "some requests", PATIENCE_S)
     assert [seen for seen in flow if seen.status != 200] == []
 
 
@@ -81,7 +82,11 @@ def test_limits_and_sharing_change_without_a_redeploy(stack: RunningStack) -> No
     assert globex.chat(CHAT, "Hello", stream=False, max_tokens=2).status == 404
     path = stack.catalog / "deployments.yaml"
     path.write_text(path.read_text().replace("sharing: [acme]\n", "sharing: [acme, globex]\n"))
-    until(lambda: globex.chat(CHAT, "Hello", stream=False, max_tokens=2).status == 200, "the sharing", 60)
+    until(
+        lambda: globex.chat(CHAT, "Hello", stream=False, max_tokens=2).status == 200,
+        "the sharing",
+        PATIENCE_S,
+    )
     assert stack.routed()[CHAT] == before
 
 
@@ -91,15 +96,23 @@ def test_after_kill_9_under_traffic_everything_works_again(
 ) -> None:
     acme = stack.client("acme")
     with steady_flow(acme, (CHAT,)) as flow:
-        until(lambda: len(flow) > 1, "traffic", 30)
+        until(lambda: len(flow) > 1, "traffic", PATIENCE_S)
         for victim in victims:
             _kill(stack.home, victim)
-        time.sleep(1)
+        until(lambda: not _all_ready(stack), "the loss to be seen", PATIENCE_S)
         stack.up()
         count = len(flow)
-        until(lambda: any(seen.status == 200 for seen in flow[count:]), "an answer after the restart", 90)
-    assert all(each.state.value == "ready" for each in supervisor.status(stack.home))
+        until(
+            lambda: any(seen.status == 200 for seen in flow[count:]),
+            "an answer after the restart",
+            PATIENCE_S,
+        )
+    until(lambda: _all_ready(stack), "every server", PATIENCE_S)
     acknowledged += [seen for seen in acme.seen if seen.status == 200]
+
+
+def _all_ready(stack: RunningStack) -> bool:
+    return all(each.state.value == "ready" for each in supervisor.status(stack.home))
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +224,7 @@ def _ship(stack: RunningStack) -> None:
         headers={"authorization": f"Bearer {token}"},
         method="POST",
     )
-    urllib.request.urlopen(request, timeout=60).close()
+    urllib.request.urlopen(request, timeout=PATIENCE_S).close()
 
 
 def _roll_up(stack: RunningStack, first: datetime, last: datetime) -> None:
@@ -246,7 +259,7 @@ def _backfill(stack: RunningStack, hours: list[datetime]) -> list[str]:
     now = datetime.now(UTC)
     names = [hour.strftime("%Y-%m-%d-%H:%M") for hour in hours if hour <= now]
     backfill_id = stack.dagster.backfill(HOURLY, names)
-    runs = until(lambda: _finished_runs(stack, backfill_id), "the backfill", 120)
+    runs = until(lambda: _finished_runs(stack, backfill_id), "the backfill", PATIENCE_S)
     assert {run.status for run in runs} == {"SUCCESS"}
     return [run.id for run in runs]
 
