@@ -1,6 +1,6 @@
 """What fake engines have in common: an HTTP server in a thread of its own.
 
-Belongs here: starting and ending it. Does not: what it answers (fake_engine.py, fake_upstream.py).
+Belongs here: starting and ending it. Does not: what it answers (fake_engine.py).
 """
 
 import asyncio
@@ -23,13 +23,13 @@ class FakeServer(ABC):
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
 
     @abstractmethod
     def add_routes(self, router: web.UrlDispatcher) -> None:

@@ -22,13 +22,13 @@ from slipway.records import routes
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
 from testbed import gateways, stores
-from testbed.engines.fake_upstream import FakeUpstream
+from testbed.engines.fake_engine import FakeEngine
 from testbed.engines.llamacpp import llamacpp
 
 TOKEN = "operator-token"
 
 
-def until(condition: Callable[[], object], timeout_s: float = 15.0) -> float:
+def until(condition: Callable[[], object], timeout_s: float = 90.0) -> float:
     """Seconds until the condition holds; fails when it does not in time."""
     started = time.monotonic()
     while not condition():
@@ -50,13 +50,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def shared_fake() -> Iterator[FakeUpstream]:
-    with FakeUpstream() as fake:
+def shared_fake() -> Iterator[FakeEngine]:
+    with FakeEngine() as fake:
         yield fake
 
 
 @pytest.fixture
-def fake(shared_fake: FakeUpstream) -> Iterator[FakeUpstream]:
+def fake(shared_fake: FakeEngine) -> Iterator[FakeEngine]:
     """The fake, with no memory of other tests; equal routes to it need no new table."""
     shared_fake.requests.clear()
     shared_fake.hung_up = 0
@@ -99,14 +99,14 @@ class RunningGateway:
             environment = {**os.environ, **self.environment}
             self.process = subprocess.Popen(gateways.COMMAND, env=environment, stdout=log, stderr=log)
         probe = "/-/ready" if ready else "/-/health"
-        until(lambda: status_of(self.url + probe) == 200 or self.process.poll() is not None, 30)
+        until(lambda: status_of(self.url + probe) == 200 or self.process.poll() is not None)
         assert self.process.poll() is None, self.log()
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, timeout_s: float = 30) -> int:
+    def stop(self, timeout_s: float = 90) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
 
@@ -149,7 +149,7 @@ class RunningGateway:
         if secret is not None:
             request.add_header("authorization", f"Bearer {secret}")
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=90) as reply:
                 return reply.status, dict(reply.headers), reply.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
