@@ -38,7 +38,7 @@ class Program:
     libraries: tuple[Path, ...] = ()
 
     def environment(self) -> dict[str, str]:
-        """This process's environment, with the program's libraries."""
+        """The environment of this process, with the program's libraries."""
         if not self.libraries:
             return dict(os.environ)
         known = os.environ.get("LD_LIBRARY_PATH", "")

@@ -5,6 +5,7 @@ Belongs here: installing them. Does not: choosing them (each test asks for what 
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
@@ -32,7 +33,7 @@ def apply(objects: Objects, definitions: list[Object]) -> None:
     objects.apply(definitions)
     for each in definitions:
         named = each["metadata"]["name"]
-        eventually(lambda each=each: _is_served(objects, each), f"the definition {named} is served")
+        eventually(partial(_is_served, objects, each), f"the definition {named} is served")
 
 
 def _without_webhooks(definition: Object) -> None:

@@ -30,7 +30,7 @@ class NodePrograms:
     cni_plugins: Path
 
     def environment(self) -> dict[str, str]:
-        """This process's environment with the programs on its PATH."""
+        """The environment of this process with the programs on its PATH."""
         entries = ["/usr/local/sbin", "/usr/sbin", "/sbin", os.environ.get("PATH", os.defpath)]
         if self.path_entry is not None:
             entries.insert(0, str(self.path_entry))

@@ -23,6 +23,7 @@ class FakePrometheus(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
+        """Base URL of its API."""
         return f"http://{BRIDGE_IP}:{self.server_port}"
 
 

@@ -119,7 +119,7 @@ class Layout:
 
     @property
     def containerd(self) -> Path:
-        """Containerd's configuration, socket and state."""
+        """Configuration of containerd, socket and state."""
         return self.run / self.process("containerd")
 
     @property

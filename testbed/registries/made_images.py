@@ -1,4 +1,7 @@
-"""Images made by the tests and pushed with plain HTTP requests: all is known to the byte."""
+"""Images that are made here and pushed with plain HTTP requests: all is known to the byte.
+
+Belongs here: blobs, manifests, indexes, signatures. Does not: the registry (registry_server.py).
+"""
 
 import base64
 import hashlib
@@ -23,6 +26,7 @@ KIB = 2**10
 
 
 def sha256(body: bytes) -> str:
+    """The digest, as registries write it."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 

@@ -1,4 +1,8 @@
-"""Real registries for tests: distribution's and go-containerregistry's, each a process of its own."""
+"""Real registries: distribution's and go-containerregistry's, each a process of its own.
+
+Belongs here: their configuration and lives. Does not: what is pushed to them (made_images.py), tokens
+(token_server.py).
+"""
 
 import datetime
 import ipaddress
@@ -39,21 +43,26 @@ class DistributionRegistry:
 
     @property
     def host(self) -> str:
+        """Host and port, as references begin."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
+        """Where its API is."""
         return f"{'https' if self.secured and not self.plain else 'http'}://{self.host}"
 
     @property
     def ca_file(self) -> Path:
+        """The certificate of its CA, where it is secured."""
         return self.root / "ca.pem"
 
     @property
     def log(self) -> Path:
+        """What it prints."""
         return self.root / "registry.log"
 
     def start(self) -> None:
+        """Write its configuration, start it, and wait until it answers."""
         self.root.mkdir(parents=True, exist_ok=True)
         if self.secured and not self.ca_file.exists():
             make_certificate(self.root)
@@ -69,16 +78,19 @@ class DistributionRegistry:
         wait_until_answered(f"{self.base_url}/v2/", self.log, by=self.process, tls=tls)
 
     def stop(self) -> None:
+        """Kill it; harmless when it does not run."""
         if self.process is not None:
             end(self.process)
 
     def restart(self, **changes: object) -> None:
+        """Stop it, change its fields, and start it again on what it holds."""
         self.stop()
         for name, value in changes.items():
             setattr(self, name, value)
         self.start()
 
     def blob_file(self, digest: str) -> Path:
+        """Where a blob lies on its disk."""
         algorithm, _, hexadecimal = digest.partition(":")
         blobs = self.root / "storage/docker/registry/v2/blobs"
         return blobs / algorithm / hexadecimal[:2] / hexadecimal / "data"
@@ -120,13 +132,16 @@ class ListingRegistry:
 
     @property
     def host(self) -> str:
+        """Host and port, as references begin."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
+        """Where its API is."""
         return f"http://{self.host}"
 
     def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
         program = programs.listing_registry()
         command = [str(program.path), self.host]
         with self.log.open("ab") as log:
@@ -134,6 +149,7 @@ class ListingRegistry:
         wait_until_answered(f"{self.base_url}/v2/", self.log, by=self.process)
 
     def stop(self) -> None:
+        """Kill it; harmless when it does not run."""
         if self.process is not None:
             end(self.process)
 

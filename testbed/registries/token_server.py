@@ -1,6 +1,8 @@
 """A fake token server: gives out tokens that the real registry verifies, as Docker's and NGC's do.
 
-https://distribution.github.io/distribution/spec/auth/jwt/
+Source: https://distribution.github.io/distribution/spec/auth/jwt/
+
+Belongs here: who is let in, and the tokens. Does not: the registry (registry_server.py).
 """
 
 import base64
@@ -60,6 +62,7 @@ class FakeTokenServer:
 
     @property
     def realm(self) -> str:
+        """Where tokens are asked for."""
         return f"http://127.0.0.1:{self._server.server_port}/token"
 
     def auth(self) -> dict[str, object]:
@@ -74,12 +77,13 @@ class FakeTokenServer:
         }
 
     def answer(self, query: dict[str, list[str]], authorization: str | None) -> tuple[int, bytes]:
+        """Status and body for a request with these parameters and credentials."""
         scopes = query.get("scope", [])
         self.asked.append((scopes, authorization))
         known = authorization == "Basic " + base64.b64encode(self.login.encode()).decode()
         if not known and (authorization is not None or not self.anonymous):
             return 401, b"{}"
-        access = []
+        access: list[dict[str, object]] = []
         for scope in scopes:
             kind, _, named = scope.partition(":")
             name, _, actions = named.rpartition(":")
