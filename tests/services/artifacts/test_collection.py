@@ -159,7 +159,7 @@ def test_a_rollout_that_starts_when_its_weights_are_marked_waits_and_keeps_them(
     found: list[Collected] = []
     collector = threading.Thread(target=lambda: found.append(gc(slow)))
     collector.start()
-    assert slow.marked.wait(10)
+    assert slow.marked.wait(90)
     said: list[str] = []
     rollout = threading.Thread(
         target=hold_weights, args=(store, deployment("chat", "m", commit(1)), said.append)

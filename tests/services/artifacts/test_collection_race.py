@@ -26,7 +26,7 @@ from .keeping import catalog_of, deployment, is_whole, publish, revision_of
 
 RACE_S = 4.0
 ENOUGH = {"removed": 4, "kept in the last moment": 2, "rolled out": 12}
-LONGEST_S = 40.0  # when the machine is busy
+LONGEST_S = 120.0  # when the machine is busy
 HOLD_S = 3.0  # the store's instants are whole seconds
 TERMS = Terms(act_s=5, mark_s=20, poll_s=0.01)
 

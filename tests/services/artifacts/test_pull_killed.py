@@ -60,7 +60,7 @@ def pulling(start, hub, tiny) -> subprocess.Popen[bytes]:
 
 def kill_when(process: subprocess.Popen[bytes], seen: Callable[[], bool]) -> None:
     """kill -9 as soon as that was seen; it must be seen before the process ends."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not seen():
         assert process.poll() is None, "the pull ended before it could be killed"
         assert time.monotonic() < deadline

@@ -124,7 +124,7 @@ def test_an_upload_that_is_aborted_under_a_pull_is_begun_again(pull, tiny, hub, 
     hub.faults.switch_on(Fault("latency", path=content.large, seconds=0.3))
     with ThreadPoolExecutor(1) as pool:
         pulling = pool.submit(pull, tiny)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not uploads_left():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -158,7 +158,7 @@ def test_the_hub_is_killed_and_starts_again_while_a_file_is_read(
 ):
     """It signs other links then: those that are known are refused, and asked for again."""
     api, cdn = free_ports(2)
-    patient = replace(settings, retry=RetryPolicy(attempts=60, first_wait_s=0.05, longest_wait_s=0.5))
+    patient = replace(settings, retry=RetryPolicy(attempts=200, first_wait_s=0.05, longest_wait_s=0.5))
     first = serve(api, cdn)
     with ThreadPoolExecutor(1) as pool:
         source = HubSource(f"http://127.0.0.1:{api}", {}, retry=patient.retry)
@@ -209,7 +209,7 @@ def test_the_store_is_killed_and_starts_again_while_a_file_is_written(
 ):
     store = ObjectStore(S3Location(restartable.url, "bucket", "us-east-1", "key", "secret"))
     store.ensure_bucket()
-    patient = replace(settings, retry=RetryPolicy(attempts=60, first_wait_s=0.05, longest_wait_s=0.5))
+    patient = replace(settings, retry=RetryPolicy(attempts=200, first_wait_s=0.05, longest_wait_s=0.5))
     hub.faults.switch_on(Fault("throttled", bytes_per_s=6 * MIB))
     with ThreadPoolExecutor(1) as pool:
         pulling = pool.submit(pull_weights, tiny, store, source, lambda look: None, patient)

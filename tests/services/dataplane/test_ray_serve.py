@@ -109,7 +109,10 @@ def test_a_model_that_is_not_served_is_404_and_a_bad_body_400(client: openai.Ope
 
 
 def test_hanging_up_frees_the_engine(client: openai.OpenAI) -> None:
-    """Two slots, both generating some 30 s; a third request would wait for one of them to end."""
+    """Two slots, both at a story of 450 tokens; a third request would wait for one of them to end."""
+    began = time.monotonic()
+    client.completions.create(model="chat", **QUESTION)
+    alone_s = time.monotonic() - began
     for _ in range(2):
         stream = client.completions.create(
             model="chat",
@@ -122,16 +125,14 @@ def test_hanging_up_frees_the_engine(client: openai.OpenAI) -> None:
         stream.close()
     began = time.monotonic()
     client.completions.create(model="chat", **QUESTION)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10 * alone_s  # a story takes as long as 37 questions, and both 75
 
 
-def test_rolling_out_what_serves_changes_nothing_and_is_quick(
+def test_rolling_out_what_serves_changes_nothing(
     chat: Revision, plane: RayServe, revisions: RevisionStore, ray: ServeApi
 ) -> None:
     deployed = ray.read()["applications"][chat.application]["last_deployed_time_s"]
-    began = time.monotonic()
     again = rollout.roll_out(plane, revisions, CHAT, RunLog())
-    assert time.monotonic() - began < 5
     assert again == chat
     assert ray.read()["applications"][chat.application]["last_deployed_time_s"] == deployed
 

@@ -48,7 +48,8 @@ def pod(name: str, version: int) -> dict[str, Any]:
 class FakeApiServer:
     """Stands for an API server: lists `pods` at `version`, and streams what `streams` holds, one per watch.
 
-    An item of a stream is an event, a number of seconds to wait, or `break`, which drops the connection.
+    An item of a stream is an event, what to wait for (seconds, or a sign of the test), or `break`, as the
+    connection does.
     """
 
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -56,7 +57,9 @@ class FakeApiServer:
     streams: list[list[Any]] = field(default_factory=list)
     watched_from: list[str] = field(default_factory=list)
     lists: int = 0
+    turned_away: int = 0
     away: bool = False
+    back_after: int | None = None
     forbidden: bool = False
 
     def events(self) -> list[Any]:
@@ -75,6 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
         state, url = self.state, urlsplit(self.path)
         if state.away:
             self.close_connection = True
+            state.turned_away += 1
+            if state.turned_away == state.back_after:
+                state.away = False
         elif url.path in ("/api", "/apis"):
             self._answer(200, DISCOVERY if url.path == "/api" else {"items": []})
         elif state.forbidden:
@@ -108,6 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
             if each == "break":
                 self.close_connection = True
                 return
+            if isinstance(each, threading.Event):
+                each.wait(60)
+                continue
             if isinstance(each, int | float):
                 time.sleep(each)
                 continue
@@ -124,8 +133,8 @@ def fake_server() -> Iterator[FakeApiServer]:
 
 
 @pytest.fixture
-def api(fake_server: FakeApiServer, tmp_path: Path) -> Iterator[KubernetesApi]:
-    """A client of it, over TLS."""
+def connection(fake_server: FakeApiServer, tmp_path: Path) -> Iterator[ApiClient]:
+    """To it, over TLS."""
     make_certificate(tmp_path)
     handler = type("Handler", (_Handler,), {"state": fake_server})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -136,11 +145,17 @@ def api(fake_server: FakeApiServer, tmp_path: Path) -> Iterator[KubernetesApi]:
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     configuration = Configuration(host=f"https://127.0.0.1:{server.server_port}")
     configuration.ssl_ca_cert = str(tmp_path / "ca.pem")
-    yield KubernetesApi(ApiClient(configuration), patience_s=2)
+    yield ApiClient(configuration)
     server.shutdown()
 
 
-def until(watch: Watch, names: set[str], timeout_s: float = 5) -> None:
+@pytest.fixture
+def api(connection: ApiClient) -> KubernetesApi:
+    """A client of it that does not try for long."""
+    return KubernetesApi(connection, patience_s=2)
+
+
+def until(watch: Watch, names: set[str], timeout_s: float = 60) -> None:
     """Wait until the picture holds just these."""
     end = time.monotonic() + timeout_s
     while (found := {each["metadata"]["name"] for each in watch.objects(PODS)}) != names:
@@ -171,21 +186,25 @@ def test_a_version_that_is_forgotten_is_listed_again_and_what_vanished_meanwhile
     api: KubernetesApi, fake_server: FakeApiServer
 ) -> None:
     gone = {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}
-    fake_server.streams = [[0.3, gone], [{"type": "ADDED", "object": pod("d", 91)}, 30]]
+    changed = threading.Event()
+    fake_server.streams = [[changed, gone], [{"type": "ADDED", "object": pod("d", 91)}, 30]]
     with Watch(api, [PODS]) as watch:
         until(watch, {"a"})
         fake_server.pods, fake_server.version = {"c": pod("c", 90)}, 90
+        changed.set()
         until(watch, {"c", "d"})
     assert fake_server.lists == 2
     assert fake_server.watched_from[1] == "90"
 
 
 def test_a_server_that_is_away_is_told_and_waited_for(api: KubernetesApi, fake_server: FakeApiServer) -> None:
-    fake_server.streams = [[0.2, "break"]]
+    gone = threading.Event()
+    fake_server.streams = [[gone, "break"]]
     with Watch(api, [PODS]) as watch:
         until(watch, {"a"})
         fake_server.away = True
-        deadline = time.monotonic() + 5
+        gone.set()
+        deadline = time.monotonic() + 60
         while not watch.trouble:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -198,21 +217,21 @@ def test_a_server_that_is_away_is_told_and_waited_for(api: KubernetesApi, fake_s
 def test_a_missing_right_ends_the_wait_with_its_name(api: KubernetesApi, fake_server: FakeApiServer) -> None:
     fake_server.forbidden = True
     with Watch(api, [PODS]) as watch, pytest.raises(ForbiddenError, match="may not list pods in namespace n"):
-        watch.wait_until_listed(5)
+        watch.wait_until_listed(60)
 
 
 def test_a_kind_that_is_not_served_has_no_objects(api: KubernetesApi) -> None:
     models = Target("kubeai.org/v1", "Model", "n")
     with Watch(api, [models]) as watch:
-        watch.wait_until_listed(5)
+        watch.wait_until_listed(60)
         assert watch.objects(models) == ()
 
 
 def test_leaving_ends_its_threads(api: KubernetesApi) -> None:
     before = threading.active_count()
     with Watch(api, [PODS]) as watch:
-        watch.wait_until_listed(5)
-    deadline = time.monotonic() + 2
+        watch.wait_until_listed(60)
+    deadline = time.monotonic() + 60
     while any(each.name == "watch-Pod" for each in threading.enumerate()):
         assert time.monotonic() < deadline, (before, threading.enumerate())
         time.sleep(0.05)
@@ -229,8 +248,8 @@ def test_leaving_in_the_middle_of_what_comes_reads_nothing_that_is_encrypted(
     for _ in range(20):
         fake_server.streams = [changes]
         with Watch(api, [PODS]) as watch:
-            watch.wait_until_listed(5)
-            assert watch.wait_for_change(watch.version, 5)
+            watch.wait_until_listed(60)
+            assert watch.wait_for_change(watch.version, 60)
     while any(each.name == "watch-Pod" for each in threading.enumerate()):
         time.sleep(0.05)
     assert failed == []
@@ -238,11 +257,11 @@ def test_leaving_in_the_middle_of_what_comes_reads_nothing_that_is_encrypted(
 
 class TestPatience:
     def test_a_call_is_tried_again_until_the_server_is_back(
-        self, api: KubernetesApi, fake_server: FakeApiServer
+        self, connection: ApiClient, fake_server: FakeApiServer
     ) -> None:
+        api = KubernetesApi(connection, patience_s=60)
         api.kinds()
-        fake_server.away = True
-        threading.Timer(0.8, lambda: setattr(fake_server, "away", False)).start()
+        fake_server.away, fake_server.back_after = True, 2
         assert len(api.list("v1", "Pod", "n").objects) == 1
 
     def test_one_that_stays_away_is_named_with_what_was_asked(

@@ -26,7 +26,10 @@ async def test_an_engine_that_closes_after_each_answer_finds_the_next_connection
             assert accepted == number  # this request opened none: it found the spare one
             connector.warm()
             connector.warm()
-            await asyncio.sleep(0.2)
+            async with asyncio.timeout(60):
+                await connector._warming
+                while accepted < number + 1:
+                    await asyncio.sleep(0.01)
             assert accepted == number + 1
 
 

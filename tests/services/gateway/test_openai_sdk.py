@@ -1,4 +1,3 @@
-import itertools
 import json
 import time
 import urllib.request
@@ -79,16 +78,14 @@ def test_the_event_says_who_what_and_how_long(gateway, acme):
     assert (streamed["attempt"], streamed["cold_start"], streamed["error_type"]) == (1, False, None)
 
 
-def test_tokens_are_forwarded_as_they_come(acme):
-    """With 40 tokens of some 10 ms each, a stream that was held back would arrive all at once."""
-    arrivals = []
-    for chunk in acme.completions.create(model="chat", prompt="Once upon a time", max_tokens=40, stream=True):
-        if chunk.choices[0].text:
-            arrivals.append(time.perf_counter())
-    spread_s = arrivals[-1] - arrivals[0]
-    assert len(arrivals) >= 20
-    largest_gap_s = max(later - earlier for earlier, later in itertools.pairwise(arrivals))
-    assert largest_gap_s < spread_s / 2
+def test_tokens_are_forwarded_as_they_come(gateway, fake, route):
+    """The engine goes on when the client has its first tokens: a stream that was held back never would."""
+    gateway.route(route("chat", fake.url, upstream_model="pauses"))
+    stream = iter(gateway.client("acme").chat.completions.create(model="chat", messages=HI, stream=True))
+    first = [next(stream).choices[0].delta.content for _ in range(3)]
+    assert first == ["t0", "t1", "t2"]
+    fake.release.set()
+    assert list(stream) == []
 
 
 def test_fields_that_the_gateway_does_not_know_reach_the_engine(acme):
@@ -131,7 +128,7 @@ def test_no_prompt_has_more_tokens_than_the_gateway_reserves(engine):
 
     def ask(path: str, body: dict) -> dict:
         request = urllib.request.Request(engine + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=90) as reply:
             return json.load(reply)
 
     for text in (

@@ -177,14 +177,14 @@ def test_mirroring_while_it_is_removed_ends_with_the_image_there(
     request = request_for(tag=None, digest=old.digest)
     work = threading.Thread(target=lambda: mirrored.append(run_mirror(request).record))
     work.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while records.read(old.key) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     for digest in reversed(old.manifests):
         registries.target.delete_manifest(old.at, digest)
     assert mirrored == []
     store.delete(old.removal_key)
-    work.join(30)
+    work.join(90)
     assert there(mirrored[0]) == list(mirrored[0].manifests)
     assert records.read(old.key) == mirrored[0]
 

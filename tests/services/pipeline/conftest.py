@@ -16,7 +16,7 @@ from slipway.stack.demo.traffic import Client, until
 from slipway.tenants import TenantsDatabase
 
 REPOSITORY = Path(__file__).parents[3]
-# What a free machine does in seconds takes minutes beside other tests. Nothing waits as long when all is well.
+# A free machine needs seconds, one that runs other tests minutes; nothing waits as long when all is well.
 PATIENCE_S = 300
 
 

@@ -53,7 +53,7 @@ def process(access: WeightsAccess, store: ObjectStore, *command: str) -> str:
     }
     given = {name: secret[each.key] for name, each in access.secret_env.items()}
     env: Mapping[str, str] = {**access.env, **given, "PATH": os.environ["PATH"]}
-    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -20,7 +20,7 @@ from slipway.stack.processes import look, owned
 from slipway.stack.service import Part, Service
 from slipway.stack.state import StackState, read_state
 
-FAKE_SERVER = Path(__file__).with_name("fake_server.py")
+FAKE_SERVER = Path(__file__).with_name("supervised_server.py")
 
 
 @dataclass
@@ -64,7 +64,7 @@ class StackUnderTest:
         for pid in pids:
             with contextlib.suppress(psutil.NoSuchProcess):  # it ended with another one
                 psutil.Process(pid).kill()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while any(self.alive(pid) for pid in pids):
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -88,7 +88,7 @@ def fake(name: str, port: int, *arguments: str, after: Sequence[str] = ()) -> Se
         after=frozenset(after),
         parts=(Part("part", re.compile("# a part")),) if "--part" in arguments else (),
         trouble=lambda _since: http_trouble(f"http://127.0.0.1:{port}/"),
-        start_deadline_s=20,
+        start_deadline_s=120,
         patience_s=1,
     )
 

@@ -55,7 +55,7 @@ def run_status(url: str, run_id: str) -> str:
     return str(graphql(url, RUN, {"id": run_id})["runOrError"]["status"])
 
 
-def wait_for(question: Callable[[], Any], answer: Any, patience_s: float = 60) -> None:
+def wait_for(question: Callable[[], Any], answer: Any, patience_s: float = 180) -> None:
     deadline = time.monotonic() + patience_s
     while (said := question()) != answer:
         assert time.monotonic() < deadline, said

@@ -56,7 +56,7 @@ def test_work_waits_until_there_is_room_and_ends_when_the_run_does() -> None:
     thread.start()
     assert not begun.wait(0.1)
     ramp.end(PART, brought=True)
-    thread.join(timeout=5)
+    thread.join(timeout=60)
     assert begun.is_set()
 
     stop.set()

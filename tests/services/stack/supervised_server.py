@@ -1,7 +1,8 @@
-"""A fake server for tests of the supervisor: `python fake_server.py PORT [--part] [--deaf] [--fails WORDS]`.
+"""A server to be supervised in tests: `python supervised_server.py PORT [--part] [--deaf] [--fails WORDS]`.
 
 It answers every GET with 200. `--part` gives it a child process that it does not watch; `--deaf` makes it
-ignore SIGTERM; `--fails` makes it print words and end at once; `--slow` makes it listen only after a while.
+ignore SIGTERM; `--fails` makes it print words and end at once; `--once` makes it listen only when that file
+is there; `--other` is another setting, and no more.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -28,7 +30,8 @@ def main() -> None:
     parser.add_argument("--part", action="store_true")
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--fails")
-    parser.add_argument("--slow", type=float, default=0)
+    parser.add_argument("--once", type=Path)
+    parser.add_argument("--other", action="store_true")
     settings = parser.parse_args()
     if settings.fails:
         sys.exit(settings.fails)
@@ -36,7 +39,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if settings.part:
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # a part"])
-    time.sleep(settings.slow)
+    while settings.once and not settings.once.exists():
+        time.sleep(0.02)
     http.server.ThreadingHTTPServer(("127.0.0.1", settings.port), Answer).serve_forever()
 
 
