@@ -24,7 +24,7 @@ from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
 from testbed import gateways, stores
 from testbed.engines.llamacpp import llamacpp
-from testbed.processes import process, wait_until_answered
+from testbed.server_processes import process, wait_until_answered
 
 _WARM_UP = 5
 _PAUSE_S = 0.02  # between requests, as tenants make: for either side to close or open a connection

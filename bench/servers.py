@@ -16,7 +16,7 @@ from pathlib import Path
 
 from slipway.objectstore import ObjectStore
 from testbed import stores
-from testbed.processes import START_DEADLINE_S, process
+from testbed.server_processes import START_DEADLINE_S, process
 
 REPOSITORY_ID = "bench/weights"
 _BUCKET = "bench"

@@ -16,7 +16,7 @@ from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs
 from slipway.stack.ports import free_ports
 from testbed import programs
-from testbed.processes import process, wait_until_answered
+from testbed.server_processes import process, wait_until_answered
 
 LOOPBACK = "127.0.0.1"
 _ACCESS_KEY, _SECRET_KEY = "testbed-key", "testbed-secret"

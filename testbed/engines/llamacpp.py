@@ -13,7 +13,7 @@ from pathlib import Path
 
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub.demo import demo_model_file
-from testbed.processes import process, wait_until_answered
+from testbed.server_processes import process, wait_until_answered
 
 _CONTEXT_PER_SLOT = 1024
 

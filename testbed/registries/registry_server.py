@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from slipway.stack.ports import free_ports
 from testbed import programs
-from testbed.processes import end, wait_until_answered
 from testbed.programs import Program
+from testbed.server_processes import end, wait_until_answered
 
 USER, PASSWORD = "reader", "correct-horse"
 # `htpasswd -nbB reader correct-horse`, at the lowest cost.

@@ -17,9 +17,9 @@ from slipway.runtimes.cluster import rbac
 from testbed.cluster import roles, second_node
 from testbed.cluster.objects import Object, eventually
 
-from ..isolation.test_rights import without
-from .servers import certified, registry, webhook
+from ..isolation.test_rights_in_use import without
 from .site import Change, Site
+from .unhelpful_servers import certified, registry, webhook
 
 # What a case changes in the second revision's data plane: arguments of Site.plane.
 Changes = Mapping[str, Any]

@@ -1,7 +1,7 @@
 """On every operator's runtime: applied, waited for, validated and routed, under the names of its engines.
 
 Belongs here: the whole way of a revision, with doubles of operators and engines.
-Does not: traps (test_traps.py, test_kuberay.py), plain Deployments, which run for real (../rollouts).
+Does not: traps (test_traps_of_*.py), plain Deployments, which run for real (../rollouts).
 """
 
 from collections.abc import Callable

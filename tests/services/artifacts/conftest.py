@@ -18,7 +18,7 @@ from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Repository, StandinHub
-from testbed.processes import wait_until_answered
+from testbed.server_processes import wait_until_answered
 
 QUICK = RetryPolicy(attempts=4, first_wait_s=0.01, longest_wait_s=0.05)
 

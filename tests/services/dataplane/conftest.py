@@ -27,7 +27,7 @@ from slipway.stack import ray_head
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo
 from testbed import stores
-from testbed.processes import wait_until_answered
+from testbed.server_processes import wait_until_answered
 
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
 COMMIT = "1" * 40

@@ -1,6 +1,6 @@
 """KubeRay's traps on a real API server: Ready is True through all of them.
 
-Belongs here: RayService alone. Does not: the other operators (test_traps.py).
+Belongs here: RayService alone. Does not: the other operators (test_traps_of_operators.py).
 """
 
 import time

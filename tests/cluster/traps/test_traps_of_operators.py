@@ -1,7 +1,7 @@
 """Every trap on a real API server: what a readiness check takes for done is waited for, and then is done.
 
-Belongs here: operators that make pods or a Deployment. Does not: KubeRay (test_kuberay.py), the same judged
-without a server (tests/unit/dataplane/kubernetes).
+Belongs here: operators that make pods or a Deployment. Does not: KubeRay
+(test_traps_of_kuberay.py), the same judged without a server (tests/unit/dataplane/kubernetes).
 """
 
 import time
