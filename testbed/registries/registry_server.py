@@ -27,8 +27,31 @@ USER, PASSWORD = "reader", "correct-horse"
 HTPASSWD = "reader:$2b$04$abcdefghijklmnopqrstuuPoaPXzWjiVz4HaNq2LJXksWbO79E.S6\n"
 
 
+class _Process:
+    """What every registry here has: a port on loopback, and a process that can be killed."""
+
+    port: int
+    process: subprocess.Popen[bytes] | None
+
+    @property
+    def host(self) -> str:
+        """Host and port, as references begin."""
+        return f"127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """Kill it; harmless when it does not run."""
+        if self.process is not None:
+            end(self.process)
+
+    def _begin(self, program: Program, command: list[str], log: Path) -> None:
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, env=program.environment(), stdout=output, stderr=subprocess.STDOUT
+            )
+
+
 @dataclass
-class DistributionRegistry:
+class DistributionRegistry(_Process):
     """distribution (docker-registry) on loopback; `secured`: TLS by a CA of its own, and basic auth."""
 
     root: Path
@@ -40,11 +63,6 @@ class DistributionRegistry:
     program: Callable[[], Program] = programs.registry
     most_file_kib: int | None = None  # the largest file that it can write: its disk is full beyond
     process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def host(self) -> str:
-        """Host and port, as references begin."""
-        return f"127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -72,15 +90,9 @@ class DistributionRegistry:
         command = [str(program.path), "serve", str(self.root / "config.yml")]
         if self.most_file_kib is not None:
             command = ["bash", "-c", f'ulimit -f {self.most_file_kib}; exec "$@"', "-", *command]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=program.environment(), stdout=log, stderr=log)
+        self._begin(program, command, self.log)
         tls = ssl.create_default_context(cafile=str(self.ca_file)) if self.secured else None
         wait_until_answered(f"{self.base_url}/v2/", self.log, by=self.process, tls=tls)
-
-    def stop(self) -> None:
-        """Kill it; harmless when it does not run."""
-        if self.process is not None:
-            end(self.process)
 
     def restart(self, **changes: object) -> None:
         """Stop it, change its fields, and start it again on what it holds."""
@@ -123,17 +135,12 @@ class DistributionRegistry:
 
 
 @dataclass
-class ListingRegistry:
+class ListingRegistry(_Process):
     """go-containerregistry's: in memory, plain http, with the referrers API that distribution 2.8 lacks."""
 
     log: Path
     port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def host(self) -> str:
-        """Host and port, as references begin."""
-        return f"127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -144,14 +151,8 @@ class ListingRegistry:
         """Start it, empty, and wait until it answers."""
         program = programs.listing_registry()
         command = [str(program.path), self.host]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=program.environment(), stdout=log, stderr=log)
+        self._begin(program, command, self.log)
         wait_until_answered(f"{self.base_url}/v2/", self.log, by=self.process)
-
-    def stop(self) -> None:
-        """Kill it; harmless when it does not run."""
-        if self.process is not None:
-            end(self.process)
 
 
 def make_certificate(directory: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore
+from testbed import stores
 from testbed.cluster.objects import Object, Objects, condition, eventually
 
 
@@ -42,10 +43,7 @@ def _engine(image: str, store: ObjectStore, manifest: Manifest) -> Object:
     }
     location = store.location
     environment = {
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+        **stores.variables(location),
         "SLIPWAY_NODE_CACHE": "/cache/weights",
         "HOME": "/cache",
     }

@@ -13,6 +13,7 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
 from slipway.records.revisions import Applied, RevisionStore
+from testbed import stores
 from testbed.cluster.cluster import Running
 from testbed.cluster.objects import Objects
 
@@ -32,10 +33,7 @@ def slipway(
         "SLIPWAY_HOME": str(tmp_path),
         "SLIPWAY_KUBECONFIG": str(kubeconfig),
         "SLIPWAY_KUBE_SETTINGS": str(settings),
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+        **stores.variables(location),
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

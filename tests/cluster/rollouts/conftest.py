@@ -34,6 +34,7 @@ from slipway.runtimes.rendering import identity, pods
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, StoreAddress
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
+from testbed import stores
 from testbed.cluster import debian, images, namespaces, weights
 from testbed.cluster.cluster import Running
 from testbed.cluster.objects import Object, Objects, eventually
@@ -199,10 +200,7 @@ def bare(
     )
     variables = {
         "SLIPWAY_HOME": str(home),
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+        **stores.variables(location),
         "SLIPWAY_KUBECONFIG": str(cluster.kubeconfig),
         "SLIPWAY_KUBE_REACH": "cluster-ip",
         "SLIPWAY_KUBE_SETTINGS": str(settings),

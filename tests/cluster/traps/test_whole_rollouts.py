@@ -25,6 +25,7 @@ from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.validation import validation
 from slipway.objectstore import ObjectStore
 from slipway.records.revisions import Revision, RevisionStore
+from testbed import stores
 from testbed.cluster.objects import Object, Objects
 
 from ..runtimes.rich import cluster_settings
@@ -192,10 +193,7 @@ def describe(name: str, namespace: str, store: ObjectStore, home: Path, kubeconf
     location = store.location
     variables = {
         "SLIPWAY_HOME": str(home),
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+        **stores.variables(location),
         "SLIPWAY_KUBECONFIG": str(kubeconfig),
         "SLIPWAY_KUBE_REACH": "cluster-ip",
         "SLIPWAY_KUBE_SETTINGS": str(home / "settings.yaml"),

@@ -1,14 +1,14 @@
 """Weights, catalogs and revisions for the tests of garbage collection, made directly in a store."""
 
-import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.artifacts.weights.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Catalog, Deployment, Engine, Model, ResolvedArtifact, ResolvedDeployment, Settings
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
 from slipway.records.revisions import Applied, Revision
+from testbed import weights
 
 FILES = {"config.json": b"{}", "model.gguf": b"weights" * 100, "tokenizer.json": b"[]"}
 
@@ -19,17 +19,7 @@ def commit(number: int) -> str:
 
 def publish(store: ObjectStore, name: str, at: str) -> Manifest:
     """Weights of three small files, as a pull leaves them."""
-    files = tuple(
-        ManifestFile(path=path, size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-        for path, body in FILES.items()
-    )
-    manifest = Manifest(
-        name=name, source=f"hf://org/{name}@{at}", commit=at, created_at=datetime.now(UTC), files=files
-    )
-    for path, body in FILES.items():
-        store.put(manifest.prefix + path, body)
-    manifest.publish(store)
-    return manifest
+    return weights.publish(store, name, FILES, source=f"hf://org/{name}@{at}", commit=at)
 
 
 def catalog_of(*sources: str, grace_s: int = 0) -> Catalog:

@@ -7,6 +7,7 @@ from slipway.catalog import Settings
 from slipway.engines.fetch import fetched
 from slipway.objectstore import ObjectStore
 from slipway.runtimes.ray import render as ray
+from testbed import stores
 
 from .keeping import commit, deployment, publish
 
@@ -18,10 +19,7 @@ def test_the_bound_that_the_catalog_gives_is_the_one_that_a_replica_keeps_to(
     at = store.location
     node = {
         "SLIPWAY_HOME": str(tmp_path),
-        "SLIPWAY_S3_ENDPOINT": at.endpoint_url,
-        "SLIPWAY_S3_BUCKET": at.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": at.access_key,
-        "SLIPWAY_S3_SECRET_KEY": at.secret_key,
+        **stores.variables(at),
     }
     for bound_bytes, fits in ((manifest.size_bytes - 1, False), (manifest.size_bytes, True)):
         settings = Settings(name="s", node_cache_size=str(bound_bytes))

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from slipway.commands.main import cli
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
+from testbed import stores
 
 from .keeping import commit, keys, publish
 
@@ -35,10 +36,7 @@ def variables(store: ObjectStore, hub: StandinHub, repository: Repository, tmp_p
         "SLIPWAY_HOME": str(tmp_path / "home"),
         "SLIPWAY_CATALOG": str(catalog),
         "SLIPWAY_HUB_URL": hub.url,
-        "SLIPWAY_S3_ENDPOINT": at.endpoint_url,
-        "SLIPWAY_S3_BUCKET": at.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": at.access_key,
-        "SLIPWAY_S3_SECRET_KEY": at.secret_key,
+        **stores.variables(at),
     }
 
 

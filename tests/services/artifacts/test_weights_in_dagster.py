@@ -22,6 +22,7 @@ from slipway.artifacts.weights.collection import collect
 from slipway.catalog import Catalog, Model, Settings
 from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Fault, Repository, StandinHub
+from testbed import stores
 
 from .conftest import Content
 from .keeping import commit, publish
@@ -63,10 +64,7 @@ def given(store: ObjectStore, hub: StandinHub, tmp_path: Any) -> dict[str, Any]:
     variables = {
         "SLIPWAY_HOME": str(tmp_path),
         "SLIPWAY_HUB_URL": hub.url,
-        "SLIPWAY_S3_ENDPOINT": at.endpoint_url,
-        "SLIPWAY_S3_BUCKET": at.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": at.access_key,
-        "SLIPWAY_S3_SECRET_KEY": at.secret_key,
+        **stores.variables(at),
     }
     environment = EnvironmentResource(overrides=variables)
     weights_store = WeightsResource(

@@ -1,21 +1,18 @@
 """A real Ray head node with Serve, a bucket with real weights, and deployments to roll out there."""
 
 import contextlib
-import hashlib
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.dataplane.protocol import Progress
 from slipway.dataplane.ray.ray_serve import RayServe, lock_path
@@ -28,9 +25,9 @@ from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo
 from testbed import stores
 from testbed.server_processes import wait_until_answered
+from testbed.weights import COMMIT, publish_file
 
 TOKEN = "a-token-of-the-tests-0123456789abcdef"
-COMMIT = "1" * 40
 
 
 @pytest.fixture(scope="session")
@@ -42,20 +39,9 @@ def node_store(seaweed: S3Location) -> ObjectStore:
 @pytest.fixture(scope="session")
 def weights(node_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     """The store once the weights are in it."""
-    publish(node_store, "smollm2", demo.demo_model_file())
-    publish(node_store, "formal", demo.demo_adapter_file(tmp_path_factory.mktemp("adapter")))
+    publish_file(node_store, "smollm2", demo.demo_model_file())
+    publish_file(node_store, "formal", demo.demo_adapter_file(tmp_path_factory.mktemp("adapter")))
     return node_store
-
-
-def publish(store: ObjectStore, name: str, path: Path) -> None:
-    file = ManifestFile(
-        path=path.name, size_bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
-    )
-    manifest = Manifest(
-        name=name, source="file:///test", commit=COMMIT, created_at=datetime.now(UTC), files=(file,)
-    )
-    store.put(manifest.prefix + path.name, path.read_bytes())
-    manifest.publish(store)
 
 
 @pytest.fixture(scope="module")  # it costs CPU even when idle, so it is stopped when its tests end

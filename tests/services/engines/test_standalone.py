@@ -1,6 +1,5 @@
 """llama.cpp as a process of its own, as it runs in a pod: the demo's model from a real store."""
 
-import hashlib
 import json
 import os
 import signal
@@ -18,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from slipway.artifacts.weights.manifest import Manifest, ManifestFile
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.catalog.deployment import Validation
 from slipway.catalog.fields import Task
@@ -30,8 +28,8 @@ from slipway.records.revisions import Applied
 from slipway.runtimes.rendering.llamacpp_app import app_args
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo
-
-COMMIT = "1" * 40
+from testbed import stores
+from testbed.weights import COMMIT, publish_file
 
 
 @dataclass
@@ -61,7 +59,7 @@ def weights(seaweed: S3Location) -> ObjectStore:
     """The demo's model, published."""
     store = ObjectStore(replace(seaweed, bucket="standalone"))
     store.ensure_bucket()
-    publish(store, demo.demo_model_file())
+    publish_file(store, "smollm2", demo.demo_model_file())
     return store
 
 
@@ -76,7 +74,7 @@ def spec(name: str, *args: str, task: Task = "text-generation") -> ResolvedDeplo
     return ResolvedDeployment(
         deployment=Deployment(name=name, model="smollm2", runtime="vllm", engine="llama", args=args),
         engine=Engine(name="llama", server="llama.cpp"),
-        model=ResolvedArtifact(name="smollm2", source="file:///m", commit=COMMIT),
+        model=ResolvedArtifact(name="smollm2", source="file:///test", commit=COMMIT),
         task=task,
     )
 
@@ -102,23 +100,10 @@ def running_engine(store: ObjectStore, home: Path, spec: ResolvedDeployment) -> 
         process.wait()
 
 
-def publish(store: ObjectStore, path: Path) -> None:
-    body = path.read_bytes()
-    digest = hashlib.sha256(body).hexdigest()
-    file = ManifestFile(path=path.name, size_bytes=len(body), sha256=digest)
-    now = datetime.now(UTC)
-    manifest = Manifest(name="smollm2", source="file:///m", commit=COMMIT, created_at=now, files=(file,))
-    store.put(manifest.prefix + path.name, body)
-    manifest.publish(store)
-
-
 def environment(location: S3Location, home: Path) -> dict[str, str]:
     return {
         "SLIPWAY_HOME": str(home),
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+        **stores.variables(location),
         "SLIPWAY_NODE_CACHE": str(home / "cache"),
     }
 

@@ -9,6 +9,7 @@ from assets import groups
 from resources.all import resources
 from slipway.commands.main import cli
 from slipway.control.check import check_catalog
+from testbed import stores
 
 from .conftest import PATH
 
@@ -18,10 +19,7 @@ def variables_of_all(variables, store):
     at = store.location
     return {
         **variables,
-        "SLIPWAY_S3_ENDPOINT": at.endpoint_url,
-        "SLIPWAY_S3_BUCKET": at.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": at.access_key,
-        "SLIPWAY_S3_SECRET_KEY": at.secret_key,
+        **stores.variables(at),
     }
 
 
