@@ -1,7 +1,7 @@
 """SeaweedFS as the embedded object store: its command line and environment.
 
 Belongs here: how one `weed mini` process is started on loopback.
-Does not: starting it (the supervisor, or a test fixture).
+Does not: starting it (the supervisor, or testbed).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The content door: LFS files behind signed links on a host and port of their own.
 
 Belongs here: checking the link and sending the file.
-Does not: making links (server.py), who may have one (api.py).
+Does not: making links (doors.py), who may have one (api.py).
 """
 
 from __future__ import annotations

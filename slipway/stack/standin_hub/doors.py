@@ -1,7 +1,7 @@
 """What every stand-in for a source has: an API, content behind signed links at a port of its own, faults.
 
 Belongs here: starting and stopping, the links from one door to the other, counters for tests.
-Does not: the endpoints (api.py, cdn.py; testbed/standin_ngc), what is served.
+Does not: the endpoints (api.py, cdn.py), what is served (server.py).
 """
 
 from __future__ import annotations

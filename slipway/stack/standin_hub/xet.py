@@ -1,6 +1,6 @@
 """The stand-in hub's Xet store: hf_xet's own, in a directory of this machine (`local://`).
 
-Belongs here: putting files into it. Does not: announcing it (api.py), reading from it (artifacts/xet.py).
+Belongs here: putting files into it. Does not: announcing it (api.py), reading it (artifacts/sources/xet.py).
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class InterruptedCollector(ObjectStore):
         etag = super().put(key, body, content_type=content_type)
         if key.startswith(MARKS):
             self.marked.set()
-            assert self.go_on.wait(10)
+            assert self.go_on.wait(90)
         return etag
 
 

@@ -19,7 +19,7 @@ from slipway.records.revisions import Applied, Revision
 from testbed.engines.fake_engine import FakeEngine
 
 COMMIT = "1" * 40
-SETTINGS = Validation(timeout_s=5)
+SETTINGS = Validation(timeout_s=60)
 PATHS = {
     "embedding": "/v1/embeddings",
     "rerank": "/v1/rerank",
@@ -128,6 +128,6 @@ def test_an_adapter_that_is_not_listed_counts_when_it_is_found_by_its_name(engin
 
 def test_a_slow_answer_fails_the_bound(engine: FakeEngine) -> None:
     engine.delay_s = 0.05
-    hurried = Validation(ttft_bound_ms=49, timeout_s=5)
+    hurried = Validation(ttft_bound_ms=49, timeout_s=60)
     results = validation.validate(revision(engine, "embedding"), hurried)
     assert [each.name for each in results if not each.passed] == ["answer_under_bound"]
