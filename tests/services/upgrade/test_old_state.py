@@ -58,7 +58,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def warehouse(old_home: Path) -> Warehouse:
-    return Warehouse(old_home / "warehouse", lock_timeout_s=20)
+    return Warehouse(old_home / "warehouse")
 
 
 def plain(values: Iterable[Any]) -> list[Any]:
