@@ -116,11 +116,12 @@ class ObjectStore:
                 raise
             return True
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield every object under the prefix, in key order."""
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[StoredObject]:
+        """Yield every object under the prefix, in key order, from the first one after `start_after` on."""
+        options: dict[str, Any] = {"StartAfter": start_after} if start_after else {}
         with self.explained(f"list {prefix}"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.location.bucket, Prefix=prefix
+                Bucket=self.location.bucket, Prefix=prefix, **options
             )
             for page in pages:
                 for item in page.get("Contents", []):

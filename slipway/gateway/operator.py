@@ -82,6 +82,7 @@ class Operator:
     def _status(self) -> dict[str, object]:
         return {
             "replica": self._replica,
+            "routes_number": self._routes.number,
             "routes_version": self._routes.table.version,
             "routes_refused": self._routes.refused,
             "models": len(self._routes.table.routes),

@@ -1,6 +1,7 @@
-"""The route table in use, following the object in S3; the last good one is kept on disk for a restart.
+"""The route table in use, following the numbered tables in S3; the last good one is kept for a restart.
 
-Belongs here: fetching, refusing a bad table, the cached copy. Does not: what makes a table bad (routes.py).
+Belongs here: fetching, refusing a bad table, the cached copy.
+Does not: which table counts (slipway.records.route_store), what makes one bad (slipway.records.routes).
 """
 
 from __future__ import annotations
@@ -11,48 +12,64 @@ from pathlib import Path
 from slipway.gateway.telemetry import log
 from slipway.objectstore import ObjectStore
 from slipway.records import routes
+from slipway.records.route_store import RouteStore, StoredTable
 from slipway.records.routes import RouteTable, RouteTableError
 
 
 class RouteFollower:
-    """Holds `table`, which is replaced as a whole. `poll` is called by one thread, readers are in another."""
+    """Holds `table`, which is replaced as a whole. `poll` is called by one thread, readers are in another.
+
+    `number` is that of the table in use: 0 for a table of the version before numbers, or of the cached copy.
+    """
 
     def __init__(self, store: ObjectStore, cache: Path) -> None:
-        self._store = store
+        self._routes = RouteStore(store)
         self._cache = cache
-        self._etag: str | None = None
+        self._seen: StoredTable | None = None  # loaded or refused: it is not read again
         self.loaded = False
         self.refused: str | None = None
+        self.number = 0
         self.table = routes.build(())
         self._read_cache()
 
     def poll(self) -> None:
-        """Follow the object. Raises ObjectStoreError; a refused table is logged once and told in status."""
-        found = self._store.get_if_changed(routes.KEY, self._etag)
+        """Follow the tables. Raises ObjectStoreError; a refused table is logged once and told in status."""
+        newest = self._routes.newest(known=self._seen.number if self._seen is not None else 0)
+        if newest is not None and newest != self._seen:
+            body = self._routes.read(newest)
+            if body is not None:  # else: removed as old since it was listed; the next poll finds a newer one
+                self._take(newest, body)
         self.loaded = True
-        if found is None:
-            return
-        body, self._etag = found
+
+    def _take(self, newest: StoredTable, body: bytes) -> None:
+        self._seen = newest
         try:
             table = routes.parse(body)
         except RouteTableError as error:
             self.refused = str(error)
-            log.write("error", "route table refused", error=str(error), kept_version=self.table.version)
+            log.write(
+                "error",
+                "route table refused",
+                key=newest.key,
+                error=str(error),
+                kept_version=self.table.version,
+            )
             return
         self.refused = None
-        self._use(table)
+        self._use(table, newest.number)
         _write_atomically(self._cache, body)
 
-    def _use(self, table: RouteTable) -> None:
+    def _use(self, table: RouteTable, number: int) -> None:
         # Filled before others see the table: a cached_property computes on first use.
         names = list(table.by_model)
         self.table = table
-        log.write("info", "route table in use", version=table.version, models=names)
+        self.number = number  # last: who waits for it finds the table in use
+        log.write("info", "route table in use", number=number, version=table.version, models=names)
 
     def _read_cache(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             try:
-                self._use(routes.parse(self._cache.read_bytes()))
+                self._use(routes.parse(self._cache.read_bytes()), 0)
                 self.loaded = True
             except RouteTableError as error:
                 log.write("warning", "cached route table ignored", path=str(self._cache), error=str(error))
