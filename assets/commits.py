@@ -6,6 +6,7 @@ Does not: asking the hub (slipway.artifacts) or a registry (slipway.artifacts.im
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import dagster as dg
@@ -46,13 +47,34 @@ def current(instance: dg.DagsterInstance, artifact: Model | Adapter) -> str | No
     return recorded(instance, keys.weights(artifact.name), "commit")
 
 
-def desired_digests(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, str]:
-    """Spec digest of each deployment as the catalog wants it, for those whose weights have a commit."""
-    found: dict[str, str] = {}
+def all_resolved(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, ResolvedDeployment]:
+    """Each deployment by its name as the catalog wants it, for those whose weights have a commit."""
+    wanted: dict[str, ResolvedDeployment] = {}
     for deployment in catalog.deployments:
         with suppress(UnresolvedRevisionError):
-            found[deployment.name] = resolved(instance, catalog, deployment).spec_digest
-    return found
+            wanted[deployment.name] = resolved(instance, catalog, deployment)
+    return wanted
+
+
+def missing_weights(
+    instance: dg.DagsterInstance,
+    catalog: Catalog,
+    deployment: Deployment,
+    is_published: Callable[[str, str], bool],
+) -> frozenset[str]:
+    """Of a deployment's weights, those not as the catalog says them, or not in the store any more.
+
+    What left the catalog for a while was collected in time, whatever Dagster recorded.
+    """
+
+    def is_there(name: str) -> bool:
+        key = keys.weights(name)
+        commit = recorded(instance, key, "commit")
+        if commit is None or recorded(instance, key, "source") != catalog.source(name):
+            return False
+        return is_published(name, commit)
+
+    return frozenset(name for name in hosted(catalog, deployment) if not is_there(name))
 
 
 def recorded(instance: dg.DagsterInstance, key: dg.AssetKey, name: str) -> str | None:

@@ -16,12 +16,12 @@ from resources.warehouse import Check, HourSummary, SampledHour
 from slipway.artifacts.images.mirror import Mirrored
 from slipway.artifacts.weights.collection import Collected
 from slipway.records.revisions import Revision
-from slipway.records.routes import RouteTable
 
 if TYPE_CHECKING:
     from slipway.control.cluster_parts import Prepared
     from slipway.dataplane.kubernetes.cluster_parts import Serving
     from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
+    from slipway.records.route_store import NumberedTable
     from slipway.runtimes.cluster.edge_status import EdgeStatus
 
 # Digest of the part of the catalog that an asset mirrors; the drift sensor compares it.
@@ -115,8 +115,9 @@ def of_revision(revision: Revision) -> dict[str, Any]:
     }
 
 
-def of_routes(table: RouteTable, retired: Iterable[str]) -> dict[str, Any]:
-    """The table's version, who is in it, and what was taken away."""
+def of_routes(published: NumberedTable, retired: Iterable[str]) -> dict[str, Any]:
+    """The table's number and version, who is in it, and what was taken away."""
+    number, table = published
     rows = [
         dg.TableRecord(
             {
@@ -129,6 +130,7 @@ def of_routes(table: RouteTable, retired: Iterable[str]) -> dict[str, Any]:
         for route in table.routes
     ]
     return {
+        "number": number,
         "version": table.version,
         "models": len(table.routes),
         "retired": ", ".join(retired) or "nothing",

@@ -43,14 +43,12 @@ def _routes(catalog: Catalog) -> Declared:
         cluster_parts: ClusterPartsResource,
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
-            good = data_plane.targets(catalog, gateway.routed())
-            table = gateway.publish(catalog, good)
-            gateway.wait_until_loaded(table.version, progress=context.log.info)
-            data_plane.publish(catalog, good)
-            desired = commits.desired_digests(context.instance, catalog)
-            retired = data_plane.retire(catalog, good, desired, gateway.in_flight, context.log.info)
-            retired += cluster_parts.retire(catalog, context.log.info)
-        return dg.MaterializeResult(metadata=metadata.of_routes(table, retired))
+            published = gateway.route(catalog, progress=context.log.info)
+            resolved = commits.all_resolved(context.instance, catalog)
+            desired = {name: wanted.spec_digest for name, wanted in resolved.items()}
+            retired = data_plane.retire(catalog, published.table, desired, progress=context.log.info)
+            retired += cluster_parts.retire(catalog, progress=context.log.info)
+        return dg.MaterializeResult(metadata=metadata.of_routes(published, retired))
 
     return routes
 

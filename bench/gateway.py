@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.records import routes
+from slipway.records.route_store import RouteStore
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
 from testbed import gateways, stores
@@ -152,7 +153,8 @@ def _gateway(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[str]:
     """A store with a route per upstream, a tenant, and a gateway that is ready; yields the tenant's key."""
     with stores.seaweed(root) as location:
         store = stores.with_bucket(location, "bench")
-        store.put(routes.KEY, routes.encode(routes.build(_route(*each) for each in upstreams.items())))
+        table = routes.build(_route(*each) for each in upstreams.items())
+        RouteStore(store).change(lambda _: table)
         database = TenantsDatabase(f"sqlite:///{root / 'tenants.db'}")
         database.migrate()
         database.sync_orgs(["bench"])

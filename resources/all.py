@@ -25,9 +25,9 @@ def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
         "store": store,
         "weights_store": WeightsResource(environment=environment, store=store),
         "images": ImagesResource(environment=environment, store=store),
-        "data_plane": DataPlaneResource(environment=environment, store=store),
+        "data_plane": DataPlaneResource(environment=environment),
         "cluster_parts": ClusterPartsResource(environment=environment),
-        "gateway": GatewayResource(environment=environment, store=store),
+        "gateway": GatewayResource(environment=environment),
         "tenants": TenantsResource(environment=environment),
         "warehouse": WarehouseResource(environment=environment, store=store),
     }

@@ -1,6 +1,6 @@
 """What stands around deployments on Kubernetes, as a resource: namespaces with their bounds, and gateways.
 
-Belongs here: building the domain's clients.
+Belongs here: building control's connections.
 Does not: what is brought, and how (slipway.control.cluster_parts).
 """
 
@@ -13,6 +13,8 @@ import dagster as dg
 
 from resources.environment import EnvironmentResource
 from slipway.catalog import Catalog, Endpoint
+from slipway.control import cluster_parts
+from slipway.control.connections import Connections
 
 if TYPE_CHECKING:
     from slipway.control.cluster_parts import Drift, Prepared
@@ -29,32 +31,21 @@ class ClusterPartsResource(dg.ConfigurableResource[None]):
 
     def prepare(self, catalog: Catalog, name: str, progress: Log) -> Prepared:
         """Bring what a data plane holds around its deployments. Raises DataPlaneError."""
-        from slipway.control import cluster_parts
-
         return cluster_parts.prepare(self._planes(), catalog, name, progress)
 
     def serve(self, catalog: Catalog, endpoint: Endpoint, progress: Log) -> Serving:
         """Bring an endpoint's gateway, and wait until it serves. Raises DataPlaneError or RenderError."""
-        from slipway.control import cluster_parts
-
         return cluster_parts.serve(
             self._planes(), catalog, endpoint, progress, lambda seen: progress(str(seen))
         )
 
     def retire(self, catalog: Catalog, progress: Log) -> tuple[str, ...]:
         """Take gateways away from clusters that the catalog does not use any more. Raises DataPlaneError."""
-        from slipway.control import cluster_parts
-
-        done = cluster_parts.retire(self._planes(), catalog, progress)
-        return tuple(str(each.ref) for each in done)
+        return tuple(str(plan.ref) for plan in cluster_parts.retire(self._planes(), catalog, progress))
 
     def drifts(self, catalog: Catalog) -> list[Drift]:
         """Of each data plane and gateway, what differs from the catalog; no call where there is none."""
-        from slipway.control import cluster_parts
-
         return list(cluster_parts.drifts(self._planes(), catalog)) if cluster_parts.parts(catalog) else []
 
     def _planes(self) -> Planes:
-        from slipway.dataplane.planes.connected import connected
-
-        return connected(self.environment.read())
+        return Connections(self.environment.read()).planes

@@ -14,9 +14,13 @@ import dagster as dg
 
 from resources.environment import EnvironmentResource, StoreResource
 from slipway.catalog import Catalog
+from slipway.control import observing
+from slipway.control.connections import Connections
+from slipway.control.differences import Untold
 from slipway.metering import price_table, prices, publish, replicas, rollup
 from slipway.metering.checks import CheckResult as Check
 from slipway.metering.checks import evaluate
+from slipway.metering.prices import PriceRow
 from slipway.metering.published import PublishedCopy
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
@@ -82,6 +86,10 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         synced = price_table.sync_prices(warehouse, prices.schedules(catalog), now=datetime.now(UTC))
         publish.publish_copy(warehouse)
         return {"added": len(synced.added), "removed": len(synced.removed)}
+
+    def prices(self) -> Sequence[PriceRow] | Untold | None:
+        """The price table as published; None when nothing was."""
+        return observing.price_rows(Connections(self.environment.read()))
 
     def _warehouse(self) -> Warehouse:
         return Warehouse(self.environment.read().warehouse_dir)

@@ -1,33 +1,31 @@
 """The catalog-drift sensor: level-triggered, it compares what should serve with what does.
 
 Belongs here: reading both sides, and turning decisions into a run request, a reason and alerts.
-Does not: deciding (slipway.control.drift), observing a data plane (slipway.control).
+Does not: what differs (slipway.control.differences), deciding (slipway.control.drift).
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
-from assets import commits, groups, keys
-from assets.metadata import CATALOG_DIGEST
+from assets import commits, groups
 from assets.structure import Structure, check_keys, structure_of
 from resources.artifacts import WeightsResource
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource
-from resources.gateway import GatewayResource
+from resources.gateway import GatewayResource, TenantsResource
+from resources.warehouse import WarehouseResource
 from sensors.code_location import reload_in_background
-from slipway.catalog import Catalog, Deployment, digests
+from slipway.catalog import Catalog, digests
 from slipway.catalog.problems import CatalogError
-from slipway.catalog.resolved import UnresolvedRevisionError
-from slipway.control import drift
+from slipway.control import differences, drift
 from slipway.control.check import check_catalog
-from slipway.control.cluster_parts import Part
-from slipway.control.routing import desired_policy, routed_revisions
+from slipway.control.differences import Live, Told
 from slipway.environment import MissingSettingError
 
 INTERVAL_S = 5
@@ -65,6 +63,8 @@ def catalog_drift(
         gateway: GatewayResource,
         weights_store: WeightsResource,
         cluster_parts: ClusterPartsResource,
+        tenants: TenantsResource,
+        warehouse: WarehouseResource,
     ) -> dg.SensorResult:
         try:
             catalog = check_catalog(directory).catalog
@@ -74,11 +74,23 @@ def catalog_drift(
             return _skip(_reload(environment, context))
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
+        busy = _busy_subjects(context.instance)  # first, so that a run that ends meanwhile is waited for
         try:
-            reading = _Reading(context.instance, catalog, data_plane, gateway, weights_store, cluster_parts)
+            live = Live(
+                table=gateway.table(),
+                serving=data_plane.serving(),
+                orgs=tenants.orgs(),
+                prices=warehouse.prices(),
+                parts=cluster_parts.drifts(catalog),
+                revision=data_plane.revision,
+                missing_weights=lambda deployment: commits.missing_weights(
+                    context.instance, catalog, deployment, weights_store.is_published
+                ),
+            )
         except MissingSettingError as error:
             return _skip(str(error))
-        decisions = drift.capped(dict(reading.decisions(before, now)), MOST_REPAIRS)
+        told = differences.between(catalog, commits.all_resolved(context.instance, catalog), live, now)
+        decisions = _decisions(told, before, busy, catalog.settings.drift_attempts, now)
         if drift.quiet(decisions) and not location.is_of(catalog):
             # Runs read the catalog themselves: only what the UI shows is out of date, so it waits for quiet.
             return _skip(_reload(environment, context))
@@ -114,99 +126,17 @@ class _Loaded:
         return self._compared[1]
 
 
-class _Reading:
-    """Both sides as one tick sees them: each store and cluster is asked once, not once per deployment."""
-
-    def __init__(
-        self,
-        instance: dg.DagsterInstance,
-        catalog: Catalog,
-        data_plane: DataPlaneResource,
-        gateway: GatewayResource,
-        weights_store: WeightsResource,
-        cluster_parts: ClusterPartsResource,
-    ) -> None:
-        self._instance = instance
-        self._catalog = catalog
-        self._data_plane = data_plane
-        self._weights_store = weights_store
-        self._routed = routed_revisions(gateway.table())
-        self._serving = data_plane.serving()
-        self._drifts = cluster_parts.drifts(catalog)
-        self._busy = _busy_subjects(instance)
-
-    def decisions(
-        self, before: Mapping[str, drift.Attempts], now: datetime
-    ) -> Iterator[tuple[str, drift.Decision]]:
-        most = self._catalog.settings.drift_attempts
-        mirrors = ((keys.ORGANIZATIONS, digests.of_organizations), (keys.PRICES, digests.of_prices))
-        for key, digest_of in mirrors:
-            subject = (key.path[0], key.path[1])
-            name = "/".join(subject)
-            recorded = commits.recorded(self._instance, key, CATALOG_DIGEST)
-            busy = name in self._busy
-            wanted = digest_of(self._catalog)
-            yield name, drift.decide_recorded(subject, wanted, recorded, busy, before.get(name), most, now)
-        for drifted in self._drifts:
-            name, subject = str(drifted.part), (drifted.part.kind, drifted.part.name)
-            wanted, busy = self._standing_digest(drifted.part), name in self._busy
-            found = drift.decide_part(subject, wanted, drifted.reason, busy, before.get(name), most, now)
-            yield name, found
-        for deployment in self._catalog.deployments:
-            desired = self._desired(deployment)
-            observed = self._observed(deployment, desired)
-            attempts = before.get(deployment.name)
-            yield deployment.name, drift.decide(desired, observed, attempts, most, now)
-        for name in sorted(
-            {*self._routed, *self._serving} - {each.name for each in self._catalog.deployments}
-        ):
-            yield name, drift.decide_removed(name, name in self._busy, before.get(name), most, now)
-
-    def _standing_digest(self, part: Part) -> str:
-        if part.kind == "data_plane":
-            return digests.of_data_plane(self._catalog, part.name)
-        endpoint = next(each for each in self._catalog.endpoints if each.name == part.name)
-        return digests.of_gateway(self._catalog, endpoint)
-
-    def _desired(self, deployment: Deployment) -> drift.Desired:
-        try:
-            digest = commits.resolved(self._instance, self._catalog, deployment).spec_digest
-        except UnresolvedRevisionError:
-            digest = None
-        return drift.Desired(deployment.name, digest, desired_policy(self._catalog, deployment))
-
-    def _observed(self, deployment: Deployment, desired: drift.Desired) -> drift.Observed:
-        routed = self._routed.get(deployment.name)
-        serving = self._serving.get(deployment.name, frozenset())
-        digest = desired.spec_digest
-        converged = routed is not None and routed.spec_digest == digest and digest in serving
-        return drift.Observed(
-            # Weights and validation are asked only where something is amiss: a tick over many stays short.
-            missing_weights=frozenset() if converged else self._missing_weights(deployment),
-            validated=converged
-            or (digest is not None and self._data_plane.validated(deployment.name, digest)),
-            withdrawn=not converged
-            and digest is not None
-            and self._data_plane.withdrawn(deployment.name, digest),
-            live=digest in serving,
-            routed_spec_digest=routed.spec_digest if routed else None,
-            routed_policy=routed.policy if routed else None,
-            routed_is_live=routed is not None and routed.spec_digest in serving,
-            busy=deployment.name in self._busy,
-        )
-
-    def _missing_weights(self, deployment: Deployment) -> frozenset[str]:
-        return frozenset(
-            name for name in commits.hosted(self._catalog, deployment) if not self._has_weights(name)
-        )
-
-    def _has_weights(self, name: str) -> bool:
-        """As the catalog says them, and still in the store: what left the catalog was collected in time."""
-        key, source = keys.weights(name), self._catalog.source(name)
-        commit = commits.recorded(self._instance, key, "commit")
-        if commit is None or commits.recorded(self._instance, key, "source") != source:
-            return False
-        return self._weights_store.is_published(name, commit)
+def _decisions(
+    told: Mapping[str, Told],
+    before: Mapping[str, drift.Attempts],
+    busy: frozenset[str],
+    most: int,
+    now: datetime,
+) -> dict[str, drift.Decision]:
+    decided = {
+        name: drift.decide(each, name in busy, before.get(name), most, now) for name, each in told.items()
+    }
+    return drift.capped(decided, MOST_REPAIRS)
 
 
 def _result(

@@ -23,7 +23,11 @@ _NOT_THE_ENGINE = frozenset(
 
 
 class UnresolvedRevisionError(LookupError):
-    """A moving ref has no recorded commit yet: its weights were never materialized."""
+    """A moving ref has no recorded commit yet: its weights were never pulled."""
+
+    def __init__(self, artifact: str, source: str) -> None:
+        super().__init__(f"{artifact}: {source} moves and was never resolved. Pull its weights first.")
+        self.artifact = artifact
 
 
 class ResolvedArtifact(Spec):
@@ -123,9 +127,7 @@ def _pin(name: str, source: str, commits: Mapping[str, str]) -> ResolvedArtifact
     if is_pinned(source):
         return ResolvedArtifact(name=name, source=source, commit=str(split_revision(source)[1]))
     if name not in commits:
-        raise UnresolvedRevisionError(
-            f"{name}: {source} moves and was never resolved. Materialize its weights."
-        )
+        raise UnresolvedRevisionError(name, source)
     return ResolvedArtifact(name=name, source=source, commit=commits[name])
 
 

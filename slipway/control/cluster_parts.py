@@ -23,7 +23,7 @@ from slipway.runtimes.rendering.cluster_settings import RenderError
 
 @dataclass(frozen=True)
 class Part:
-    """One part, as Dagster names it: `data_plane/<name>` or `gateway/<endpoint>`."""
+    """One part: `data_plane/<name>` or `gateway/<endpoint>`."""
 
     kind: str
     name: str

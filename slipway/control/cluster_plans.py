@@ -6,11 +6,12 @@ Does not: comparing objects (slipway.dataplane), the rest of a plan (plans.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from slipway.catalog import Catalog, ResolvedDeployment, data_planes
-from slipway.control import cluster_parts
 from slipway.control.changes import Change
+from slipway.control.cluster_parts import Drift
+from slipway.control.connections import Connections
 from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 from slipway.dataplane.planes.planes import Planes
@@ -20,13 +21,9 @@ from slipway.runtimes.rendering.cluster_settings import RenderError
 _TITLES = {"data_plane": "DataPlane", "gateway": "Gateway"}
 
 
-def changes(planes: Planes, catalog: Catalog, wanted: Mapping[str, ResolvedDeployment]) -> Iterator[Change]:
-    """Every difference of every cluster; `wanted` are the catalog's deployments, by name.
-
-    What cannot be planned is a change of its own, `refused` with the reason, and hides nothing else.
-    Raises DataPlaneUnreachableError.
-    """
-    for drift in cluster_parts.drifts(planes, catalog, confirmed=True):
+def part_changes(parts: Iterable[Drift]) -> Iterator[Change]:
+    """What stands around deployments. What cannot be planned is `refused` with the reason."""
+    for drift in parts:
         kind, name = _TITLES[drift.part.kind], drift.part.name
         if drift.trouble:
             yield Change("refused", kind, name, detail=(drift.trouble,))
@@ -34,9 +31,19 @@ def changes(planes: Planes, catalog: Catalog, wanted: Mapping[str, ResolvedDeplo
             is_new = all(each.action == "create" for each in drift.plans)
             lines = tuple(line for each in drift.plans for line in each.lines())
             yield Change("create" if is_new else "update", kind, name, detail=lines)
+
+
+def application_changes(
+    at: Connections, catalog: Catalog, resolved: Mapping[str, ResolvedDeployment], chosen: Collection[str]
+) -> Iterator[Change]:
+    """Objects of the chosen deployments' revisions, edits by hand too; nothing is asked on plain Ray.
+
+    What cannot be planned is `refused` with the reason, and hides nothing else.
+    Raises DataPlaneUnreachableError.
+    """
     for plane in data_planes.kubernetes(catalog):
-        there = [wanted[each.name] for each in data_planes.deployments(catalog, plane)]
-        yield from _applications(planes, plane, there)
+        names = [each.name for each in data_planes.deployments(catalog, plane)]
+        yield from _applications(at.planes, plane, [resolved[name] for name in names if name in chosen])
 
 
 def _applications(planes: Planes, name: str, wanted: Sequence[ResolvedDeployment]) -> Iterator[Change]:
@@ -48,23 +55,23 @@ def _applications(planes: Planes, name: str, wanted: Sequence[ResolvedDeployment
     except DataPlaneError:
         return  # said already, of the data plane itself
     rendered: list[Applied] = []
-    for each in wanted:
+    for resolved in wanted:
         try:
-            rendered.append(cluster.render(each))
+            rendered.append(cluster.render(resolved))
         except (DataPlaneError, RenderError) as error:
-            yield Change("refused", "Application", each.name, detail=(str(error),))
-    for applied, found in zip(rendered, cluster.diff_all(rendered), strict=True):
-        if found.action != "none":
+            yield Change("refused", "Application", resolved.name, detail=(str(error),))
+    for applied, difference in zip(rendered, cluster.diff_all(rendered), strict=True):
+        if difference.action != "none":
             yield from _application(cluster, applied)
 
 
 def _application(cluster: Kubernetes, applied: Applied) -> Iterator[Change]:
     try:
-        found = cluster.diff(applied)
+        difference = cluster.diff(applied)
     except DataPlaneUnreachableError:
         raise
     except DataPlaneError as error:
         yield Change("refused", "Application", applied.application, detail=(str(error),))
         return
-    if found.action != "none":
-        yield Change(found.action, "Application", found.application, detail=found.detail)
+    if difference.action != "none":
+        yield Change(difference.action, "Application", difference.application, detail=difference.detail)

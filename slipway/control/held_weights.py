@@ -18,6 +18,17 @@ from slipway.objectstore import ObjectStore
 _MARGIN_S = 3600.0
 
 
+class WeightsNotHeldError(NotPublishedError):
+    """Weights that a rollout needs are not in the store (or not any more)."""
+
+    def __init__(self, artifact: str, prefix: str, bucket: str, deployment: str) -> None:
+        super().__init__(
+            f"{prefix}: not published in bucket {bucket}, so {deployment} cannot serve it. Pull it with "
+            f"`slipway weights pull {artifact}`, then roll out again."
+        )
+        self.artifact = artifact
+
+
 def hold_weights(
     store: ObjectStore,
     resolved: ResolvedDeployment,
@@ -26,7 +37,7 @@ def hold_weights(
 ) -> None:
     """Claim model and adapters, then see that they are published; the claims outlast the rollout.
 
-    Raises NotPublishedError when they are not (or not any more): a rollout could only fail, later.
+    Raises WeightsNotHeldError when they are not (or not any more): a rollout could only fail, later.
     """
     holder = f"the rollout of {resolved.revision_name}"
     hold_s = 2 * resolved.deployment.rollout.deadline_s + _MARGIN_S
@@ -35,7 +46,4 @@ def hold_weights(
         claim(store, each.name, each.commit, holder, hold_s=hold_s, terms=terms, report=report)
     for each in artifacts:
         if Manifest.read_prefix(store, each.prefix) is None:
-            raise NotPublishedError(
-                f"{each.prefix}: not published in bucket {store.location.bucket}, so {resolved.name} cannot "
-                f"serve it. Materialize weights/{each.name}, then this again."
-            )
+            raise WeightsNotHeldError(each.name, each.prefix, store.location.bucket, resolved.name)

@@ -1,93 +1,172 @@
-"""`slipway plan`: what the catalog wants against what routes, revisions, tenants and prices are.
+"""`slipway plan`: what would change, object by object and field by field.
 
-Belongs here: reading what is deployed, in the same plain values as what is wanted.
-Does not: comparing (slipway.control.changes), changing anything.
+Belongs here: saying each difference (differences.py) in the plain values of what is wanted and deployed.
+Does not: whether something differs (differences.py), objects of a cluster (cluster_plans.py), any change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway.artifacts.images.record import ImageRecords
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Catalog, Deployment, Model, ResolvedDeployment, data_planes
 from slipway.catalog.resolved import resolve
-from slipway.control import routing
-from slipway.control.changes import Change, plan
+from slipway.control import cluster_plans, differences, observing, routing
+from slipway.control.changes import Change, FieldChange, plan
+from slipway.control.connections import Connections
+from slipway.control.differences import Difference, Live, Told, Untold
 from slipway.control.fit import known_weights
 from slipway.control.fit import models as fitting
 from slipway.control.fit.known_weights import KnownWeights
 from slipway.environment import Environment
-from slipway.metering import prices, queries
-from slipway.metering.prices import PriceRow
-from slipway.metering.published import PublishedCopy
+from slipway.metering import prices
+from slipway.metering.prices import PriceBookError, PriceRow
 from slipway.objectstore import ObjectStore
-from slipway.records import routes
 from slipway.records.revisions import Revision, RevisionStore
 from slipway.records.routes import Route, RouteTable
-from slipway.tenants import TenantsDatabase
 
 
 def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]:
     """Every difference, object by object; Kubernetes clusters are asked by server-side dry runs.
 
-    Raises ObjectStoreError, TenantsDatabaseError, and DataPlaneUnreachableError.
+    Raises ObjectStoreError, RouteTableError, TenantsDatabaseError, WarehouseError and
+    DataPlaneUnreachableError.
     """
-    store = ObjectStore(environment.s3)
-    body = store.get(routes.KEY)
-    table = routes.parse(body) if body is not None else routes.build([])
-    live = _live_revisions(table, RevisionStore(store))
-    images = _mirrored(catalog, ImageRecords(store))
+    at, now = Connections(environment), datetime.now(UTC)
+    table = at.routes.latest().table
+    routed = _routed_revisions(table, at.revisions)
+    images = _mirrored(catalog, ImageRecords(at.store))
     resolved = {
-        each.name: _resolved(catalog, each, live.get(each.name), images) for each in catalog.deployments
+        each.name: _resolved(catalog, each, routed.get(each.name), images) for each in catalog.deployments
     }
-    wanted = {each.name: _wanted(catalog, resolved[each.name]) for each in catalog.deployments}
-    deployed = {name: _deployed(table, revision) for name, revision in live.items()}
-    orgs: dict[str, Any] = {org.name: {} for org in catalog.organizations}
+    live = observing.live(at, catalog, lambda each: _missing(at.store, resolved[each.name]), confirmed=True)
+    told = differences.between(catalog, resolved, live, now)
     return [
-        *plan("Deployment", wanted, deployed),
-        *plan("Organization", orgs, {name: {} for name in _known_orgs(environment)}),
-        *plan("Price", *_price_tables(catalog, environment)),
-        *_unfitting(catalog, environment, store, resolved),
-        *_on_clusters(catalog, environment, store, resolved),
+        *changes_of(catalog, resolved, routed, live, told, now),
+        *_unfitting(catalog, environment, at.store, resolved, told),
+        *cluster_plans.part_changes(live.parts),
+        *cluster_plans.application_changes(at, catalog, resolved, _to_be_there(resolved, live, told)),
     ]
 
 
+def changes_of(
+    catalog: Catalog,
+    resolved: Mapping[str, ResolvedDeployment],
+    routed: Mapping[str, Revision],
+    live: Live,
+    told: Mapping[str, Told],
+    now: datetime,
+) -> Iterator[Change]:
+    """Each difference as changes, at least one; of what stands around deployments see cluster_plans.
+
+    `routed` holds the recorded revision that each deployment's route leads to. What could not be read is
+    raised.
+    """
+    for each in told.values():
+        if isinstance(each, Untold):
+            raise each.error
+    by_name = {each.name: each for each in catalog.deployments}
+    for differs in sorted(differences.differing(told), key=lambda each: (each.kind, each.subject)):
+        if differs.kind in ("deployment", "removed"):
+            deployment = by_name.get(differs.subject)
+            yield _deployment(catalog, deployment, resolved, routed, live.table, differs)
+        elif differs.kind == "organizations":
+            yield from _or_reason(_organizations(catalog, live), "Organization", differs)
+        elif differs.kind == "prices":
+            yield from _or_reason(_prices(catalog, live, now), "Price", differs)
+
+
+def _or_reason(found: list[Change], kind: str, differs: Difference) -> list[Change]:
+    """These changes; where fields do not show the difference, its reason is one."""
+    return found or [Change("update", kind, differs.subject, detail=(differs.reason,))]
+
+
+def _deployment(
+    catalog: Catalog,
+    deployment: Deployment | None,
+    resolved: Mapping[str, ResolvedDeployment],
+    routed: Mapping[str, Revision],
+    table: RouteTable,
+    differs: Difference,
+) -> Change:
+    name = differs.subject
+    if deployment is None:
+        return Change("delete", "Deployment", name)
+    if name not in routing.routed_digests(table):
+        return Change("create", "Deployment", name)
+    fields: tuple[FieldChange, ...] = ()
+    if name in routed and name in resolved:
+        wanted, deployed = _wanted(catalog, resolved[name]), _deployed(table, routed[name])
+        fields = tuple(
+            field for each in plan("Deployment", {name: wanted}, {name: deployed}) for field in each.fields
+        )
+    return Change("update", "Deployment", name, fields, () if fields else (differs.reason,))
+
+
+def _organizations(catalog: Catalog, live: Live) -> list[Change]:
+    assert not isinstance(live.orgs, Untold)
+    wanted: dict[str, Any] = {org.name: {} for org in catalog.organizations}
+    return plan("Organization", wanted, {name: {} for name in live.orgs or ()})
+
+
+def _prices(catalog: Catalog, live: Live, now: datetime) -> list[Change]:
+    """The price rows that the catalog makes of those in force, by deployment and version."""
+    assert not isinstance(live.prices, Untold)
+    existing: Sequence[PriceRow] = live.prices or ()
+    try:
+        wanted = prices.merge(existing, prices.schedules(catalog), now)
+    except PriceBookError as error:
+        return [Change("refused", "Price", "catalog", detail=(str(error),))]
+    return plan("Price", _by_version(wanted), _by_version(existing))
+
+
 def _unfitting(
-    catalog: Catalog, environment: Environment, store: ObjectStore, wanted: Mapping[str, ResolvedDeployment]
+    catalog: Catalog,
+    environment: Environment,
+    store: ObjectStore,
+    resolved: Mapping[str, ResolvedDeployment],
+    told: Mapping[str, Told],
 ) -> Iterable[Change]:
-    """Deployments whose published weights cannot fit; what is read is kept for `slipway check`."""
-    commits = {each.model.name: each.model.commit for each in wanted.values()}
+    """Deployments to bring whose published weights cannot fit; what is read is kept for `slipway check`."""
+    commits = {each.model.name: each.model.commit for each in resolved.values()}
 
     def known(model: Model) -> KnownWeights | None:
         return known_weights.in_store(store, model.name, commits[model.name])
 
     for name, message in fitting.refusals(catalog, fitting.keeping(environment.home, known)):
-        yield Change("refused", "Deployment", name, detail=(f"resources.gpu.memory: {message}.",))
+        if isinstance(told.get(name), Difference):  # what serves does fit
+            yield Change("refused", "Deployment", name, detail=(f"resources.gpu.memory: {message}.",))
 
 
-def _on_clusters(
-    catalog: Catalog, environment: Environment, store: ObjectStore, wanted: Mapping[str, ResolvedDeployment]
-) -> Iterable[Change]:
-    """Nothing is asked where all is on plain Ray."""
-    if not data_planes.kubernetes(catalog):
-        return ()
-    from slipway.control import cluster_plans
-    from slipway.dataplane.planes.connected import connected
+def _to_be_there(
+    resolved: Mapping[str, ResolvedDeployment], live: Live, told: Mapping[str, Told]
+) -> frozenset[str]:
+    """Deployments whose spec is, or is to be, on a data plane: not one that was taken back by hand."""
+    return frozenset(
+        name
+        for name, spec in resolved.items()
+        if told[name] is not None
+        or (name in live.routed and live.routed[name].spec_digest == spec.spec_digest)
+    )
 
-    return cluster_plans.changes(connected(environment, revisions=RevisionStore(store)), catalog, wanted)
+
+def _missing(store: ObjectStore, resolved: ResolvedDeployment) -> frozenset[str]:
+    artifacts = (resolved.model, *resolved.adapters)
+    return frozenset(each.name for each in artifacts if Manifest.read_prefix(store, each.prefix) is None)
 
 
-def _live_revisions(table: RouteTable, revisions: RevisionStore) -> dict[str, Revision]:
-    routed = routing.routed_revisions(table)
-    found = {name: revisions.get(name, each.spec_digest) for name, each in routed.items()}
-    return {name: revision for name, revision in found.items() if revision is not None}
+def _routed_revisions(table: RouteTable, revisions: RevisionStore) -> dict[str, Revision]:
+    routed = routing.routed_digests(table)
+    records = {name: revisions.get(name, digest) for name, digest in routed.items()}
+    return {name: record for name, record in records.items() if record is not None}
 
 
 def _mirrored(catalog: Catalog, records: ImageRecords) -> dict[tuple[str, str], str]:
     """The image of each engine and accelerator of deployments on Kubernetes, as it was mirrored last."""
-    found: dict[tuple[str, str], str] = {}
+    references: dict[tuple[str, str], str] = {}
     for key in {(d.engine, d.accelerator) for d in catalog.deployments if data_planes.is_on_kubernetes(d)}:
         image = catalog.engine(key[0]).images.get(key[1])
         if image is None:
@@ -96,15 +175,15 @@ def _mirrored(catalog: Catalog, records: ImageRecords) -> dict[tuple[str, str], 
             records.get(*key, image.digest) if image.digest else records.latest(*key, image.image, image.tag)
         )
         if known is not None:
-            found[key] = known.reference
-    return found
+            references[key] = known.reference
+    return references
 
 
 def _resolved(
     catalog: Catalog, deployment: Deployment, live: Revision | None, images: Mapping[tuple[str, str], str]
 ) -> ResolvedDeployment:
     # A moving ref counts as where it was last seen: only a new pull can tell that it moved.
-    commits = {each["name"]: each["commit"] for each in _artifacts(live)} if live else {}
+    commits = dict(live.artifacts) if live else {}
     unseen = dict.fromkeys((deployment.model, *(a.adapter for a in deployment.adapters)), "unknown")
     on_kubernetes = data_planes.is_on_kubernetes(deployment)
     return resolve(catalog, deployment, {**unseen, **commits}, images if on_kubernetes else None)
@@ -125,18 +204,6 @@ def _comparable(resolved: ResolvedDeployment, told: list[Route]) -> dict[str, An
     return {**resolved.engine_spec(), "routes": names}
 
 
-def _artifacts(revision: Revision) -> list[dict[str, Any]]:
-    return [revision.spec["model"], *revision.spec["adapters"]]
-
-
-def _price_tables(catalog: Catalog, environment: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The price rows that the catalog makes of those in force, and those: by deployment and version."""
-    copy = PublishedCopy(environment.warehouse_dir)
-    existing = queries.prices(copy) if copy.path.exists() else []
-    wanted = prices.merge(existing, prices.schedules(catalog), datetime.now(UTC))
-    return _by_version(wanted), _by_version(existing)
-
-
 def _by_version(rows: Iterable[PriceRow]) -> dict[str, Any]:
     return {
         f"{row.deployment} {row.version}": {
@@ -145,9 +212,3 @@ def _by_version(rows: Iterable[PriceRow]) -> dict[str, Any]:
         }
         for row in rows
     }
-
-
-def _known_orgs(environment: Environment) -> list[str]:
-    database = TenantsDatabase(environment.tenants_db_url)
-    database.migrate()
-    return database.orgs()

@@ -1,6 +1,6 @@
-"""Going back by hand: an earlier revision serves again, and what it replaces is withdrawn.
+"""Going back by hand, pausing and resuming: an earlier revision serves again, what it replaces is withdrawn.
 
-Belongs here: choosing the revision, the order of steps, the records. Does not: routes, the command line.
+Belongs here: choosing the revision, the order of steps, the records. Does not: the command line.
 A withdrawn spec is left alone by drift repair until the catalog changes, or somebody resumes it.
 """
 
@@ -10,13 +10,69 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from slipway.catalog import Catalog
+from slipway.control import routing
+from slipway.control.connections import Connections
 from slipway.dataplane.errors import DataPlaneError, RolloutFailedError
 from slipway.dataplane.protocol import DataPlane, Report
+from slipway.dataplane.validation import validation
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.records import revisions as records
 from slipway.records.revisions import Revision, RevisionStore
 
 Validate = Callable[[Revision], Sequence[CheckResult]]
+
+
+def roll_back(
+    at: Connections, catalog: Catalog, name: str, to: str | None, report: Report, say: Callable[[str], None]
+) -> Revision:
+    """Let an earlier revision of one deployment serve, have its route, and be reached by every gateway.
+
+    Nothing else in the route table changes, and nothing of it that was not asked for is published.
+    Raises LookupError, DataPlaneError or RoutesNotLoadedError; before the route is switched, with tenants
+    where they were.
+    """
+    deployment = next((each for each in catalog.deployments if each.name == name), None)
+    if deployment is None:
+        raise LookupError(f"{name}: no such deployment in the catalog.")
+    gateways = at.gateways  # before anything changes: it may lack a setting
+    routed = routing.routed_digests(at.routes.latest().table).get(name)
+    good = chosen(at.revisions.all(name), routed, to)
+    rollout = deployment.rollout
+    back = return_to(
+        at.planes,
+        at.revisions,
+        good,
+        lambda revision: validation.validate(revision, rollout.validation),
+        rollout.deadline_s,
+        report,
+    )
+    target = routing.target_of(back)
+    published = at.routes.change(lambda table: routing.switched(table, catalog, deployment, target))
+    at.planes.publish(back.applied)
+    # Last: a gateway that is away takes the table when it is back, and nothing is left to be done then.
+    gateways.wait_until_loaded(published.number, say)
+    return back
+
+
+def pause(at: Connections, name: str) -> tuple[str, ...]:
+    """Let rollouts on Kubernetes stand still, their deadlines too; returns what was paused.
+
+    Raises LookupError where there is nothing that can.
+    """
+    paused = [
+        each for cluster in at.planes.kubernetes() for each in cluster.people().pause(name, paused=True)
+    ]
+    if not paused:
+        raise LookupError(f"{name}: nothing of it is on Kubernetes, and plain Ray cannot pause.")
+    return tuple(paused)
+
+
+def go_on(at: Connections, name: str) -> tuple[str, ...]:
+    """Let paused rollouts go on and withdrawn specs be rolled out again; returns the digests of these."""
+    for cluster in at.planes.kubernetes():
+        cluster.people().pause(name, paused=False)
+    return resume(at.revisions, name)
 
 
 def chosen(recorded: Sequence[Revision], routed: str | None, to: str | None) -> Revision:
@@ -26,14 +82,14 @@ def chosen(recorded: Sequence[Revision], routed: str | None, to: str | None) -> 
     """
     good = [each for each in recorded if each.validated_at is not None and each.state != "failed"]
     if to is not None:
-        found = [each for each in good if each.spec_digest.startswith(to)]
+        fitting = [each for each in good if each.spec_digest.startswith(to)]
     else:
         last = records.last_good(good, other_than=routed)
-        found = [last] if last is not None else []
-    if len(found) == 1:
-        return found[0]
+        fitting = [last] if last is not None else []
+    if len(fitting) == 1:
+        return fitting[0]
     known = ", ".join(each.spec_digest[:8] for each in good if each.spec_digest != routed) or "none"
-    what = "no earlier revision" if to is None else f"{len(found)} revisions begin with {to}"
+    what = "no earlier revision" if to is None else f"{len(fitting)} revisions begin with {to}"
     raise DataPlaneError(f"Cannot go back: {what}; validated and kept are {known}. Name one of them.")
 
 
@@ -72,7 +128,7 @@ def _is_newer(one: Revision, other: Revision) -> bool:
 
 def resume(revisions: RevisionStore, deployment: str) -> tuple[str, ...]:
     """Let withdrawn specs be rolled out again; returns their digests."""
-    found = [each for each in revisions.all(deployment) if each.state == "withdrawn"]
-    for each in found:
+    withdrawn = [each for each in revisions.all(deployment) if each.state == "withdrawn"]
+    for each in withdrawn:
         revisions.put(records.resumed(each))
-    return tuple(each.spec_digest for each in found)
+    return tuple(each.spec_digest for each in withdrawn)

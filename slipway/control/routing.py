@@ -6,11 +6,12 @@ Does not: the table's type and encoding (slipway.records.routes), validating (sl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from slipway.catalog import Catalog, Deployment
 from slipway.catalog.resolved import digest_of
+from slipway.records.revisions import Revision, last_good
 from slipway.records.routes import Route, RouteTable, build
 
 
@@ -24,6 +25,11 @@ class Target:
     spec_digest: str
     upstream: str
     engine_names: Mapping[str, str] = field(default_factory=dict)
+
+
+def target_of(revision: Revision) -> Target:
+    """The target that a recorded revision is."""
+    return Target(revision.spec_digest, revision.upstream, revision.engine_names)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,40 @@ def routes_of(catalog: Catalog, deployment: Deployment, target: Target) -> list[
     ]
 
 
+def switched(table: RouteTable, catalog: Catalog, deployment: Deployment, target: Target) -> RouteTable:
+    """The table with another revision behind one deployment's names, and nothing else changed.
+
+    Names, sharing and limits stay as they are published, also its own: what the catalog says by now of
+    them was not asked for. A deployment that is not in the table comes as the catalog says it.
+    """
+    own = [route for route in table.routes if route.deployment == deployment.name]
+    others = [route for route in table.routes if route.deployment != deployment.name]
+    led = {
+        "revision": target.spec_digest,
+        "upstreams": (target.upstream,),
+    }
+    moved = [
+        route.model_copy(update={**led, "upstream_model": target.engine_names.get(route.model, route.model)})
+        for route in own
+    ]
+    return build([*others, *(moved or routes_of(catalog, deployment, target))])
+
+
+def to_route(records: Sequence[Revision], live: frozenset[str], routed: str | None) -> Revision | None:
+    """Of these, the one that tenants should reach: the last validated one that is there.
+
+    `live` are the spec digests that serve, `routed` is the one that the routes name now. When no validated
+    one serves (a cluster was lost and is being filled again) the route stays, unless its revision failed.
+    """
+    by_digest = {each.spec_digest: each for each in records}
+    serving = last_good([each for each in records if each.spec_digest in live])
+    if serving is not None:
+        return serving
+    current = by_digest.get(routed or "")
+    unwanted = current is None or current.state in ("failed", "withdrawn")
+    return last_good(records) if unwanted else current
+
+
 def desired_policy(catalog: Catalog, deployment: Deployment) -> str:
     """Digest of what the table should say of a deployment besides its revision."""
     return _policy(routes_of(catalog, deployment, Target("any", "http://any/v1")))
@@ -68,10 +108,15 @@ def desired_policy(catalog: Catalog, deployment: Deployment) -> str:
 
 def routed_revisions(table: RouteTable) -> dict[str, Routed]:
     """What the table says, by deployment; computed from the routes, so that an edited table is drift, too."""
-    found: dict[str, list[Route]] = {}
+    by_deployment: dict[str, list[Route]] = {}
     for route in table.routes:
-        found.setdefault(route.deployment, []).append(route)
-    return {name: Routed(routes[0].revision, _policy(routes)) for name, routes in found.items()}
+        by_deployment.setdefault(route.deployment, []).append(route)
+    return {name: Routed(routes[0].revision, _policy(routes)) for name, routes in by_deployment.items()}
+
+
+def routed_digests(table: RouteTable) -> dict[str, str]:
+    """The spec digest behind each deployment's names."""
+    return {route.deployment: route.revision for route in table.routes}
 
 
 def _policy(routes: Iterable[Route]) -> str:

@@ -1,13 +1,13 @@
 """Revisions: what was rolled out, with its evidence, one record per deployment and spec digest in S3.
 
 Belongs here: the record, its place, and which one is the last good.
-Does not: making revisions serve (rollout.py).
+Does not: making revisions serve (slipway.control.rollout), routing to them (slipway.control.routing).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -203,28 +203,13 @@ class RevisionStore:
             raise UnreadableRevisionError(key, self._store.location.bucket, error) from error
 
 
-def last_good(records: list[Revision], *, other_than: str | None = None) -> Revision | None:
+def last_good(records: Sequence[Revision], *, other_than: str | None = None) -> Revision | None:
     """Of these, the one validated last; a failed one is never good, whatever it was before."""
     good = [each for each in records if each.state == "validated" and each.spec_digest != other_than]
     return max(good, key=lambda each: each.validated_at or "", default=None)
 
 
-def to_route(records: list[Revision], live: frozenset[str], routed: str | None) -> Revision | None:
-    """Of these, the one that tenants should reach: the last validated one that is there.
-
-    `live` are the spec digests that serve, `routed` is the one that the routes name now. When no validated
-    one serves (a cluster was lost and is being filled again) the route stays, unless its revision failed.
-    """
-    by_digest = {each.spec_digest: each for each in records}
-    serving = last_good([each for each in records if each.spec_digest in live])
-    if serving is not None:
-        return serving
-    current = by_digest.get(routed or "")
-    unwanted = current is None or current.state in ("failed", "withdrawn")
-    return last_good(records) if unwanted else current
-
-
-def to_keep(records: list[Revision], keep: int) -> frozenset[str]:
+def to_keep(records: Sequence[Revision], keep: int) -> frozenset[str]:
     """Digests to keep: the `keep` validated last, and the one applied last, whatever became of it."""
     good = sorted(
         (each for each in records if each.state == "validated"),

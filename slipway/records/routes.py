@@ -1,7 +1,7 @@
 """The route table: which model names exist, who may use them, and where they are served.
 
 Belongs here: the table's types, its encoding, and every reason to refuse one.
-Does not: fetching it (route_follower.py), or deciding what goes in (the data plane and its validation).
+Does not: where it lies (route_store.py), deciding what goes in (slipway.control.routing).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 from slipway.catalog.deployment import Limits
 from slipway.catalog.fields import Spec, Task
 
-KEY = "routes/gateway.json"
 SCHEMA = 1
 
 _Filled = Annotated[str, StringConstraints(min_length=1)]
@@ -97,7 +96,7 @@ def build(routes: Iterable[Route], *, now: datetime | None = None) -> RouteTable
 
 
 def encode(table: RouteTable) -> bytes:
-    """The table as JSON, as it lies at `KEY`."""
+    """The table as JSON, as it lies in the store."""
     return orjson.dumps(
         {"schema": SCHEMA, **table.model_dump(mode="json")}, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     )

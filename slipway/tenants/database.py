@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Select, insert, make_url, select, text, update
+from sqlalchemy import Connection, Select, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.tenants.connection import connect, safe_url
@@ -108,6 +108,15 @@ class TenantsDatabase:
         query = select(Organization.name).where(Organization.active).order_by(Organization.name)
         with self._reading() as connection:
             return list(connection.scalars(query))
+
+    def is_set_up(self) -> bool:
+        """Whether the database has its tables; asks, and makes nothing."""
+        url = make_url(self._url)
+        on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+        if on_disk and not Path(str(url.database)).exists():
+            return False  # connecting would make an empty one
+        with self._reading() as connection:
+            return inspect(connection).has_table(Organization.__tablename__)
 
     def add_user(self, org: str, user: str) -> None:
         """Add a user to an organization; harmless when there. Raises UnknownTenantError without the org."""

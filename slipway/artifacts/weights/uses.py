@@ -13,7 +13,8 @@ from slipway.artifacts.garbage import UnknownUsesError, used_by_revisions
 from slipway.catalog import Adapter, Catalog, Model
 from slipway.catalog.fields import is_pinned, split_revision
 from slipway.objectstore import ObjectStore
-from slipway.records import revisions, routes
+from slipway.records import revisions
+from slipway.records.route_store import RouteStore
 from slipway.records.routes import RouteTableError
 
 CATALOG = "catalog"
@@ -63,7 +64,7 @@ def _of_revisions(store: ObjectStore) -> list[tuple[tuple[str, str], str]]:
     if lost:
         deployment, spec_digest = lost[0]
         raise UnknownUsesError(
-            f"{routes.KEY} in bucket {store.location.bucket}: routes {deployment} to revision "
+            f"The route table in bucket {store.location.bucket} leads {deployment} to revision "
             f"{spec_digest[:8]}, which has no record under {revisions.PREFIX}, so its weights are not known. "
             f"Roll {deployment} out and route it again, then run this again."
         )
@@ -71,14 +72,8 @@ def _of_revisions(store: ObjectStore) -> list[tuple[tuple[str, str], str]]:
 
 
 def _routed(store: ObjectStore) -> frozenset[tuple[str, str]]:
-    body = store.get(routes.KEY)
-    if body is None:
-        return frozenset()
     try:
-        table = routes.parse(body)
+        _, table = RouteStore(store).latest()
     except RouteTableError as error:
-        raise UnknownUsesError(
-            f"{routes.KEY} in bucket {store.location.bucket}: {error} Publish the routes again, then run "
-            "this again."
-        ) from error
+        raise UnknownUsesError(f"{error} Then run this again.") from error
     return frozenset((route.deployment, route.revision) for route in table.routes)

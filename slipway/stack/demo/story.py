@@ -18,8 +18,8 @@ from pathlib import Path
 
 from slipway.environment import Environment
 from slipway.objectstore import ObjectStore
-from slipway.records import routes
 from slipway.records.revisions import RevisionStore
+from slipway.records.route_store import RouteStore
 from slipway.stack.demo import edits
 from slipway.stack.demo.dagster_api import DagsterApi, Run
 from slipway.stack.demo.traffic import QUESTIONS, Client, Seen, steady_flow, until
@@ -194,8 +194,7 @@ class Story:
         return frozenset(run.id for run in self.dagster.runs())
 
     def _routed(self) -> dict[str, str]:
-        body = self.store.get(routes.KEY)
-        table = routes.parse(body) if body else routes.build([])
+        _, table = RouteStore(self.store).latest()
         return {route.deployment: route.revision for route in table.routes}
 
     def _changed_digest(self) -> str:

@@ -26,8 +26,8 @@ from slipway.dataplane.planes.connected import connected
 from slipway.dataplane.planes.planes import Planes
 from slipway.environment import Environment
 from slipway.objectstore import ObjectStore
-from slipway.records import routes
 from slipway.records.revisions import RevisionStore
+from slipway.records.route_store import RouteStore
 from slipway.runtimes.cluster import gateway as gateway_objects
 from slipway.runtimes.cluster.store_secret import store_secret
 from slipway.runtimes.rendering import identity, pods
@@ -120,9 +120,7 @@ class World:
 
     def routed(self) -> str:
         """The spec digest that the published routes name."""
-        body = self.store.get(routes.KEY)
-        assert body is not None
-        (route,) = routes.parse(body).routes
+        (route,) = RouteStore(self.store).latest().table.routes
         return route.revision
 
     def serving(self) -> set[str]:

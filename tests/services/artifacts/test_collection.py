@@ -15,8 +15,9 @@ from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Catalog
 from slipway.control.held_weights import hold_weights
 from slipway.objectstore import ObjectStore
-from slipway.records import routes
+from slipway.records import route_store, routes
 from slipway.records.revisions import RevisionStore
+from slipway.records.route_store import RouteStore
 
 from .keeping import catalog_of, commit, deployment, is_whole, keys, publish, revision_of
 
@@ -85,7 +86,8 @@ def test_what_any_recorded_revision_names_is_kept_until_its_record_is_gone(store
     [
         ("revisions/chat/broken.json", b"not a record"),
         ("revisions/chat/other.json", b"{}"),
-        (routes.KEY, b"not a table"),
+        (route_store.LEGACY_KEY, b"not a table"),
+        (route_store.key_of(7), b"not a table"),
     ],
 )
 def test_a_use_that_cannot_be_read_stops_the_collection_by_name(
@@ -103,7 +105,7 @@ def test_a_routed_revision_without_a_record_stops_the_collection(store: ObjectSt
     route = routes.Route(
         model="chat", deployment="chat", revision="d" * 64, upstreams=("http://x/v1",), upstream_model="chat"
     )
-    store.put(routes.KEY, routes.encode(routes.build([route])))
+    RouteStore(store).change(lambda _: routes.build([route]))
     with pytest.raises(UnknownUsesError, match="Roll chat out and route it again"):
         gc(store)
     assert is_whole(store, manifest)
@@ -191,7 +193,7 @@ def test_a_rollout_whose_weights_were_collected_fails_at_once_and_says_what_to_m
 ) -> None:
     publish(store, "m", commit(1))
     gc(store)
-    with pytest.raises(NotPublishedError, match="Materialize weights/m"):
+    with pytest.raises(NotPublishedError, match="slipway weights pull m"):
         hold_weights(store, deployment("chat", "m", commit(1)), print)
 
 

@@ -16,7 +16,8 @@ from resources.artifacts import WeightsResource
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
-from resources.gateway import GatewayResource
+from resources.gateway import GatewayResource, TenantsResource
+from resources.warehouse import WarehouseResource
 from slipway.artifacts.weights import claims
 from slipway.artifacts.weights.collection import collect
 from slipway.catalog import Catalog, Model, Settings
@@ -36,8 +37,8 @@ class FakeDataPlane(DataPlaneResource):
     def serving(self) -> dict[str, frozenset[str]]:
         return {}
 
-    def validated(self, deployment: str, spec_digest: str) -> bool:
-        return False
+    def revision(self, deployment: str, spec_digest: str) -> None:
+        return None
 
 
 def assets_of(group: str, catalog: Catalog) -> list[dg.AssetsDefinition]:
@@ -171,11 +172,12 @@ def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again
         "---\nkind: Deployment\nname: chat\nspec: {model: tiny, runtime: ray, engine: llama}\n"
     )
     environment = given["environment"]
-    of_store = {"environment": environment, "store": StoreResource(environment=environment)}
     others = {
-        "data_plane": FakeDataPlane(**of_store),
-        "gateway": GatewayResource(**of_store),
+        "data_plane": FakeDataPlane(environment=environment),
+        "gateway": GatewayResource(environment=environment),
         "cluster_parts": ClusterPartsResource(environment=environment),
+        "tenants": TenantsResource(environment=environment),
+        "warehouse": WarehouseResource(environment=environment, store=StoreResource(environment=environment)),
     }
     sensor = build_definitions(tmp_path).resolve_sensor_def("catalog_drift")
 

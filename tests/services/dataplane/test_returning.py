@@ -9,12 +9,13 @@ import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.control import returning, rollout
+from slipway.control.routing import to_route
 from slipway.dataplane.errors import DataPlaneError, NotServingError, RolloutFailedError
 from slipway.dataplane.protocol import LiveApplication, Report
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
-from slipway.records.revisions import Applied, Revision, RevisionStore, to_route
+from slipway.records.revisions import Applied, Revision, RevisionStore
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PASSED = [CheckResult("completion", True, {}, "Paris")]

@@ -19,6 +19,7 @@ import uuid_utils
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.records import routes
+from slipway.records.route_store import RouteStore
 from slipway.stack.ports import free_ports
 from slipway.tenants import TenantsDatabase
 from testbed import gateways, stores
@@ -134,7 +135,7 @@ class RunningGateway:
     def route(self, *table: routes.Route) -> None:
         """Publish a table and wait until the gateway has it."""
         built = routes.build(table)
-        self.store.put(routes.KEY, routes.encode(built))
+        RouteStore(self.store).change(lambda _: built)
         if self.process is not None and self.process.poll() is None:
             until(lambda: self.status()["routes_version"] == built.version)
 

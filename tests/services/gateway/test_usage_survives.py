@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from slipway.records import routes
+from slipway.records import route_store, routes
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -216,6 +216,7 @@ def test_a_taken_port_is_named_with_what_to_do(gateway, own_gateway):
 def test_a_bad_route_table_is_refused_and_the_old_one_stays(gateway, fake, route, eventually):
     gateway.route(route("chat", fake.url))
     good = gateway.status()["routes_version"]
+    bad_key = route_store.key_of(gateway.status()["routes_number"] + 1)
     document = json.loads(routes.encode(routes.build([route("other", fake.url)])))
     bad_route = {**document["routes"][0], "task": "x"}
     bad_table = json.dumps({**document, "routes": [bad_route]}).encode()
@@ -224,11 +225,12 @@ def test_a_bad_route_table_is_refused_and_the_old_one_stays(gateway, fake, route
         (json.dumps({**document, "schema": 9}).encode(), "schema = 9"),
         (bad_table, "routes[0].task"),
     ):
-        gateway.store.put(routes.KEY, bad)
+        gateway.store.put(bad_key, bad)
         eventually(lambda named=named: named in (gateway.status()["routes_refused"] or ""))
         assert gateway.status()["routes_version"] == good
         ask(gateway)
     assert gateway.log().count("route table refused") == 3
+    gateway.store.delete(bad_key)
     gateway.route(route("chat", fake.url, timeout_s=7))
     assert gateway.status()["routes_refused"] is None
 

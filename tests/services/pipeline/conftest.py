@@ -9,7 +9,7 @@ import pytest
 
 from slipway.environment import Environment
 from slipway.objectstore import ObjectStore
-from slipway.records import routes
+from slipway.records.route_store import RouteStore
 from slipway.stack import supervisor
 from slipway.stack.demo.dagster_api import DagsterApi
 from slipway.stack.demo.traffic import Client, until
@@ -36,8 +36,7 @@ class RunningStack:
 
     def routed(self) -> dict[str, str]:
         """Spec digest of each deployment in the route table."""
-        body = self.store.get(routes.KEY)
-        return {route.deployment: route.revision for route in routes.parse(body).routes} if body else {}
+        return {route.deployment: route.revision for route in RouteStore(self.store).latest().table.routes}
 
     def client(self, org: str) -> Client:
         """A client of an organisation with a key of its own, once the gateway knows it."""

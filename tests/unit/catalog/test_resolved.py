@@ -62,7 +62,7 @@ def with_source(source: str) -> Catalog:
 def test_a_moving_source_needs_a_commit(source: str) -> None:
     catalog = with_source(source)
     deployment: Deployment = catalog.deployment("assistant")
-    with pytest.raises(UnresolvedRevisionError, match="Materialize its weights"):
+    with pytest.raises(UnresolvedRevisionError, match="Pull its weights"):
         resolve(catalog, deployment, {})
     name = catalog.models[0].name
     first = resolve(catalog, deployment, {name: "1" * 40})

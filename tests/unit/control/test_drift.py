@@ -3,23 +3,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from slipway.control.differences import Desired, Difference, Observed, Untold, of_deployment, of_removed
 from slipway.control.drift import (
     BACKOFF_S,
     Alert,
     Attempts,
-    Desired,
-    Observed,
+    Decision,
     Repair,
     Wait,
     after,
     capped,
-    decide,
-    decide_part,
-    decide_recorded,
-    decide_removed,
     merge,
     quiet,
 )
+from slipway.control.drift import decide as decide_told
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUTES = ("gateway", "routes")
@@ -27,6 +24,14 @@ SERVE = {("rollout", "chat"), ("endpoint", "chat"), ROUTES}
 DESIRED = Desired("chat", "d" * 64, "r1")
 GOOD = Observed(validated=True, live=True, routed_spec_digest="d" * 64, routed_policy="r1")
 OLD = Observed(validated=False, live=False, routed_spec_digest="0" * 64, routed_policy="r1")
+PRICES = Difference("billing/prices", "prices", "b", frozenset({("billing", "prices")}), "prices differ")
+
+
+def decide(
+    desired: Desired, observed: Observed, attempts: Attempts | None, most: int, now: datetime
+) -> Decision:
+    """What is to be done about one deployment that no run is at."""
+    return decide_told(of_deployment(desired, observed), False, attempts, most, now)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +72,10 @@ def test_a_spec_that_was_taken_back_by_hand_is_left_alone_unless_what_is_routed_
     assert isinstance(decide(DESIRED, replace(back, routed_is_live=False), None, 3, NOW), Repair)
 
 
-def test_a_repair_under_way_is_waited_for() -> None:
-    busy = Observed(validated=False, busy=True)
-    assert isinstance(decide(DESIRED, busy, None, 3, NOW), Wait)
+def test_a_repair_under_way_is_waited_for_and_what_cannot_be_told_is_asked_again() -> None:
+    assert isinstance(decide_told(of_deployment(DESIRED, OLD), True, None, 3, NOW), Wait)
+    away = decide_told(Untold("tenants/organizations", OSError("the database is down")), False, None, 3, NOW)
+    assert away == Wait("tenants/organizations", "the database is down")
 
 
 def test_attempts_back_off_and_end_in_an_alert() -> None:
@@ -104,21 +110,13 @@ def test_waiting_keeps_the_count() -> None:
 
 
 def test_a_removed_deployment_only_needs_the_routes() -> None:
-    repair = decide_removed("chat", False, None, 3, NOW)
+    repair = decide_told(of_removed("chat"), False, None, 3, NOW)
     assert isinstance(repair, Repair)
     assert repair.selection == {ROUTES}
 
 
-def test_prices_are_synced_when_they_differ() -> None:
-    subject = ("billing", "prices")
-    assert decide_recorded(subject, "b", "b", False, None, 3, NOW) is None
-    repair = decide_recorded(subject, "b", "a", False, None, 3, NOW)
-    assert isinstance(repair, Repair)
-    assert repair.selection == {subject}
-
-
 def test_repairs_of_one_tick_are_one_selection() -> None:
-    price = decide_recorded(("billing", "prices"), "b", None, False, None, 3, NOW)
+    price = decide_told(PRICES, False, None, 3, NOW)
     serve = decide(DESIRED, OLD, None, 3, NOW)
     assert isinstance(price, Repair)
     assert isinstance(serve, Repair)
@@ -145,17 +143,15 @@ def test_repairs_beyond_a_tick_s_bound_wait_without_costing_an_attempt() -> None
     assert after(decisions, {}, NOW).keys() == {"d0", "d1"}
 
 
-def test_what_stands_around_is_repaired_by_itself_a_few_times_then_a_person_is_told() -> None:
-    subject = ("gateway", "public")
+def test_what_differs_is_repaired_by_itself_a_few_times_then_a_person_is_told() -> None:
+    def decided(tried: int = 0, busy: bool = False) -> Decision:
+        attempts = Attempts("b", tried, NOW - timedelta(hours=1)) if tried else None
+        return decide_told(PRICES, busy, attempts, 3, NOW)
 
-    def decided(difference: str, tried: int = 0, busy: bool = False) -> object:
-        attempts = Attempts("d", tried, NOW - timedelta(hours=1)) if tried else None
-        return decide_part(subject, "d", difference, busy, attempts, 3, NOW)
-
-    assert decided("") is None
-    repair = decided("update Service gateway-public")
+    assert decide_told(None, False, None, 3, NOW) is None
+    repair = decided()
     assert isinstance(repair, Repair)
-    assert (repair.selection, repair.attempt) == ({subject}, 1)
-    assert repair.reason == "gateway/public differs: update Service gateway-public"
-    assert isinstance(decided("x", busy=True), Wait)
-    assert isinstance(decided("x", tried=3), Alert)
+    assert (repair.selection, repair.attempt) == ({("billing", "prices")}, 1)
+    assert repair.reason == "prices differ"
+    assert isinstance(decided(busy=True), Wait)
+    assert isinstance(decided(tried=3), Alert)

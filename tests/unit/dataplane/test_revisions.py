@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
+from slipway.control.routing import to_route
 from slipway.records import revisions
-from slipway.records.revisions import Applied, Revision, decode, last_good, to_keep, to_route
+from slipway.records.revisions import Applied, Revision, decode, last_good, to_keep
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -1,0 +1,68 @@
+"""Reading what is there, for comparing it with a catalog: each store and cluster is asked once for all.
+
+Belongs here: from servers to the plain values of differences.Live.
+Does not: what differs (differences.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from slipway.catalog import Catalog, Deployment
+from slipway.control import cluster_parts, stages
+from slipway.control.connections import Connections
+from slipway.control.differences import ORGANIZATIONS, PRICES, Live, Untold
+from slipway.environment import MissingSettingError
+from slipway.metering import queries
+from slipway.metering.prices import PriceRow
+from slipway.metering.warehouse import WarehouseError
+from slipway.tenants.database import TenantsDatabaseError
+
+
+def live(
+    at: Connections,
+    catalog: Catalog,
+    missing_weights: Callable[[Deployment], frozenset[str]],
+    *,
+    confirmed: bool = False,
+) -> Live:
+    """All of it. `confirmed` asks Kubernetes by dry runs of each change of what stands around deployments.
+
+    Raises ObjectStoreError, RouteTableError and DataPlaneUnreachableError.
+    """
+    parts = (
+        cluster_parts.drifts(at.planes, catalog, confirmed=confirmed) if cluster_parts.parts(catalog) else ()
+    )
+    return Live(
+        table=at.routes.latest().table,
+        serving=serving(at),
+        orgs=orgs(at),
+        prices=price_rows(at),
+        parts=tuple(parts),
+        revision=at.revisions.get,
+        missing_weights=missing_weights,
+    )
+
+
+def serving(at: Connections) -> dict[str, frozenset[str]] | None:
+    """Spec digests that serve, by deployment; None where the environment names no data plane."""
+    with suppress(MissingSettingError):
+        return stages.serving(at.planes)
+    return None
+
+
+def orgs(at: Connections) -> frozenset[str] | Untold | None:
+    """The active organisations of the tenants' database; None when it was never set up."""
+    try:
+        return frozenset(at.tenants.orgs()) if at.tenants.is_set_up() else None
+    except TenantsDatabaseError as error:
+        return Untold("/".join(ORGANIZATIONS), error)
+
+
+def price_rows(at: Connections) -> Sequence[PriceRow] | Untold | None:
+    """The price table of the published copy; None when nothing was published."""
+    try:
+        return tuple(queries.prices(at.metered)) if at.metered.path.exists() else None
+    except WarehouseError as error:
+        return Untold("/".join(PRICES), error)

@@ -1,0 +1,322 @@
+"""What differs, state by state: the plan shows a change exactly where drift repair would act."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from slipway.catalog import Catalog, ResolvedDeployment
+from slipway.catalog.resolved import resolve
+from slipway.control import differences, drift, plans
+from slipway.control.cluster_parts import Drift, Part
+from slipway.control.cluster_plans import part_changes
+from slipway.control.differences import Live, Told, Untold
+from slipway.control.routing import Target, table_of
+from slipway.metering import prices
+from slipway.metering.prices import PriceRow
+from slipway.records import revisions, routes
+from slipway.records.revisions import Applied, Revision
+from slipway.records.routes import Route
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+UPSTREAM = "http://u/v1"
+
+
+def catalog_of(**chat: Any) -> Catalog:
+    price = {"effective_from": "2026-01-01T00:00:00Z", "input": "1", "cached_input": "1", "output": "2"}
+    return Catalog.model_validate(
+        {
+            "models": [{"name": "m", "source": f"hf://o/m@{'1' * 40}"}],
+            "engines": [{"name": "e", "server": "vllm"}],
+            "deployments": [
+                {"name": "chat", "model": "m", "engine": "e", "runtime": "ray", "price": "p", **chat}
+            ],
+            "organizations": [{"name": "acme"}],
+            "price_books": [{"name": "p", "currency": "EUR", "prices": [price]}],
+            "endpoints": [{"name": "public", "host": "api.example", "data_plane": "default"}],
+        }
+    )
+
+
+CATALOG = catalog_of()
+
+
+def spec(catalog: Catalog = CATALOG) -> ResolvedDeployment:
+    return resolve(catalog, catalog.deployments[0], {})
+
+
+def record(state: revisions.State, catalog: Catalog = CATALOG) -> Revision:
+    resolved = spec(catalog)
+    applied = Applied(resolved.revision_name, "chat", resolved.spec_digest, {})
+    return replace(revisions.of(resolved, applied, UPSTREAM, NOW), state=state, validated_at=NOW.isoformat())
+
+
+WANTED = spec().spec_digest
+OLDER = catalog_of(env={"OLD": "1"})
+OLD = spec(OLDER).spec_digest
+
+
+def routed_to(digest: str, catalog: Catalog = CATALOG) -> tuple[Route, ...]:
+    return table_of(catalog, {"chat": Target(digest, UPSTREAM)}).routes
+
+
+def price_rows(catalog: Catalog = CATALOG) -> tuple[PriceRow, ...]:
+    return prices.merge([], prices.schedules(catalog), NOW)
+
+
+@dataclass(frozen=True)
+class State:
+    """What is there; as it stands, all is as the catalog says."""
+
+    routes: tuple[Route, ...] = routed_to(WANTED)
+    serving: dict[str, frozenset[str]] | None = field(default_factory=lambda: {"chat": frozenset({WANTED})})
+    orgs: frozenset[str] | Untold | None = frozenset({"acme"})
+    prices: tuple[PriceRow, ...] | Untold | None = field(default_factory=price_rows)
+    parts: tuple[Drift, ...] = (Drift(Part("data_plane", "default")), Drift(Part("gateway", "public")))
+    records: tuple[Revision, ...] = (record("validated"), record("validated", OLDER))
+    missing: frozenset[str] = frozenset()
+
+    def live(self) -> Live:
+        by_digest = {each.spec_digest: each for each in self.records}
+        return Live(
+            table=routes.build(self.routes),
+            serving=self.serving,
+            orgs=self.orgs,
+            prices=self.prices,
+            parts=self.parts,
+            revision=lambda _, digest: by_digest.get(digest),
+            missing_weights=lambda _: self.missing,
+        )
+
+    def told(self, catalog: Catalog = CATALOG) -> dict[str, Told]:
+        return differences.between(catalog, {"chat": spec(catalog)}, self.live(), NOW)
+
+
+def planned(state: State, catalog: Catalog = CATALOG) -> list[tuple[str, str, str]]:
+    """What `slipway plan` says, of this very state."""
+    by_digest = {each.spec_digest: each for each in state.records}
+    routed = {
+        each.deployment: by_digest[each.revision] for each in state.routes if each.revision in by_digest
+    }
+    told = state.told(catalog)
+    changes = [
+        *plans.changes_of(catalog, {"chat": spec(catalog)}, routed, state.live(), told, NOW),
+        *part_changes(state.parts),
+    ]
+    return [(each.action, each.kind, each.name) for each in changes]
+
+
+def repaired(state: State, catalog: Catalog = CATALOG) -> dict[str, frozenset[tuple[str, str]]]:
+    """What the drift sensor asks for, of this very state, by subject."""
+    decided = {name: drift.decide(each, False, None, 3, NOW) for name, each in state.told(catalog).items()}
+    return {name: each.selection for name, each in decided.items() if isinstance(each, drift.Repair)}
+
+
+ROUTES = ("gateway", "routes")
+SERVE = frozenset({("rollout", "chat"), ("endpoint", "chat"), ROUTES})
+ONLY_ROUTES = frozenset({ROUTES})
+BOTH = frozenset({WANTED, OLD})
+UPDATE = ("update", "Deployment", "chat")
+TROUBLE = "the cluster does not answer"
+
+# What is there; what repair asks for, by subject; what the plan shows. Empty means: all is as it should be.
+TABLE: dict[str, tuple[State, dict[str, frozenset[tuple[str, str]]], list[tuple[str, str, str]]]] = {
+    "converged": (State(), {}, []),
+    "converged, no data plane told of": (State(serving=None), {}, []),
+    "converged, its record lost": (State(records=()), {}, []),
+    "converged, its weights collected": (State(missing=frozenset({"m"})), {}, []),
+    "nothing there": (
+        State(routes=(), serving={}, records=()),
+        {"chat": SERVE},
+        [("create", "Deployment", "chat")],
+    ),
+    "nothing there, weights missing": (
+        State(routes=(), serving={}, records=(), missing=frozenset({"m"})),
+        {"chat": SERVE | {("weights", "m")}},
+        [("create", "Deployment", "chat")],
+    ),
+    "an older spec routed": (
+        State(
+            routes=routed_to(OLD), serving={"chat": frozenset({OLD})}, records=(record("validated", OLDER),)
+        ),
+        {"chat": SERVE},
+        [UPDATE],
+    ),
+    "rolled out and not validated": (
+        State(
+            routes=routed_to(OLD),
+            serving={"chat": BOTH},
+            records=(record("applied"), record("validated", OLDER)),
+        ),
+        {"chat": SERVE},
+        [UPDATE],
+    ),
+    "validated and not routed": (
+        State(routes=routed_to(OLD), serving={"chat": BOTH}),
+        {"chat": ONLY_ROUTES},
+        [UPDATE],
+    ),
+    "validated and routed nowhere": (
+        State(routes=()),
+        {"chat": ONLY_ROUTES},
+        [("create", "Deployment", "chat")],
+    ),
+    "routed and not serving": (State(serving={}), {"chat": SERVE}, [UPDATE]),
+    "failed, the older one serves": (
+        State(
+            routes=routed_to(OLD),
+            serving={"chat": frozenset({OLD})},
+            records=(record("failed"), record("validated", OLDER)),
+        ),
+        {"chat": SERVE},
+        [UPDATE],
+    ),
+    "taken back by hand": (
+        State(
+            routes=routed_to(OLD),
+            serving={"chat": frozenset({OLD})},
+            records=(record("withdrawn"), record("validated", OLDER)),
+        ),
+        {},
+        [],
+    ),
+    "taken back by hand, its weights collected": (
+        State(
+            routes=routed_to(OLD),
+            serving={"chat": frozenset({OLD})},
+            records=(record("withdrawn"), record("validated", OLDER)),
+            missing=frozenset({"m"}),
+        ),
+        {},
+        [],
+    ),
+    "taken back by hand, what replaced it is lost": (
+        State(routes=routed_to(OLD), serving={}, records=(record("withdrawn"), record("validated", OLDER))),
+        {"chat": SERVE},
+        [UPDATE],
+    ),
+    "shared otherwise than the route says": (
+        State(routes=routed_to(WANTED, catalog_of(sharing="all"))),
+        {"chat": ONLY_ROUTES},
+        [UPDATE],
+    ),
+    "removed, routed": (
+        State(
+            routes=(
+                *routed_to(WANTED),
+                routed_to(WANTED)[0].model_copy(update={"model": "g", "deployment": "g"}),
+            )
+        ),
+        {"g": ONLY_ROUTES},
+        [("delete", "Deployment", "g")],
+    ),
+    "removed, still serving": (
+        State(serving={"chat": frozenset({WANTED}), "g": frozenset({"1"})}),
+        {"g": ONLY_ROUTES},
+        [("delete", "Deployment", "g")],
+    ),
+    "an organisation missing": (
+        State(orgs=frozenset()),
+        {"tenants/organizations": frozenset({("tenants", "organizations")})},
+        [("create", "Organization", "acme")],
+    ),
+    "an organisation too many": (
+        State(orgs=frozenset({"acme", "gone"})),
+        {"tenants/organizations": frozenset({("tenants", "organizations")})},
+        [("delete", "Organization", "gone")],
+    ),
+    "no tenants' database": (
+        State(orgs=None),
+        {"tenants/organizations": frozenset({("tenants", "organizations")})},
+        [("create", "Organization", "acme")],
+    ),
+    "a price missing": (
+        State(prices=()),
+        {"billing/prices": frozenset({("billing", "prices")})},
+        [("create", "Price", "chat p@2026-01-01T00:00:00Z")],
+    ),
+    "nothing published by metering": (
+        State(prices=None),
+        {"billing/prices": frozenset({("billing", "prices")})},
+        [("create", "Price", "chat p@2026-01-01T00:00:00Z")],
+    ),
+    "another price": (
+        State(prices=tuple(replace(row, output_pico=1) for row in price_rows())),
+        {"billing/prices": frozenset({("billing", "prices")})},
+        [("update", "Price", "chat p@2026-01-01T00:00:00Z")],
+    ),
+    "prices of a deployment that is no more": (
+        State(prices=(*price_rows(), *(replace(row, deployment="gone") for row in price_rows()))),
+        {},
+        [],
+    ),
+    "a part that cannot be told of": (
+        State(parts=(Drift(Part("gateway", "public"), trouble=TROUBLE),)),
+        {"gateway/public": frozenset({("gateway", "public")})},
+        [("refused", "Gateway", "public")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("state", "repairs", "changes"), TABLE.values(), ids=TABLE.keys())
+def test_plan_and_repair_agree_on_what_differs(
+    state: State, repairs: dict[str, Any], changes: list[tuple[str, str, str]]
+) -> None:
+    assert repaired(state) == repairs
+    assert planned(state) == changes
+    assert bool(changes) == bool(repairs)
+
+
+def test_a_store_that_does_not_answer_is_asked_again_by_repair_and_told_by_a_plan() -> None:
+    away = Untold("tenants/organizations", RuntimeError("the database is down"))
+    state = State(orgs=away)
+    assert repaired(state) == {}
+    decision = drift.decide(state.told()["tenants/organizations"], False, None, 3, NOW)
+    assert decision == drift.Wait("tenants/organizations", "the database is down")
+    with pytest.raises(RuntimeError, match="the database is down"):
+        planned(state)
+
+
+def test_where_all_is_as_it_should_be_neither_records_nor_weights_are_asked() -> None:
+    """A look at a thousand deployments that serve costs no call for each."""
+
+    def asked(*_: object) -> Any:
+        raise AssertionError("asked of a deployment that has converged")
+
+    live = replace(State().live(), revision=asked, missing_weights=asked)
+    assert set(differences.between(CATALOG, {"chat": spec()}, live, NOW).values()) == {None}
+
+
+def test_a_moving_ref_without_a_commit_wants_its_weights() -> None:
+    told = differences.between(CATALOG, {}, State(serving={}).live(), NOW)
+    assert isinstance(told["chat"], differences.Difference)
+    assert told["chat"].reason == "weights missing: a commit"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (State(orgs=frozenset({"b", "c"})), "acme is missing, b is not in the catalog and 1 more"),
+        (State(prices=()), "billing/prices differs: chat p@2026-01-01T00:00:00Z"),
+        (State(serving={}), f"spec {WANTED[:8]} is not serving"),
+    ],
+)
+def test_a_difference_names_what_differs(state: State, reason: str) -> None:
+    assert any(reason in each.reason for each in differences.differing(state.told()))
+
+
+def test_a_plan_names_the_fields_of_an_edit_or_the_reason_where_no_field_shows_it() -> None:
+    def only_change(state: State) -> Any:
+        live, told = state.live(), state.told()
+        by_digest = {each.spec_digest: each for each in state.records}
+        routed = {"chat": by_digest[state.routes[0].revision]}
+        [change] = plans.changes_of(CATALOG, {"chat": spec()}, routed, live, told, NOW)
+        return change
+
+    edit = only_change(State(routes=routed_to(OLD), serving={"chat": BOTH}))
+    assert [(each.field, each.before, each.after) for each in edit.fields] == [
+        ("deployment.env.OLD", "1", None)
+    ]
+    lost = only_change(State(serving={}))
+    assert (lost.fields, lost.detail) == ((), (f"spec {WANTED[:8]} is not serving",))
