@@ -56,6 +56,11 @@ def all_resolved(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, Re
     return wanted
 
 
+def desired_digests(instance: dg.DagsterInstance, catalog: Catalog) -> dict[str, str]:
+    """Spec digest of each deployment as the catalog wants it, for those whose weights have a commit."""
+    return {name: wanted.spec_digest for name, wanted in all_resolved(instance, catalog).items()}
+
+
 def missing_weights(
     instance: dg.DagsterInstance,
     catalog: Catalog,

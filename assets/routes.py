@@ -44,8 +44,7 @@ def _routes(catalog: Catalog) -> Declared:
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
             published = gateway.route(catalog, progress=context.log.info)
-            resolved = commits.all_resolved(context.instance, catalog)
-            desired = {name: wanted.spec_digest for name, wanted in resolved.items()}
+            desired = commits.desired_digests(context.instance, catalog)
             retired = data_plane.retire(catalog, published.table, desired, progress=context.log.info)
             retired += cluster_parts.retire(catalog, progress=context.log.info)
         return dg.MaterializeResult(metadata=metadata.of_routes(published, retired))
