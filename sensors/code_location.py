@@ -1,14 +1,15 @@
 """Asking Dagster to load this code location again, when the catalog on disk is another than the loaded one.
 
-Belongs here: the one GraphQL call. Does not: deciding when (catalog_drift.py).
+Belongs here: that query, at most once a minute. Does not: deciding when (catalog_drift.py).
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-import urllib.request
+from functools import partial
+
+from slipway import graphql
 
 _RELOAD = """
 mutation Reload($name: String!) {
@@ -30,13 +31,5 @@ def reload_in_background(webserver_url: str, location: str) -> None:
     if now - _asked_at < _PATIENCE_S:
         return
     _asked_at = now
-    body = json.dumps({"query": _RELOAD, "variables": {"name": location}}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the URL is our own webserver's
-        f"{webserver_url}/graphql", data=body, headers={"content-type": "application/json"}
-    )
-
-    def send() -> None:
-        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
-            reply.read()
-
-    threading.Thread(target=send, name="reload-code-location", daemon=True).start()
+    ask = partial(graphql.ask, webserver_url, _RELOAD, {"name": location})
+    threading.Thread(target=ask, name="reload-code-location", daemon=True).start()

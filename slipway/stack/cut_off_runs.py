@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from slipway import graphql
 from slipway.stack.errors import StackError
-from slipway.stack.health import UnreachableError, graphql
 
+_TIMEOUT_S = 3.0
 _RUNS = """
 { runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) {
     __typename ... on Runs { results { runId startTime updateTime } } } }
@@ -29,10 +30,10 @@ def end_cut_off_runs(url: str, since: float) -> None:
     `since` is in seconds since the epoch. Raises StackError when Dagster does not answer.
     """
     try:
-        ids = cut_off(graphql(url, _RUNS)["runsOrError"].get("results", []), since)
+        ids = cut_off(graphql.ask(url, _RUNS, timeout_s=_TIMEOUT_S)["runsOrError"].get("results", []), since)
         if ids:
-            graphql(url, _END, {"ids": ids})
-    except (UnreachableError, KeyError, TypeError, ValueError) as error:
+            graphql.ask(url, _END, {"ids": ids}, timeout_s=_TIMEOUT_S)
+    except (graphql.GraphqlError, KeyError, TypeError, ValueError) as error:
         raise StackError(f"dagster: cannot end the runs that were cut off: {error}") from error
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slipway import graphql
+
 _TIMEOUT_S = 3.0
 # Dagster's daemons post a heartbeat every 30 s.
 _HEARTBEAT_AGE_S = 180.0
@@ -68,9 +70,9 @@ def dagster_trouble(url: str, since: float) -> Trouble | None:
     Dagster's storage.
     """
     try:
-        answer = graphql(url, _DAGSTER_QUERY)
+        answer = graphql.ask(url, _DAGSTER_QUERY, timeout_s=_TIMEOUT_S)
         return _dagster_verdict(answer, since, time.time())
-    except (UnreachableError, ValueError, KeyError, TypeError) as error:
+    except (graphql.GraphqlError, ValueError, KeyError, TypeError) as error:
         return Trouble(str(error))
 
 
@@ -90,24 +92,12 @@ def _dagster_verdict(answer: Mapping[str, Any], since: float, now: float) -> Tro
     return None
 
 
-def _get(url: str, headers: Mapping[str, str] | None = None) -> bytes:
-    return _ask(urllib.request.Request(url, headers=dict(headers or {})))  # noqa: S310 - loopback
-
-
-def graphql(url: str, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Ask the GraphQL endpoint of a Dagster webserver; raises UnreachableError, KeyError or ValueError."""
-    body = json.dumps({"query": query, "variables": dict(variables or {})}).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/graphql", body, headers)  # noqa: S310 - loopback
-    answer: dict[str, Any] = json.loads(_ask(request))["data"]
-    return answer
-
-
 # Loopback is never behind a proxy, whatever HTTP_PROXY says.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _ask(request: urllib.request.Request) -> bytes:
+def _get(url: str, headers: Mapping[str, str] | None = None) -> bytes:
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - loopback
     try:
         with _OPENER.open(request, timeout=_TIMEOUT_S) as reply:
             body: bytes = reply.read()

@@ -1,16 +1,18 @@
 """Dagster's GraphQL API, as much of it as the demo asks: runs, launches, materializations, checks.
 
-Belongs here: queries over HTTP. Does not: importing Dagster (the demo is a client like any other).
+Belongs here: queries, and what their answers say. Does not: asking them (slipway.graphql), importing Dagster
+(the demo is a client like any other).
 """
 
 from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from slipway import graphql
 
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 LOCATION = {"repositoryLocationName": "pipelines.definitions", "repositoryName": "__repository__"}
@@ -33,7 +35,7 @@ class Run:
 
 
 class DagsterApiError(RuntimeError):
-    """The UI's server refused a query; the message has its words."""
+    """The UI's server did not launch what it was asked for; the message has its words."""
 
 
 class DagsterApi:
@@ -119,16 +121,7 @@ class DagsterApi:
         return str(reply["cursor"]) if reply.get("cursor") else cursor
 
     def _query(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(  # noqa: S310 - the URL is our own stack's
-            f"{self.url}/graphql", data=body, headers={"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
-            answer = json.load(reply)
-        if answer.get("errors"):
-            raise DagsterApiError(json.dumps(answer["errors"])[:800])
-        result: dict[str, Any] = answer["data"]
-        return result
+        return graphql.ask(self.url, query, variables)
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from slipway.environment import Environment
+from slipway.graphql import ask as graphql
 from slipway.objectstore import ObjectStore
 from slipway.stack import supervisor
 from slipway.stack.embedded import embedded
-from slipway.stack.health import graphql
 from slipway.stack.layout import Layout
 from slipway.stack.processes import look, owned
 
