@@ -66,13 +66,9 @@ def compare(root: Path) -> Mirroring:
 @contextmanager
 def registry(root: Path) -> Iterator[str]:
     """host:port of an empty registry (distribution) over plain http; its files go with it."""
-    running = DistributionRegistry(root, program=programs.current_registry, more=_SILENT)
-    with servers.folder(root):
-        running.start()
-        try:
-            yield running.host
-        finally:
-            running.stop()
+    distribution = DistributionRegistry(root, program=programs.current_registry, more=_SILENT)
+    with servers.folder(root), distribution as running:
+        yield running.host
 
 
 def push_image(host: str) -> None:

@@ -9,9 +9,11 @@ import ipaddress
 import json
 import ssl
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -27,8 +29,8 @@ USER, PASSWORD = "reader", "correct-horse"
 HTPASSWD = "reader:$2b$04$abcdefghijklmnopqrstuuPoaPXzWjiVz4HaNq2LJXksWbO79E.S6\n"
 
 
-class _Process:
-    """What every registry here has: a port on loopback, and a process that can be killed."""
+class _Registry(ABC):
+    """A port on loopback and a process; use it in a `with`, or start and stop it."""
 
     port: int
     process: subprocess.Popen[bytes] | None
@@ -37,6 +39,21 @@ class _Process:
     def host(self) -> str:
         """Host and port, as references begin."""
         return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
 
     def stop(self) -> None:
         """Kill it; harmless when it does not run."""
@@ -51,7 +68,7 @@ class _Process:
 
 
 @dataclass
-class DistributionRegistry(_Process):
+class DistributionRegistry(_Registry):
     """distribution (docker-registry) on loopback; `secured`: TLS by a CA of its own, and basic auth."""
 
     root: Path
@@ -135,7 +152,7 @@ class DistributionRegistry(_Process):
 
 
 @dataclass
-class ListingRegistry(_Process):
+class ListingRegistry(_Registry):
     """go-containerregistry's: in memory, plain http, with the referrers API that distribution 2.8 lacks."""
 
     log: Path

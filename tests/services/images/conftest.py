@@ -28,28 +28,22 @@ PATH = "team/engine"
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[DistributionRegistry]:
     """Where images come from: TLS by a CA that nobody knows, and basic auth."""
-    registry = DistributionRegistry(tmp_path / "source", secured=True)
-    registry.start()
-    yield registry
-    registry.stop()
+    with DistributionRegistry(tmp_path / "source", secured=True) as registry:
+        yield registry
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[DistributionRegistry]:
     """The local registry, in plain http on loopback."""
-    registry = DistributionRegistry(tmp_path / "target")
-    registry.start()
-    yield registry
-    registry.stop()
+    with DistributionRegistry(tmp_path / "target") as registry:
+        yield registry
 
 
 @pytest.fixture
 def listing(tmp_path: Path) -> Iterator[ListingRegistry]:
     """Another registry: plain http, in memory, with the list of referrers that the secured one lacks."""
-    registry = ListingRegistry(tmp_path / "listing.log")
-    registry.start()
-    yield registry
-    registry.stop()
+    with ListingRegistry(tmp_path / "listing.log") as registry:
+        yield registry
 
 
 @pytest.fixture
