@@ -11,6 +11,8 @@ from assets import commits, keys
 from pipelines.definitions import build_definitions
 from resources.all import resources
 from slipway.control.check import check_catalog
+from slipway.gateway.routing.route_follower import RouteFollower
+from slipway.objectstore import ObjectStore
 
 from .conftest import CATALOG
 
@@ -56,3 +58,14 @@ def test_assets_that_the_version_before_materialized_are_those_of_this_one(
     materialized = set(instance.all_asset_keys())
     assert keys.rollout("chat") in materialized
     assert materialized <= set(known)
+
+
+@pytest.mark.usefixtures("variables")
+def test_routes_that_are_published_again_are_those_of_the_version_before(
+    instance: dg.DagsterInstance, old_store: ObjectStore, tmp_path: Path, said: Said
+) -> None:
+    deploy = build_definitions(CATALOG).resolve_job_def("deploy")
+    assert deploy.execute_in_process(instance=instance, asset_selection=[keys.ROUTES]).success
+    follower = RouteFollower(old_store, tmp_path / "routes.json")
+    follower.poll()
+    assert [route.model_dump(mode="json") for route in follower.table.routes] == said["routes"]
