@@ -47,8 +47,10 @@ def test_a_moving_ref_stays_where_the_version_before_pulled_it(
     instance: dg.DagsterInstance, said: Said
 ) -> None:
     catalog = check_catalog(CATALOG).catalog
-    desired = commits.desired_digests(instance, catalog)
-    assert desired == {route["deployment"]: route["revision"] for route in said["routes"]}
+    wanted = (commits.resolved(instance, catalog, each) for each in catalog.deployments)
+    assert {each.name: each.spec_digest for each in wanted} == {
+        route["deployment"]: route["revision"] for route in said["routes"]
+    }
 
 
 def test_assets_that_the_version_before_materialized_are_those_of_this_one(

@@ -136,10 +136,9 @@ def test_the_published_copy_says_what_it_said(old_home: Path, said: Said) -> Non
 
 
 def test_the_same_events_rolled_up_again_give_the_same_bills(
-    old_store: ObjectStore, warehouse: Warehouse, catalog: Catalog, said: Said
+    old_store: ObjectStore, warehouse: Warehouse, said: Said
 ) -> None:
-    books = prices.schedules(catalog)
-    done = rollup.roll_up(old_store, warehouse, [HOUR, NEXT], run_id="after", now=LATER, books=books)
+    done = rollup.roll_up(old_store, warehouse, [HOUR, NEXT], run_id="after", now=LATER)
     publish.publish_copy(warehouse)
     assert [hour.final for hour in done] == [True, True]
     assert plain(queries.bill_lines(PublishedCopy(warehouse.directory), HOUR, END)) == said["bill_lines"]
@@ -149,8 +148,8 @@ def test_a_warehouse_that_is_lost_is_made_anew_to_the_last_digit(
     old_store: ObjectStore, tmp_path: Path, catalog: Catalog, said: Said
 ) -> None:
     anew = Warehouse(tmp_path / "anew")
-    books = prices.schedules(catalog)
-    rollup.roll_up(old_store, anew, [HOUR, NEXT], run_id="after", now=LATER, books=books)
+    sync_prices(anew, prices.schedules(catalog), now=LATER)
+    rollup.roll_up(old_store, anew, [HOUR, NEXT], run_id="after", now=LATER)
     publish.publish_copy(anew)
     assert plain(queries.bill_lines(PublishedCopy(anew.directory), HOUR, END)) == said["bill_lines"]
 
@@ -163,7 +162,7 @@ def test_an_hour_that_was_open_goes_on_with_what_the_spool_still_held(
     shipped = Shipper(spool, old_store).ship()
     spool.close()
     assert (shipped.events, spool.events) == (len(said["unshipped"]), 0)
-    rollup.roll_up(old_store, warehouse, [HOUR, NEXT], run_id="after", now=LATER, books=[])
+    rollup.roll_up(old_store, warehouse, [HOUR, NEXT], run_id="after", now=LATER)
     publish.publish_copy(warehouse)
     expected = {bill["org"]: Decimal(bill["cost"]) for bill in said["bills"]}
     in_force = next(row for row in prices.schedules(catalog)[0].rows if row.covers(NEXT))
@@ -228,11 +227,11 @@ def test_weights_are_published_whole_and_their_leases_still_hold(
 def test_a_node_goes_on_with_the_weights_that_it_verified(
     old_store: ObjectStore, old_home: Path, said: Said
 ) -> None:
-    moved: list[object] = []
-    cache = NodeCache(old_store, old_home / "node-cache", 2**30)
-    files = cache.fetch(said["cached_weights"], moved.append)
-    assert (files / "model.gguf").read_bytes() == old_store.get(f"{said['cached_weights']}model.gguf")
-    assert moved == []
+    key = f"{said['cached_weights']}model.gguf"
+    published = old_store.get(key)
+    old_store.delete(key)  # so that it could not be brought again
+    files = NodeCache(old_store, old_home / "node-cache", 2**30).fetch(said["cached_weights"])
+    assert (files / "model.gguf").read_bytes() == published
 
 
 def test_what_a_plan_kept_of_weights_is_still_known_without_a_server(old_home: Path) -> None:
