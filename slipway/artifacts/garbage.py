@@ -1,7 +1,7 @@
 """What the garbage collections of weights and of images have in common: the words that both speak.
 
-Who needs a thing uses it (uses.py); what becomes of it is its fate, which retention.py decides as a function
-of values; collection.py carries it out.
+Who needs a thing uses it (a module `uses`); what becomes of it is its fate, which a module `retention`
+decides as a function of values; a module `collection` carries it out.
 
 Belongs here: fates, what a collection found and did, and reading what recorded revisions use.
 Does not: whose fate is which (weights/retention.py, images/retention.py), removing anything.

@@ -1,7 +1,7 @@
 """The catalog as one value: all documents of a directory, by kind.
 
 Belongs here: the collection and its look-ups.
-Does not: reading files (loader.py) or judging what they say (checks.py).
+Does not: reading files (slipway.catalog.files) or judging what they say (slipway.catalog.rules).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Problems of a catalog: where, what, why, and what to do.
 
 Belongs here: the value that `slipway check` prints, and pydantic's errors in our words.
-Does not: finding problems (loader.py, checks.py).
+Does not: finding problems (slipway.catalog.files, slipway.catalog.rules).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The syntax of sources: where artifacts come from, and what pins them.
 
 Belongs here: the four schemes as text, and splitting a source into location and revision.
-Does not: reaching any of them (slipway.artifacts), rules between documents (checks.py).
+Does not: reaching any of them (slipway.artifacts), rules between documents (slipway.catalog.rules).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The order of a rollout: apply, wait, record; and what happens when it fails, or when an old one retires.
 
 Belongs here: what is done when, so that a run killed at any point is completed or undone by the next.
-Does not: one cluster's ways (a DataPlane), judging answers (validation.py), routes (the gateway's table).
+Does not: one cluster's ways (a DataPlane), judging answers (slipway.dataplane.validation), routes
+(routing.py).
 """
 
 from __future__ import annotations

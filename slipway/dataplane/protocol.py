@@ -1,7 +1,8 @@
 """What every data plane can do, and the values that it speaks in.
 
 Belongs here: the protocol and its values, the same for Ray Serve and Kubernetes.
-Does not: one cluster's API (ray_serve.py), the order of a rollout (rollout.py).
+Does not: one cluster's API (slipway.dataplane.ray, slipway.dataplane.kubernetes), the order of a rollout
+(slipway.control.rollout).
 """
 
 from __future__ import annotations

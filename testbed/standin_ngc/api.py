@@ -2,7 +2,7 @@
 
 Belongs here: the paths and answers that NVIDIA's client (ngcsdk 4.37) and Slipway rely on, and what these ask
 of the stand-in.
-Does not: content, which lies behind signed links at another port (standin_hub's cdn.py).
+Does not: content, which lies behind signed links at another port (slipway.stack.standin_hub.cdn).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The stand-in NGC as a server: its models, its keys, and the tokens that it gave.
 
-Belongs here: what it knows. Does not: the endpoints (api.py), ports and links (standin_hub's doors.py).
+Belongs here: what it knows.
+Does not: the endpoints (api.py), ports and links (slipway.stack.standin_hub.doors).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads a directory of YAML into a Catalog, or says everything that is wrong with it at once.
 
 Belongs here: files, documents, kinds, duplicates, and the place of every problem.
-Does not: rules between documents (checks.py).
+Does not: rules between documents (slipway.catalog.rules).
 """
 
 from __future__ import annotations

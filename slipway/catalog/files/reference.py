@@ -1,7 +1,7 @@
 """`python -m slipway.catalog.files.reference docs/catalog.md`: the fields of every kind as Markdown tables.
 
-Belongs here: words for types and defaults. Does not: the fields and their meaning (documents.py,
-deployment.py), the prose around them (the page).
+Belongs here: words for types and defaults. Does not: the fields and their meaning (slipway.catalog.documents,
+slipway.catalog.deployment), the prose around them (the page).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JSON Schema of the catalog's documents, for editors.
 
 Belongs here: putting each kind's schema into the shape that is written: kind, name, spec.
-Does not: the fields themselves (documents.py, deployment.py).
+Does not: the fields themselves (slipway.catalog.documents, slipway.catalog.deployment).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rules of endpoints: where the gateway of each runs, and names that would meet.
 
-Belongs here: what can be judged offline of endpoints. Does not: their references (checks.py).
+Belongs here: what can be judged offline of endpoints. Does not: their references (documents.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """All data planes of an environment as one: each deployment goes to the one that its runtime and name say.
 
-Belongs here: choosing. Does not: what a plane does (ray_serve.py, kubernetes), connecting (connected.py).
+Belongs here: choosing.
+Does not: what a plane does (slipway.dataplane.ray, slipway.dataplane.kubernetes), connecting (connected.py).
 """
 
 from __future__ import annotations

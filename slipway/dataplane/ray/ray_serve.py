@@ -1,7 +1,7 @@
 """The data plane of a Ray cluster without Kubernetes: Ray Serve through its REST API.
 
 Belongs here: changing the one configuration document safely, and waiting until a change is true.
-Does not: HTTP (serve_api.py), the document (serve_config.py), the judgement (serve_status.py).
+Does not: HTTP (serve_api.py), the document and the judgement (slipway.runtimes.ray).
 """
 
 from __future__ import annotations

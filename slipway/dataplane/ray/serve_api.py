@@ -1,7 +1,7 @@
 """Ray's dashboard and Serve's proxy over HTTP: the few calls that a data plane needs.
 
 Belongs here: requests, replies, and errors that name the server and the remedy.
-Does not: what to write (serve_config.py) or what it means (serve_status.py). Ray itself is never imported.
+Does not: what to write or what it means (slipway.runtimes.ray). Ray itself is never imported.
 Protocol: docs.ray.io, "Serve REST API" (V2) and "State API"; Ray 2.60.
 """
 

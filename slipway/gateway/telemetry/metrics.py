@@ -1,8 +1,8 @@
 """Live metrics of one replica, in Prometheus' text format.
 
-Belongs here: what is measured, its names and labels. Does not: who may read it (operator.py), hours and bills
-(slipway.metering). KEDA scales revisions by `slipway_gateway_requests_in_flight`
-(slipway.runtimes.rendering.scaling).
+Belongs here: what is measured, its names and labels.
+Does not: who may read it (slipway.gateway.operator), hours and bills (slipway.metering). KEDA scales
+revisions by `slipway_gateway_requests_in_flight` (slipway.runtimes.rendering.scaling).
 """
 
 from __future__ import annotations

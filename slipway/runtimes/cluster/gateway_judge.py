@@ -1,7 +1,7 @@
 """Judging the Deployment of a tenant gateway.
 
 Belongs here: what to look at, and when all its replicas are of the wanted spec. Pure.
-Does not: engines (deployments.py), whose pods are found by other labels.
+Does not: engines (slipway.runtimes.judging.deployments), whose pods are found by other labels.
 """
 
 from __future__ import annotations

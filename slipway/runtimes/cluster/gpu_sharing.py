@@ -1,7 +1,7 @@
 """Cards that several pods share: the GPU operator's ClusterPolicy and its device plugin's configuration.
 
 Belongs here: both objects, on demand: the policy is one for the whole cluster, and is somebody's already.
-Does not: what pods then ask for (gpu.py).
+Does not: what pods then ask for (slipway.runtimes.rendering.gpu).
 Format: the sharing section of NVIDIA k8s-device-plugin's configuration (v1).
 """
 

@@ -1,6 +1,7 @@
 """Namespaces of isolation classes: Pod Security, nothing reachable by default, quota and default requests.
 
-Belongs here: what surrounds all deployments of a namespace. Does not: their own flows (flows.py).
+Belongs here: what surrounds all deployments of a namespace.
+Does not: their own flows (slipway.runtimes.rendering.flows).
 """
 
 from __future__ import annotations

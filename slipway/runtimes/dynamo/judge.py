@@ -1,6 +1,6 @@
 """Judging a DynamoGraphDeployment by its status and its workers' pods.
 
-Belongs here: when a graph runs a digest. Pure. Does not: the pods' own judgement (pod_state.py).
+Belongs here: when a graph runs a digest. Pure. Does not: the pods' own judgement (slipway.runtimes.judging).
 
 The trap: Ready is of what the controller saw last, and during a rolling update of the workers the old ones
 keep it True.

@@ -1,7 +1,7 @@
 """Objects as plain dicts, and references to them.
 
 Belongs here: reading names, labels and digests off any object. Pure.
-Does not: fetching them (client.py), one runtime's status (serving).
+Does not: fetching them (slipway.dataplane.kubernetes.api), one runtime's status (its room).
 """
 
 from __future__ import annotations

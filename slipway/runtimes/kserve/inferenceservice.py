@@ -1,6 +1,6 @@
 """KServe's InferenceService: vLLM, or the (deprecated) Hugging Face server, by a cluster serving runtime.
 
-Belongs here: the object. Does not: when it is the one to use (kserve.py).
+Belongs here: the object. Does not: when it is the one to use (render.py).
 Fields: serving.kserve.io/v1beta1 and config/runtimes of kserve/kserve (testbed/crds/SOURCES.tsv).
 """
 

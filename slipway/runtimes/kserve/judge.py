@@ -1,6 +1,7 @@
 """Judging KServe's InferenceService and LLMInferenceService by the Deployment that they make.
 
-Belongs here: when either runs a digest. Pure. Does not: the Deployment's judgement (deployments.py).
+Belongs here: when either runs a digest. Pure.
+Does not: the Deployment's judgement (slipway.runtimes.judging).
 
 The traps: Ready stays True while rolling, with an image that cannot be pulled, and at zero replicas. The
 InferenceService's observedGeneration is the child Deployment's, so it says nothing of the service and stays

@@ -1,6 +1,6 @@
 """KServe's LLMInferenceService: vLLM with adapters, or over several nodes.
 
-Belongs here: the object. Does not: when it is the one to use (kserve.py).
+Belongs here: the object. Does not: when it is the one to use (render.py).
 Fields: serving.kserve.io/v1alpha2 and config/llmisvcconfig/config-llm-template.yaml of kserve/kserve at the
 commit in testbed/crds/SOURCES.tsv: container `main` appends its args to `vllm serve`, in a shell.
 """

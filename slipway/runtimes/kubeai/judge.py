@@ -1,6 +1,6 @@
 """Judging a KubeAI Model by its pods.
 
-Belongs here: when a Model runs a digest. Pure. Does not: the pods' own judgement (pod_state.py).
+Belongs here: when a Model runs a digest. Pure. Does not: the pods' own judgement (slipway.runtimes.judging).
 
 The traps: its status has two numbers, no generation, and for about 3 s after a change they are the old
 pods', as if all were ready. A surge pod that cannot start hangs for ever while the old one serves, and the

@@ -1,6 +1,6 @@
 """The pods below a RayService: a head that runs nothing, and a worker group per accelerator and image.
 
-Belongs here: `rayClusterConfig` and its digest. Does not: what runs on it (kuberay.py).
+Belongs here: `rayClusterConfig` and its digest. Does not: what runs on it (render.py).
 
 A change here starts a second cluster beside the first, so it depends on little: a group's pods have the size
 of the largest replica among those that share it, and numbers of pods are the autoscaler's.

@@ -1,6 +1,6 @@
 """Judging a NIMService by the Deployment of its name.
 
-Belongs here: when it runs a digest. Pure. Does not: the Deployment's judgement (deployments.py).
+Belongs here: when it runs a digest. Pure. Does not: the Deployment's judgement (slipway.runtimes.judging).
 
 The traps: `state: Ready` carries no generation and lags a change by 0.15 s; zero replicas show NotReady; a
 bad image or a missing secret is NotReady for ever, never Failed.

@@ -1,7 +1,7 @@
 """The one configuration document of a Ray Serve instance: read, changed in one place, written back.
 
 Belongs here: pure functions over what `GET` and `PUT /api/serve/applications/` carry.
-Does not: HTTP (serve_api.py), judging whether something serves (serve_status.py).
+Does not: HTTP (slipway.dataplane.ray.serve_api), judging whether something serves (serve_status.py).
 Schema: ServeInstanceDetails and ServeDeploySchema of Ray 2.60, ray/serve/schema.py.
 """
 

@@ -1,7 +1,7 @@
 """Whether an application of Ray Serve serves a given configuration: truly, not likely.
 
 Belongs here: the verdict over a status document, and the cause when it is bad. Pure.
-Does not: fetching the document or asking replicas (ray_serve.py).
+Does not: fetching the document or asking replicas (slipway.dataplane.ray.ray_serve).
 """
 
 from __future__ import annotations

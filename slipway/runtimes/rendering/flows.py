@@ -1,7 +1,7 @@
 """NetworkPolicies: nothing reaches a pod or leaves it but what serving needs.
 
 Belongs here: the flows of an engine and their spelling as policies. Enforcing them is the CNI's.
-Does not: namespaces and quotas (namespaces.py), the gateway's own flows (gateway.py).
+Does not: namespaces, quotas, the gateway's own flows (slipway.runtimes.cluster).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """GPUs of a replica in Kubernetes' words: resource name, node labels, taints, and cards that are shared.
 
-Belongs here: one place for vendors' names. Does not: Ray's numbers of GPUs (ray.py).
+Belongs here: one place for vendors' names. Does not: Ray's numbers of GPUs (slipway.runtimes.ray).
 Names: the device plugins of NVIDIA (k8s-device-plugin, gpu-feature-discovery), AMD and Intel.
 """
 

@@ -1,7 +1,7 @@
 """The arguments of Slipway's own llama.cpp application, the same on Ray, on KubeRay and in a plain pod.
 
 Belongs here: the one document that slipway.engines.llamacpp.Args reads.
-Does not: the application (slipway.engines), what hosts it (ray.py, deployment.py, kuberay.py).
+Does not: the application (slipway.engines), what hosts it (the runtimes' rooms).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stable names inside the cluster: they always lead to the revision that has traffic.
 
 Belongs here: the Service by the deployment's name, and KServe-style aliases.
-Does not: public host names (edge.py), the tenants' way, which is the gateway.
+Does not: public host names (slipway.runtimes.cluster.edge), the tenants' way, which is the gateway.
 """
 
 from __future__ import annotations

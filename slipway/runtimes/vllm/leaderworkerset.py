@@ -1,7 +1,7 @@
 """A replica over several nodes: a LeaderWorkerSet, one group of pods per replica.
 
 Belongs here: the group's two pod templates and how vLLM's processes find each other.
-Does not: one replica on one node (vllm.py).
+Does not: one replica on one node (render.py).
 Fields: leaderworkerset.x-k8s.io/v1. Flags: vLLM's multi-node mode (`--nnodes`, `--headless`).
 """
 

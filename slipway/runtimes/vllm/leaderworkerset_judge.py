@@ -1,6 +1,7 @@
 """Judging a LeaderWorkerSet: several nodes per replica. Its status is honest.
 
-Belongs here: when its groups run a digest. Pure. Does not: the pods' own judgement (pod_state.py).
+Belongs here: when its groups run a digest. Pure.
+Does not: the pods' own judgement (slipway.runtimes.judging).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What runs in a plain pod: vLLM, or Slipway's own llama.cpp server, and the adapters beside it.
 
 Belongs here: command, arguments and init containers per engine server.
-Does not: the pod (pods.py), the object around it (vllm.py).
+Does not: the pod (slipway.runtimes.rendering.pods), the object around it (render.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runtime `vllm`: an engine in a plain Deployment, or a LeaderWorkerSet where a replica spans nodes.
 
 Belongs here: the workload, its Service, who may reach it and who scales it; what cannot be honoured.
-Does not: the pod (pods.py), what runs in it (programs.py).
+Does not: the pod (slipway.runtimes.rendering.pods), what runs in it (programs.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What Slipway asks of an API server: list, read, apply, delete, watch, logs; for any kind.
 
 Belongs here: paths of kinds, server-side apply under one field manager, the call log.
-Does not: HTTP (transport.py), what a refusal means (refusals.py), which objects (apply.py).
+Does not: HTTP (transport.py), what a refusal means (refusals.py), which objects
+(slipway.dataplane.kubernetes.objects).
 """
 
 from __future__ import annotations

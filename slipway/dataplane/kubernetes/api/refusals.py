@@ -1,6 +1,7 @@
 """What an API server's refusal means: the status of a failed call -> one error with cause and remedy.
 
-Belongs here: reading `Status` objects. Pure. Does not: calling (client.py), deciding what follows (apply.py).
+Belongs here: reading `Status` objects. Pure. Does not: calling (client.py), deciding what follows
+(slipway.dataplane.kubernetes.objects.apply).
 Source: the Status kind, https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
 

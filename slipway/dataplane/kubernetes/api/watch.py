@@ -1,7 +1,7 @@
 """A live picture of some objects: listed once, then kept up to date by watches.
 
 Belongs here: threads that list and watch, resuming after 410 and lost connections; waking who waits.
-Does not: what the picture means (serving), what is told of it (waiting.py).
+Does not: what the picture means and what is told of it (slipway.dataplane.kubernetes.serving).
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
 

@@ -1,6 +1,6 @@
 """The objects of Slipway in a cluster, by one list call per kind and namespace.
 
-Belongs here: which lists are read, grouping. Does not: what follows (plan.py, kubernetes.py).
+Belongs here: which lists are read, grouping. Does not: what follows (plan.py, prune.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Parking a revision at zero replicas: a change of what Slipway applied that keeps all else.
 
-Belongs here: marking it, and joining that to what its kind says. Pure. Does not: what zero means for a kind
-(the runtime's adapter), applying it (kubernetes.py), when a revision is parked (slipway.control.rollout).
+Belongs here: marking it, and joining that to what its kind says. Pure.
+Does not: what zero means for a kind (the runtime's adapter), applying it (slipway.dataplane.kubernetes), when
+a revision is parked (slipway.control.rollout).
 """
 
 from __future__ import annotations

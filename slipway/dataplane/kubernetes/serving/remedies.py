@@ -1,7 +1,7 @@
 """What a person can do about a revision that does not serve: the cause, as it was seen -> one sentence.
 
-Belongs here: the table. Pure. Does not: finding the cause (serving, explain.py), what the API server refuses
-at once (refusals.py).
+Belongs here: the table. Pure. Does not: finding the cause (explain.py), what the API server refuses at once
+(slipway.dataplane.kubernetes.api.refusals).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Waiting until a revision serves: driven by the watch, bounded by a deadline, told as it goes.
 
-Belongs here: the loop. Does not: the picture (watch.py), the judgement (slipway.runtimes), the why
-(explain.py).
+Belongs here: the loop. Does not: the picture (slipway.dataplane.kubernetes.api.watch), the judgement
+(slipway.runtimes), the why (explain.py).
 """
 
 from __future__ import annotations
