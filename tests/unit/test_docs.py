@@ -1,4 +1,7 @@
-"""The documents tell the truth where a machine can check it: links, commands, variables, catalog fields."""
+"""The documents tell the truth where a machine can check it: links, commands, variables, catalog fields.
+
+What modules and files they name is checked with those that modules name: architecture/test_names.py.
+"""
 
 import re
 from pathlib import Path
@@ -39,14 +42,6 @@ def test_a_command_in_the_documents_exists(page: Path) -> None:
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) - targets == set()
     asked = re.findall(r"\bslipway ([a-z]+)(?: ([a-z]+))?", code)
     assert [words for words in asked if not _is_command(*words)] == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=of_page)
-def test_a_path_in_the_documents_exists(page: Path) -> None:
-    """Paths in backticks that begin with a folder of the repository."""
-    folders = r"(?:slipway|resources|assets|sensors|pipelines|tests|docs|bench|catalog|\.ci)"
-    written = re.findall(rf"`({folders}/[\w./-]*)`", page.read_text())
-    assert [path for path in written if not (ROOT / path).exists()] == []
 
 
 def test_the_catalog_page_lists_every_field_as_the_code_has_it() -> None:
