@@ -33,8 +33,9 @@ from slipway.metering.prices import ClosedPriceError
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
-from slipway.records import replica_samples, revisions
+from slipway.records import replica_samples, revisions, routes
 from slipway.records.revisions import RevisionStore
+from slipway.records.route_store import LEGACY_KEY, RouteStore
 from slipway.stack import embedded
 from slipway.stack.layout import Layout
 from slipway.stack.state import read_env, read_state
@@ -105,6 +106,22 @@ def test_a_gateway_that_starts_without_the_store_serves_the_routes_that_it_had(
     follower = RouteFollower(gone, old_home / SPOOL / "routes.cached.json")
     assert follower.loaded
     assert [route.model_dump(mode="json") for route in follower.table.routes] == said["routes"]
+
+
+def test_the_first_change_of_routes_takes_over_those_of_the_version_before(
+    old_store: ObjectStore, old_home: Path, said: Said
+) -> None:
+    before = old_store.get(LEGACY_KEY)
+    store, follower = RouteStore(old_store), RouteFollower(old_store, old_home / "elsewhere.json")
+    assert [route.model_dump(mode="json") for route in store.latest().table.routes] == said["routes"]
+    changed = store.change(
+        lambda table: routes.build(each for each in table.routes if each.model != "formal")
+    )
+    follower.poll()
+    assert (changed.number, follower.number) == (1, 1)
+    left = [route for route in said["routes"] if route["model"] != "formal"]
+    assert [route.model_dump(mode="json") for route in follower.table.routes] == left
+    assert old_store.get(LEGACY_KEY) == before  # a gateway of the version before goes on with it
 
 
 # Tenants
