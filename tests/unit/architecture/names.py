@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).parents[3]
 ROOTS = ("slipway", "resources", "assets", "sensors", "pipelines", "testbed", "bench")
 FOLDERS = (*ROOTS, "tests", "docs", "catalog", r"\.ci")
 
-# A dotted name of ours; not the beginning of a label (slipway.example/key) or of a file (slipway.yaml).
+# A dotted name of ours; not the beginning of a label, such as slipway.example/key.
 _DOTTED = re.compile(rf"(?<![\w./@-])(?:{'|'.join(ROOTS)})(?:\.[A-Za-z_]\w*)+(?![\w/-])")
 _PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w/?")
 _FILE = re.compile(r"(?<![\w./*{}-])\w[\w./-]*\.(?:py|sql)\b")
@@ -50,8 +50,8 @@ def is_there(dotted: str) -> bool:
     if path.is_dir() or path.with_suffix(".py").is_file():
         return True
     module, _, name = dotted.rpartition(".")
-    if not module:
-        return False
+    if not module or name.startswith("__"):
+        return bool(module)
     source = CHECKOUT / module.replace(".", "/")
     for file in (source.with_suffix(".py"), source / "__init__.py"):
         if file.is_file() and re.search(rf"\b{name}\b", file.read_text()):

@@ -1,22 +1,23 @@
-"""No document and no module's first lines name a module or a file that is not there."""
+"""No document, no code and no module's first lines name a module or a file that is not there."""
 
 from pathlib import Path
 
 import pytest
 
-from .names import CHECKOUT, is_there, missing_files, missing_modules, missing_paths, said_of_modules
+from .names import CHECKOUT, ROOTS, is_there, missing_files, missing_modules, missing_paths, said_of_modules
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 # A file of a catalog that stands for anybody's.
 EXAMPLES = {"catalog/chat.yaml"}
+# What makes a state with the modules of a version before.
+OF_A_VERSION_BEFORE = "tests/services/upgrade/version_"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 def test_what_a_document_names_is_there(page: Path) -> None:
     text = page.read_text()
-    # `resources.gpu` in a document is a field of a deployment.
-    modules = [name for name in missing_modules(text) if not name.startswith("resources.")]
-    assert (modules, [path for path in missing_paths(text) if path not in EXAMPLES]) == ([], [])
+    paths = [path for path in missing_paths(text) if path not in EXAMPLES]
+    assert (_modules_missing(text), paths) == ([], [])
 
 
 def test_what_modules_name_in_their_first_lines_is_there() -> None:
@@ -24,6 +25,20 @@ def test_what_modules_name_in_their_first_lines_is_there() -> None:
         str(path.relative_to(CHECKOUT)): missing
         for path, said in said_of_modules()
         if (missing := [*missing_modules(said), *missing_paths(said), *missing_files(said, path.parent)])
+    }
+    assert stale == {}
+
+
+def test_no_code_comment_or_setting_names_a_module_that_is_gone() -> None:
+    texts = [path for root in (*ROOTS, "tests") for path in (CHECKOUT / root).rglob("*.py")]
+    texts += [CHECKOUT / name for name in ("pyproject.toml", "workspace.yaml", "dagster.yaml", "Makefile")]
+    assert len(texts) > 600
+    stale = {
+        name: missing
+        for path in texts
+        if not (name := str(path.relative_to(CHECKOUT))).startswith(OF_A_VERSION_BEFORE)
+        and path != Path(__file__)
+        and (missing := _modules_missing(path.read_text()))
     }
     assert stale == {}
 
@@ -40,3 +55,8 @@ def test_names_that_are_not_there_would_be_seen() -> None:
 
 def test_what_only_looks_like_a_name_is_none() -> None:
     assert missing_modules("label slipway.example/spec-digest, ../slipway.d") == []
+
+
+def _modules_missing(text: str) -> list[str]:
+    """But for `resources.gpu` and the like, which is a field of a deployment."""
+    return [name for name in missing_modules(text) if not name.startswith("resources.")]

@@ -8,7 +8,7 @@ import "errors"
 // In KEDA it stands in a file that is left out.
 const externalMetricType = "External"
 
-var errLeftOut = errors.New("the test cluster's KEDA is built without this scaler: see tests/cluster/harness/reduced.py")
+var errLeftOut = errors.New("the test cluster's KEDA is built without this scaler: see testbed/cluster/reduced.py")
 
 func leftOut(...any) (Scaler, error) { return nil, errLeftOut }
 
