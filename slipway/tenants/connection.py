@@ -5,11 +5,14 @@ Belongs here: making an engine for SQLite or PostgreSQL. Does not: what is asked
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 
 _BUSY_TIMEOUT_MS = 5_000
+_BUSY_PAUSE_S = 0.005
 
 
 def connect(url: str) -> Engine:
@@ -33,11 +36,26 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
     # Python's driver opens transactions by itself, and late; we open them in _begin_immediately.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    # WAL: the gateway reads while a key is being made. It is a property of the file and needs a write.
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """The gateway reads while a key is being made. WAL is a property of the file and needs a write.
+
+    Of several that change a new file at once, SQLite fails some at once, whatever `busy_timeout` says.
+    """
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
 
 
 def _begin_immediately(connection: Connection) -> None:

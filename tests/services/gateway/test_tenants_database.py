@@ -1,11 +1,12 @@
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from slipway.tenants import TenantsDatabase, TenantsDatabaseError, UnknownTenantError
-from slipway.tenants.connection import safe_url
+from slipway.tenants.connection import connect, safe_url
 from slipway.tenants.database import digest
 from slipway.tenants.models import Base
 
@@ -38,6 +39,20 @@ def test_many_may_migrate_at_once_and_again(url):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: TenantsDatabase(url).migrate(), range(8)))
     assert TenantsDatabase(url).changes() == 0
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path):
+    def opened(path, together):
+        engine = connect(f"sqlite:///{path}")
+        together.wait()
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(150):
+            together = Barrier(4)
+            modes = pool.map(lambda _, at=(tmp_path / f"{number}.db", together): opened(*at), range(4))
+            assert list(modes) == ["wal"] * 4
 
 
 def test_a_secret_has_256_bits_is_returned_once_and_only_its_hash_is_kept(database, url):
