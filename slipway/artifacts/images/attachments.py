@@ -38,9 +38,9 @@ class Attached:
 
 def find(reader: ManifestReader, subjects: Iterable[str]) -> Attached:
     """All that the source has attached to these digests. Raises ArtifactError."""
-    found = Attached()
-    _add_all(reader, found, tuple(subjects), 1)
-    return found
+    attached = Attached()
+    _add_all(reader, attached, tuple(subjects), 1)
+    return attached
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,33 @@ class _Asked:
     fallback: bytes | None
 
 
-def _add_all(reader: ManifestReader, found: Attached, subjects: tuple[str, ...], depth: int) -> None:
+def _add_all(reader: ManifestReader, attached: Attached, subjects: tuple[str, ...], depth: int) -> None:
     """Add what is attached to the subjects, and then to what was found, down to the deepest."""
     referring: list[str] = []
     with ThreadPoolExecutor(_QUESTIONS) as pool:  # an index of many platforms asks for four things of each
         answers = list(pool.map(lambda subject: _ask(reader, subject, depth), subjects))
     for asked in answers:
-        found.tags |= asked.tags
+        attached.tags |= asked.tags
         if asked.fallback is not None:
-            found.fallbacks[asked.subject] = asked.fallback
+            attached.fallbacks[asked.subject] = asked.fallback
         for digest in asked.tags.values():
-            _add(reader, found, digest)
-        for digest in dict.fromkeys(str(each.get("digest", "")) for each in asked.referrers):
+            _add(reader, attached, digest)
+        for digest in dict.fromkeys(str(descriptor.get("digest", "")) for descriptor in asked.referrers):
             try:
-                _add(reader, found, digest)
+                _add(reader, attached, digest)
             except MissingManifestError:
                 # Removed at the source, whose list still has it: a registry would refuse that list.
-                found.fallbacks.pop(asked.subject, None)
+                attached.fallbacks.pop(asked.subject, None)
                 continue
-            found.referrers.setdefault(asked.subject, []).append(reader.manifest(digest))
+            attached.referrers.setdefault(asked.subject, []).append(reader.manifest(digest))
             referring.append(digest)
     if referring and depth < _DEEPEST:
-        _add_all(reader, found, tuple(dict.fromkeys(referring)), depth + 1)
+        _add_all(reader, attached, tuple(dict.fromkeys(referring)), depth + 1)
 
 
-def _add(reader: ManifestReader, found: Attached, digest: str) -> None:
+def _add(reader: ManifestReader, attached: Attached, digest: str) -> None:
     for manifest in select(reader, digest, ()).manifests:
-        found.manifests.setdefault(manifest.digest, manifest)
+        attached.manifests.setdefault(manifest.digest, manifest)
 
 
 def _ask(reader: ManifestReader, subject: str, depth: int) -> _Asked:
@@ -99,7 +99,7 @@ def _ask(reader: ManifestReader, subject: str, depth: int) -> _Asked:
 def entries(body: bytes, where: str) -> list[dict[str, Any]]:
     """The descriptors of an index; raises SourceError when it is none."""
     try:
-        return [each for each in json.loads(body)["manifests"] if isinstance(each, dict)]
+        return [listed for listed in json.loads(body)["manifests"] if isinstance(listed, dict)]
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{where}: not an index of referrers. Remove that tag.") from error
 
@@ -110,10 +110,10 @@ def fallback_index(existing: bytes | None, ours: bytes | None, referrers: Iterab
     `ours` is the source's: kept as it is where there is none yet, so that digests stay the same.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
     """
-    wanted: dict[str, Mapping[str, Any]] = {each.digest: each.as_referrer() for each in referrers}
+    wanted: dict[str, Mapping[str, Any]] = {referrer.digest: referrer.as_referrer() for referrer in referrers}
     if existing is None and ours is not None:
         return ours
-    listed = {str(each.get("digest")): each for each in _entries_or_none(existing)}
+    listed = {str(entry.get("digest")): entry for entry in _entries_or_none(existing)}
     if wanted.keys() <= listed.keys():
         return None
     index = {

@@ -41,13 +41,13 @@ class Challenge:
 
 def challenges(headers: Iterable[str]) -> list[Challenge]:
     """What the WWW-Authenticate headers of one answer ask for; one header may hold several."""
-    found: list[Challenge] = []
+    asked_for: list[Challenge] = []
     for header in headers:
         for part in re.split(r",\s*(?=(?:Basic|Bearer)\b)", header, flags=re.IGNORECASE):
             scheme, _, rest = part.strip().partition(" ")
             pairs = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
-            found.append(Challenge(scheme.lower(), pairs))
-    return found
+            asked_for.append(Challenge(scheme.lower(), pairs))
+    return asked_for
 
 
 class Authenticator:
@@ -83,7 +83,7 @@ class Authenticator:
 
         Raises AccessError when there is none to give.
         """
-        asked = {each.scheme: each for each in challenges(headers)}
+        asked = {challenge.scheme: challenge for challenge in challenges(headers)}
         challenge = asked.get("bearer") or asked.get("basic")
         if challenge is None:
             schemes = ", ".join(asked) or "nothing that it names"
@@ -119,7 +119,7 @@ class Authenticator:
             headers["Authorization"] = self._basic()
         service = challenge.parameters.get("service")
         query = [("service", service)] if service else []
-        query += [("scope", each) for each in scope]
+        query += [("scope", part) for part in scope]
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
         reply = self._transport.send("GET", url, headers)
         body = reply.read(_LARGEST_ANSWER_BYTES)

@@ -88,16 +88,16 @@ class RegistryClient:
             raise too_large(what)
         named = reply.headers.get("Docker-Content-Digest") or "sha256:"
         expected = reference if is_digest(reference) else named
-        found = digest_of(reply.body, like=expected)
+        actual = digest_of(reply.body, like=expected)
         if is_digest(reference) or expected != "sha256:":
             new_hash(expected, what)
-            if found != expected:
+            if actual != expected:
                 raise CorruptFileError(
-                    f"{what}: its bytes have the digest {found}, not {expected}. Nothing was published. "
+                    f"{what}: its bytes have the digest {actual}, not {expected}. Nothing was published. "
                     "Push the image to that registry again."
                 )
         media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip()
-        return Fetched(found, media_type, reply.body)
+        return Fetched(actual, media_type, reply.body)
 
     def put_manifest(self, repository: Repository, reference: str, media_type: str, body: bytes) -> None:
         """Write a manifest under a tag or its digest."""
@@ -114,19 +114,19 @@ class RegistryClient:
     def tags(self, repository: Repository) -> list[str]:
         """All tags; none when there is no such repository."""
         url: str | None = self._url(repository, "tags", "list") + "?n=1000"
-        found: list[str] = []
+        tags: list[str] = []
         while url is not None:
             reply = self._call(f"{repository}, tags", "GET", url, _pull(repository), absent={404})
             if reply is None:
                 break
-            found += json.loads(reply.body).get("tags") or []
+            tags += json.loads(reply.body).get("tags") or []
             url = self._next(url, reply)
-        return found
+        return tags
 
     def referrers(self, repository: Repository, digest: str) -> list[dict[str, Any]] | None:
         """Descriptors of what names this digest as its subject; None when the registry has no such list."""
         url: str | None = self._url(repository, "referrers", digest)
-        found: list[dict[str, Any]] = []
+        descriptors: list[dict[str, Any]] = []
         while url is not None:
             what = f"{repository}, referrers of {digest}"
             headers = {"Accept": INDEXES[0]}
@@ -136,9 +136,9 @@ class RegistryClient:
             listed = referrers_in(reply)
             if listed is None:
                 return None
-            found += listed
+            descriptors += listed
             url = self._next(url, reply) if reply else None
-        return found
+        return descriptors
 
     def blob_size(self, repository: Repository, digest: str) -> int | None:
         """Size of a blob that is there; None when it is not."""

@@ -64,7 +64,7 @@ class Manifest:
     @property
     def config(self) -> Descriptor | None:
         """The image configuration, where it is one: artifacts of other kinds have none."""
-        return next((each for each in self.blobs if each.media_type in _CONFIGS), None)
+        return next((blob for blob in self.blobs if blob.media_type in _CONFIGS), None)
 
     def as_referrer(self) -> dict[str, Any]:
         """Its descriptor in a list of referrers."""
@@ -83,17 +83,17 @@ class Manifest:
 def read_manifest(digest: str, media_type: str, body: bytes, where: str) -> Manifest:
     """Parse a verified manifest; `media_type` is the registry's. Raises SourceError with the remedy."""
     try:
-        said: dict[str, Any] = json.loads(body)
-        if not isinstance(said, dict):
+        document: dict[str, Any] = json.loads(body)
+        if not isinstance(document, dict):
             raise ValueError("not an object")
-        kind = str(said.get("mediaType") or media_type)
-        return _parse(digest, kind, said, body, where)
+        kind = str(document.get("mediaType") or media_type)
+        return _parse(digest, kind, document, body, where)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"{where}: not a manifest: {error!r}. Push the image again.") from error
 
 
-def _parse(digest: str, kind: str, said: dict[str, Any], body: bytes, where: str) -> Manifest:
-    if kind.startswith(_SCHEMA_1) or said.get("schemaVersion") == 1:
+def _parse(digest: str, kind: str, document: dict[str, Any], body: bytes, where: str) -> Manifest:
+    if kind.startswith(_SCHEMA_1) or document.get("schemaVersion") == 1:
         raise SourceError(
             f"{where}: Docker schema 1, which cannot be verified layer by layer. Push the image again with a "
             "current client."
@@ -101,16 +101,16 @@ def _parse(digest: str, kind: str, said: dict[str, Any], body: bytes, where: str
     if kind not in (*INDEXES, *MANIFESTS):
         raise SourceError(f"{where}: {kind or 'no media type'} is not an image's. Name an image.")
     # Two readers could see two images in one document (CVE-2021-41190).
-    if "manifests" in said and ("layers" in said or "config" in said):
+    if "manifests" in document and ("layers" in document or "config" in document):
         raise SourceError(f"{where}: both an image and an index. Push the image again.")
-    subject = said.get("subject")
-    config = said.get("config") or {}
+    subject = document.get("subject")
+    config = document.get("config") or {}
     blobs: tuple[Descriptor, ...] = ()
     children: tuple[Descriptor, ...] = ()
     if kind in INDEXES:
-        children = tuple(_descriptor(each, where) for each in said["manifests"])
+        children = tuple(_descriptor(entry, where) for entry in document["manifests"])
     else:
-        blobs = tuple(_blob(each, where) for each in (said["config"], *said["layers"]))
+        blobs = tuple(_blob(entry, where) for entry in (document["config"], *document["layers"]))
     return Manifest(
         digest=digest,
         media_type=kind,
@@ -118,40 +118,40 @@ def _parse(digest: str, kind: str, said: dict[str, Any], body: bytes, where: str
         children=children,
         blobs=blobs,
         subject=None if subject is None else _descriptor(subject, where).digest,
-        artifact_type=said.get("artifactType") or config.get("mediaType"),
-        annotations=said.get("annotations") or {},
+        artifact_type=document.get("artifactType") or config.get("mediaType"),
+        annotations=document.get("annotations") or {},
     )
 
 
-def _blob(said: Mapping[str, Any], where: str) -> Descriptor:
-    found = _descriptor(said, where)
-    if said.get("urls"):
+def _blob(entry: Mapping[str, Any], where: str) -> Descriptor:
+    blob = _descriptor(entry, where)
+    if entry.get("urls"):
         raise SourceError(
-            f"{where}: layer {found.digest} lies outside the registry ({said['urls'][0]}) and may not be "
+            f"{where}: layer {blob.digest} lies outside the registry ({entry['urls'][0]}) and may not be "
             "copied. Choose platforms without such layers."
         )
-    return found
+    return blob
 
 
-def _descriptor(said: Mapping[str, Any], where: str) -> Descriptor:
-    digest, size_bytes = str(said["digest"]), int(said["size"])
+def _descriptor(entry: Mapping[str, Any], where: str) -> Descriptor:
+    digest, size_bytes = str(entry["digest"]), int(entry["size"])
     new_hash(digest, where)
     if size_bytes < 0:
         raise ValueError(f"size {size_bytes}")
     return Descriptor(
         digest=digest,
         size_bytes=size_bytes,
-        media_type=str(said.get("mediaType", "")),
-        platform=platform_of(said.get("platform")),
-        annotations=said.get("annotations") or {},
+        media_type=str(entry.get("mediaType", "")),
+        platform=platform_of(entry.get("platform")),
+        annotations=entry.get("annotations") or {},
     )
 
 
-def platform_of(said: Mapping[str, Any] | None) -> str | None:
+def platform_of(named: Mapping[str, Any] | None) -> str | None:
     """`os/architecture[/variant]` of a platform object or an image configuration."""
-    if not said or not said.get("os") or not said.get("architecture"):
+    if not named or not named.get("os") or not named.get("architecture"):
         return None
-    return "/".join(filter(None, (said["os"], said["architecture"], said.get("variant"))))
+    return "/".join(filter(None, (named["os"], named["architecture"], named.get("variant"))))
 
 
 def fits(platform: str | None, wanted: str) -> bool:

@@ -162,7 +162,9 @@ class _Run:
         """Bring everything to the mirror; returns the record to write."""
         selection = select(self._reader, self._digest, self._request.platforms)
         attached = attachments.find(self._reader, selection.subjects)
-        manifests = {each.digest: each for each in (*selection.manifests, *attached.manifests.values())}
+        manifests = {
+            manifest.digest: manifest for manifest in (*selection.manifests, *attached.manifests.values())
+        }
         blobs = {blob.digest: blob for manifest in manifests.values() for blob in manifest.blobs}
 
         def publish() -> tuple[str, ...]:
@@ -228,7 +230,7 @@ class _Run:
             source=str(self._repository),
             source_tags=(request.tag,) if request.tag else (),
             digest=self._digest,
-            platforms={each.name: each.digest for each in selection.platforms},
+            platforms={platform.name: platform.digest for platform in selection.platforms},
             whole=selection.whole,
             registry=self._mirrored.host,
             repository=self._mirrored.path,
@@ -246,11 +248,11 @@ class _Run:
         for manifest in (selection.root, *selection.manifests):
             if LICENCE in manifest.annotations:
                 return manifest.annotations[LICENCE]
-        first = next((each for each in selection.manifests if each.config is not None), None)
+        first = next((manifest for manifest in selection.manifests if manifest.config is not None), None)
         inner: Any = (self._reader.config(first) if first else {}).get("config")
         labels = inner.get("Labels") if isinstance(inner, dict) else None
-        found = labels.get(LICENCE) if isinstance(labels, dict) else None
-        return None if found is None else str(found)
+        licence = labels.get(LICENCE) if isinstance(labels, dict) else None
+        return None if licence is None else str(licence)
 
 
 class _Mounts:
@@ -260,16 +262,16 @@ class _Mounts:
         self._records = records
         self._mirrored = mirrored
         self._lock = threading.Lock()
-        self._found: dict[str, Repository] | None = None
+        self._repositories: dict[str, Repository] | None = None
 
     def of(self, digest: str) -> Repository | None:
         """A repository to mount the blob from."""
         with self._lock:
-            if self._found is None:
-                self._found = {
+            if self._repositories is None:
+                self._repositories = {
                     blob: record.at
                     for record in self._records.all()
                     if record.registry == self._mirrored.host and record.at != self._mirrored
                     for blob in record.blobs
                 }
-        return self._found.get(digest)
+        return self._repositories.get(digest)

@@ -31,15 +31,15 @@ class Publisher:
 
     def manifests(self, manifests: Iterable[Manifest]) -> None:
         """Push these, in this order, byte for byte."""
-        for each in manifests:
-            self._put(each.digest, each.digest, each.media_type, each.body)
+        for manifest in manifests:
+            self._put(manifest.digest, manifest.digest, manifest.media_type, manifest.body)
 
-    def attached(self, found: Attached) -> tuple[str, ...]:
+    def attached(self, attached: Attached) -> tuple[str, ...]:
         """Put the tags of what is attached, and lists of referrers; returns the tags."""
-        for tag, digest in found.tags.items():
-            self._tag(tag, found.manifests[digest])
-        lists = [self._referrers(subject, found) for subject in found.referrers]
-        return (*found.tags, *(tag for tag in lists if tag is not None))
+        for tag, digest in attached.tags.items():
+            self._tag(tag, attached.manifests[digest])
+        lists = [self._referrers(subject, attached) for subject in attached.referrers]
+        return (*attached.tags, *(tag for tag in lists if tag is not None))
 
     def tags(self, selection: Selection, tag: str | None) -> tuple[str, ...]:
         """Put the image's tags: those that never move first, then the source's; returns them."""
@@ -48,19 +48,21 @@ class Publisher:
             self._tag(name, manifest)
         return tuple(wanted)
 
-    def _referrers(self, subject: str, found: Attached) -> str | None:
+    def _referrers(self, subject: str, attached: Attached) -> str | None:
         """See to it that the registry lists who refers to a subject; returns the tag that it took, if any."""
-        referrers = found.referrers[subject]
+        referrers = attached.referrers[subject]
         listed = self.target.referrers(self.mirrored, subject)
         if listed is not None:
-            known = {str(each.get("digest")) for each in listed}
-            for each in referrers:
-                if each.digest not in known:  # pushed before the registry kept lists
-                    self.target.put_manifest(self.mirrored, each.digest, each.media_type, each.body)
+            known = {str(descriptor.get("digest")) for descriptor in listed}
+            for referrer in referrers:
+                if referrer.digest not in known:  # pushed before the registry kept lists
+                    self.target.put_manifest(
+                        self.mirrored, referrer.digest, referrer.media_type, referrer.body
+                    )
             return None
         tag = referrers_tag(subject)
         existing = self.target.manifest(self.mirrored, tag)
-        body = fallback_index(existing.body if existing else None, found.fallbacks.get(subject), referrers)
+        body = fallback_index(existing.body if existing else None, attached.fallbacks.get(subject), referrers)
         if body is not None:
             self._put(tag, digest_of(body), INDEXES[0], body)
         return tag
@@ -79,7 +81,7 @@ def image_tags(selection: Selection, tag: str | None) -> Mapping[str, Manifest]:
     Each pushed root gets one that never moves. The source's tag names the whole image; where platforms were
     chosen, each platform's manifest has the tag with the platform's name.
     """
-    by_digest = {each.digest: each for each in selection.manifests}
+    by_digest = {manifest.digest: manifest for manifest in selection.manifests}
     if selection.whole:
         named = {tag: selection.root} if tag else {}
         return {kept_tag(selection.root.digest): selection.root, **named}

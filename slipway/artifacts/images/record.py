@@ -91,11 +91,6 @@ class ImageRecord(BaseModel):
     def _name(self) -> str:
         return f"{self.engine}/{self.accelerator}/{self.digest.partition(':')[2]}.json"
 
-    def reference_for(self, platform: str) -> str | None:
-        """What to pull for one platform; None when it was not mirrored."""
-        digest = self.platforms.get(platform)
-        return None if digest is None else f"{self.at}@{digest}"
-
     def joined(self, earlier: ImageRecord) -> ImageRecord:
         """The same record with what an earlier mirroring of the same digest brought to the same place."""
         return self.model_copy(
@@ -131,12 +126,12 @@ class ImageRecords:
     def all(self, engine: str | None = None, accelerator: str | None = None) -> list[ImageRecord]:
         """All records, of one engine, or of one of its accelerators; the last resolved first."""
         path = "".join(f"{part}/" for part in (engine, accelerator) if part)
-        return sorted(self._under(PREFIX + path), key=lambda each: each.resolved_at, reverse=True)
+        return sorted(self._under(PREFIX + path), key=lambda record: record.resolved_at, reverse=True)
 
     def latest(self, engine: str, accelerator: str, source: str, tag: str | None) -> ImageRecord | None:
         """What the tag of a source was when it was mirrored last; None when it never was."""
-        found = (each for each in self.all(engine, accelerator) if each.source == source)
-        return next((each for each in found if tag in each.source_tags), None)
+        of_source = (record for record in self.all(engine, accelerator) if record.source == source)
+        return next((record for record in of_source if tag in record.source_tags), None)
 
     def removals(self) -> list[ImageRecord]:
         """Images that are being removed."""
@@ -161,6 +156,6 @@ class ImageRecords:
 
     def _under(self, prefix: str) -> Iterator[ImageRecord]:
         for item in list(self.store.list(prefix)):
-            found = self.read(item.key)
-            if found is not None:
-                yield found
+            record = self.read(item.key)
+            if record is not None:
+                yield record

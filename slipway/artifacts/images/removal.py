@@ -61,8 +61,8 @@ def wait_for_removals(records: ImageRecords, record: ImageRecord) -> bool:
     while clashing := _clashing(records, record):
         waited = True
         if time.monotonic() > deadline:
-            for each in clashing:
-                records.store.delete(each.removal_key)
+            for removed in clashing:
+                records.store.delete(removed.removal_key)
             break
         time.sleep(_POLL_S)
     return waited
@@ -70,7 +70,9 @@ def wait_for_removals(records: ImageRecords, record: ImageRecord) -> bool:
 
 def _clashing(records: ImageRecords, record: ImageRecord) -> list[ImageRecord]:
     mine = set(record.manifests)
-    return [each for each in records.removals() if each.at == record.at and mine & set(each.manifests)]
+    return [
+        removed for removed in records.removals() if removed.at == record.at and mine & set(removed.manifests)
+    ]
 
 
 def _remove_image(record: ImageRecord, records: ImageRecords, target: RegistryClient) -> None:
@@ -83,8 +85,8 @@ def _remove_image(record: ImageRecord, records: ImageRecords, target: RegistryCl
 
 def _removable(record: ImageRecord, others: Iterable[ImageRecord], target: RegistryClient) -> list[str]:
     """Digests of this image that no other record names, parents before what they list."""
-    shared = {digest for each in others if each.at == record.at for digest in each.manifests}
+    shared = {digest for other in others if other.at == record.at for digest in other.manifests}
     mine = [digest for digest in reversed(record.manifests) if digest not in shared]
     lists = {referrers_tag(digest) for digest in mine} & set(record.tags)
-    found = [target.resolve(record.at, tag) for tag in sorted(lists)]
-    return [*(digest for digest in found if digest is not None and digest not in shared), *mine]
+    of_lists = [target.resolve(record.at, tag) for tag in sorted(lists)]
+    return [*(digest for digest in of_lists if digest is not None and digest not in shared), *mine]

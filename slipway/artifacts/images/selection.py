@@ -47,7 +47,7 @@ class Selection:
     @property
     def subjects(self) -> tuple[str, ...]:
         """Digests that something may be attached to, the root included even where it is not pushed."""
-        return tuple(dict.fromkeys((self.root.digest, *(each.digest for each in self.manifests))))
+        return tuple(dict.fromkeys((self.root.digest, *(manifest.digest for manifest in self.manifests))))
 
 
 class ManifestReader:
@@ -77,24 +77,24 @@ class ManifestReader:
             client, at = self.target, self.mirrored
         body = client.blob(at, described.digest, LARGEST_MANIFEST_BYTES)
         try:
-            found = json.loads(body)
+            configuration = json.loads(body)
         except ValueError as error:
             raise SourceError(
                 f"{at}: configuration {described.digest} is not JSON. Push it again."
             ) from error
-        return found if isinstance(found, dict) else {}
+        return configuration if isinstance(configuration, dict) else {}
 
     def _fetched(self, digest: str, where: str) -> Fetched:
         try:
-            found = self.target.manifest(self.mirrored, digest)
+            fetched = self.target.manifest(self.mirrored, digest)
         except CorruptFileError:
-            found = None  # written again from the source
-        found = found or self.source.manifest(self.repository, digest)
-        if found is None:
+            fetched = None  # written again from the source
+        fetched = fetched or self.source.manifest(self.repository, digest)
+        if fetched is None:
             raise MissingManifestError(
                 f"{where}: no such manifest at its source. Correct the digest, or push the image there again."
             )
-        return found
+        return fetched
 
 
 def select(reader: ManifestReader, digest: str, platforms: Iterable[str]) -> Selection:
@@ -108,17 +108,17 @@ def select(reader: ManifestReader, digest: str, platforms: Iterable[str]) -> Sel
         manifests = _in_push_order(reader, [root])
         return Selection(root, manifests, tuple(_platforms(reader, root)), whole=True)
     offered = tuple(_platforms(reader, root))
-    chosen = tuple(each for each in offered if any(fits(each.name, one) for one in wanted))
-    for one in wanted:
-        if not any(fits(each.name, one) for each in chosen):
-            there = ", ".join(each.name for each in offered) or "none that it names"
+    chosen = tuple(platform for platform in offered if any(fits(platform.name, name) for name in wanted))
+    for name in wanted:
+        if not any(fits(platform.name, name) for platform in chosen):
+            there = ", ".join(platform.name for platform in offered) or "none that it names"
             raise SourceError(
-                f"{reader.repository}@{digest}: platform {one} is not in it; it has {there}. "
+                f"{reader.repository}@{digest}: platform {name} is not in it; it has {there}. "
                 "Correct platforms in the catalog, or name another image."
             )
-    roots = [reader.manifest(each.digest) for each in chosen]
-    digests = {each.digest for each in roots}
-    attestations = [reader.manifest(each.digest) for each in _leaves(reader, root) if each.attests in digests]
+    roots = [reader.manifest(platform.digest) for platform in chosen]
+    digests = {manifest.digest for manifest in roots}
+    attestations = [reader.manifest(leaf.digest) for leaf in _leaves(reader, root) if leaf.attests in digests]
     manifests = _in_push_order(reader, [*roots, *attestations])
     return Selection(root, manifests, chosen, whole=root.digest in digests)
 
@@ -137,9 +137,9 @@ def _platforms(reader: ManifestReader, root: Manifest) -> Iterator[Platform]:
 def _leaves(reader: ManifestReader, manifest: Manifest, depth: int = 1) -> Iterator[Descriptor]:
     """The entries of an index that are images, those of nested indexes included."""
     for child in manifest.children:
-        found = _child(reader, manifest, child, depth)
-        if found.is_index:
-            yield from _leaves(reader, found, depth + 1)
+        listed = _child(reader, manifest, child, depth)
+        if listed.is_index:
+            yield from _leaves(reader, listed, depth + 1)
         else:
             yield child
 
@@ -168,13 +168,13 @@ def _child(reader: ManifestReader, parent: Manifest, child: Descriptor, depth: i
             f"{where}: manifest {child.digest} has {child.size_bytes} bytes, larger than "
             f"{LARGEST_MANIFEST_BYTES}, the most that registries take. Build it with fewer layers."
         )
-    found = reader.manifest(child.digest)
-    if len(found.body) != child.size_bytes:
+    manifest = reader.manifest(child.digest)
+    if len(manifest.body) != child.size_bytes:
         raise CorruptFileError(
-            f"{where}: manifest {child.digest} has {len(found.body)} bytes; its index says "
+            f"{where}: manifest {child.digest} has {len(manifest.body)} bytes; its index says "
             f"{child.size_bytes}. Nothing was published. Push the image again."
         )
-    return found
+    return manifest
 
 
 def _parsed(fetched: Fetched, where: str) -> Manifest:

@@ -35,7 +35,7 @@ class RunningDigest:
         return self._sha256.hexdigest()
 
     @property
-    def found(self) -> Digest | None:
+    def so_far(self) -> Digest | None:
         """The digest so far, by the source's algorithm; None where the source gives none to compare with."""
         if self._expected is None:
             return None

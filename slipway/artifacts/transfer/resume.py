@@ -40,18 +40,18 @@ class Adopted:
     etags: dict[int, str]
 
 
-def choose(found: Iterable[Unfinished], cut: Cut) -> Adopted | None:
+def choose(unfinished: Iterable[Unfinished], cut: Cut) -> Adopted | None:
     """The upload that holds most of the file, of several the newest; None when none was cut this way."""
-    fitting = [each for each in found if _fits(each, cut)]
+    fitting = [upload for upload in unfinished if _fits(upload, cut)]
     if not fitting:
         return None
-    best = max(fitting, key=lambda each: (len(_usable(each)), each.initiated, each.upload_id))
+    best = max(fitting, key=lambda upload: (len(_usable(upload)), upload.initiated, upload.upload_id))
     return Adopted(best.upload_id, _usable(best))
 
 
-def older_than(found: Iterable[Unfinished], instant: datetime) -> list[Unfinished]:
+def older_than(unfinished: Iterable[Unfinished], instant: datetime) -> list[Unfinished]:
     """Those that were begun before the instant."""
-    return [each for each in found if each.initiated < instant]
+    return [upload for upload in unfinished if upload.initiated < instant]
 
 
 def _fits(upload: Unfinished, cut: Cut) -> bool:

@@ -73,8 +73,8 @@ class Transfer:
         files = [self._incoming(job) for job in jobs]
         limits = self._settings.limits
         # Copies hold nothing in memory.
-        held = (each for each in files if each.copied_from is None)
-        largest = max((min(each.cut.size_bytes, each.cut.step_bytes) for each in held), default=0)
+        held = (incoming for incoming in files if incoming.copied_from is None)
+        largest = max((min(incoming.cut.size_bytes, incoming.cut.step_bytes) for incoming in held), default=0)
         size = limits.buffer_bytes(largest)
 
         def work(pieces: Iterator[Piece]) -> None:
@@ -108,14 +108,14 @@ class Transfer:
         """All missing parts of all files, file after file and in order, each when it may start."""
         for incoming in files:
             if not incoming.whole:
-                self._begin(incoming, [each for each in unfinished if each.key == incoming.job.key])
+                self._begin(incoming, [upload for upload in unfinished if upload.key == incoming.job.key])
             for number in incoming.missing or [0]:
                 piece = Piece(incoming, number)
                 self._ramp.begin(piece.at_risk_bytes)
                 yield piece
 
-    def _begin(self, incoming: Incoming, found: Sequence[Unfinished]) -> None:
-        with_parts = self._patiently(lambda: [self._uploads.with_parts(each) for each in found])
+    def _begin(self, incoming: Incoming, unfinished: Sequence[Unfinished]) -> None:
+        with_parts = self._patiently(lambda: [self._uploads.with_parts(upload) for upload in unfinished])
         adopted = choose(with_parts, incoming.cut)
         if adopted is not None:
             incoming.go_on(adopted)
@@ -223,15 +223,15 @@ class Transfer:
 
     def _verify(self, incoming: Incoming) -> None:
         """Before the object appears: its digest must be the one that the source listed."""
-        file, found = incoming.job.file, incoming.digest.found
-        if found is None or file.digest is None or found == file.digest:
+        file, arrived = incoming.job.file, incoming.digest.so_far
+        if arrived is None or file.digest is None or arrived == file.digest:
             return
         if not incoming.whole:
             with contextlib.suppress(ObjectStoreError):  # must not hide the cause; nobody can complete it
                 self._uploads.abort(*self._place(incoming))
         raise CorruptFileError(
-            f"{self._name} file {file.path}: {file.size_bytes} bytes arrived with {found.algorithm} "
-            f"{found.hex}, but the source lists {file.digest.hex}. Nothing was published. Run this "
+            f"{self._name} file {file.path}: {file.size_bytes} bytes arrived with {arrived.algorithm} "
+            f"{arrived.hex}, but the source lists {file.digest.hex}. Nothing was published. Run this "
             "again; if it stays, the source's copy is damaged: ask its owner, or pin another commit."
         )
 

@@ -110,8 +110,8 @@ class Uploads:
 
     def is_still(self, source: StoredAt) -> bool:
         """Whether the object that was copied is still the listed one. Raises ClientError."""
-        found = self._store.client.head_object(Bucket=source.bucket, Key=source.key)
-        return found["ETag"].strip('"') == source.etag.strip('"')
+        head = self._store.client.head_object(Bucket=source.bucket, Key=source.key)
+        return head["ETag"].strip('"') == source.etag.strip('"')
 
     def copy_part(
         self, key: str, upload_id: str, number: int, source: StoredAt, offset: int, length: int
@@ -135,10 +135,10 @@ class Uploads:
             # writes here, so what is filtered out is little.
             pages = self._store.client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket)
             return [
-                Unfinished(each["Key"], each["UploadId"], each["Initiated"])
+                Unfinished(upload["Key"], upload["UploadId"], upload["Initiated"])
                 for page in pages
-                for each in page.get("Uploads", [])
-                if each["Key"].startswith(prefix)
+                for upload in page.get("Uploads", [])
+                if upload["Key"].startswith(prefix)
             ]
 
     def with_parts(self, upload: Unfinished) -> Unfinished:
@@ -147,12 +147,12 @@ class Uploads:
             pages = self._store.client.get_paginator("list_parts").paginate(
                 Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id
             )
-            found = [
-                StoredPart(each["PartNumber"], each["Size"], each["ETag"])
+            parts = [
+                StoredPart(part["PartNumber"], part["Size"], part["ETag"])
                 for page in pages
-                for each in page.get("Parts", [])
+                for part in page.get("Parts", [])
             ]
-            return replace(upload, parts=tuple(found))
+            return replace(upload, parts=tuple(parts))
         return upload
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -172,8 +172,8 @@ class Uploads:
         return self._abort_all(resume.older_than(self.unfinished(prefix), instant))
 
     def _abort_all(self, uploads: list[Unfinished]) -> int:
-        for each in uploads:
-            self.abort(each.key, each.upload_id)
+        for upload in uploads:
+            self.abort(upload.key, upload.upload_id)
         return len(uploads)
 
     def _put(

@@ -61,8 +61,8 @@ def run(
             while pending:
                 done, pending = wait(pending, timeout=TICK_S, return_when=FIRST_EXCEPTION)
                 tick()
-                for each in done:
-                    each.result()
+                for future in done:
+                    future.result()
         except BaseException:
             stop.set()
             raise

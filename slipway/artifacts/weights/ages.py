@@ -52,8 +52,8 @@ def objects(store: ObjectStore, prefix: str) -> Iterator[Aged]:
 
 def uploads(store: ObjectStore, prefix: str) -> Iterator[Aged]:
     """Every multipart upload under the prefix that is neither complete nor aborted."""
-    for each in Uploads(store).unfinished(prefix):
-        yield Aged(each.key, 0, _whole(each.initiated))
+    for upload in Uploads(store).unfinished(prefix):
+        yield Aged(upload.key, 0, _whole(upload.initiated))
 
 
 def _whole(instant: datetime) -> datetime:

@@ -148,9 +148,9 @@ def claim(
 
 def leases(store: ObjectStore, under: str = "weights/") -> list[Lease]:
     """Every lease on weights under that prefix, dead ones too, the last written first."""
-    found = (_read_lease(store, item) for item in list(ages.objects(store, LEASES + under)))
-    known = (each for each in found if each is not None)
-    return sorted(known, key=lambda each: each.written_at, reverse=True)
+    read = (_read_lease(store, item) for item in list(ages.objects(store, LEASES + under)))
+    there = (lease for lease in read if lease is not None)
+    return sorted(there, key=lambda lease: lease.written_at, reverse=True)
 
 
 def _read_lease(store: ObjectStore, item: Aged) -> Lease | None:
@@ -195,9 +195,9 @@ def pardon(store: ObjectStore, marks: Iterable[Mark]) -> None:
 
 def remove_dead_marks(store: ObjectStore, now: datetime, terms: Terms, under: str = "weights/") -> int:
     """Remove marks of collectors that died; returns how many. What they left half removed has no manifest."""
-    dead = [each for each in list(ages.objects(store, MARKS + under)) if _is_dead(each, now, terms)]
-    for each in dead:
-        store.delete(each.key)
+    dead = [mark for mark in list(ages.objects(store, MARKS + under)) if _is_dead(mark, now, terms)]
+    for mark in dead:
+        store.delete(mark.key)
     return len(dead)
 
 

@@ -86,19 +86,19 @@ class Delivery:
 
     def _round(self, files: Sequence[SourceFile], watch: Watch) -> None:
         stored = {item.key: item.size_bytes for item in self._store.list(self._key_prefix)}
-        found = [
+        complete = [
             file
             for file in files
             if stored.get(self._key_prefix + file.path) == file.size_bytes
             and file.path not in self._distrusted
         ]
-        known = {file.path for file in found}
+        known = {file.path for file in complete}
         jobs = [Job(file, self._key_prefix + file.path) for file in files if file.path not in known]
-        unread = [_Unread(file, file.size_bytes, 0) for file in found]
+        unread = [_Unread(file, file.size_bytes, 0) for file in complete]
         unread += self._transferred(jobs, watch)
         workers.each(
             unread,
-            lambda each: self._read_back(each, watch.meter),
+            lambda file: self._read_back(file, watch.meter),
             workers=_READERS,
             tick=lambda: watch.report(watch.meter.look()),
         )
@@ -108,20 +108,21 @@ class Delivery:
         if not jobs:
             return []
         unread = []
-        for each in self._transfer.run(jobs, self._unfinished(), watch):
-            file = each.job.file
-            if each.certain:
-                self._sha256[file.path] = each.digest.sha256
-            elif each.complete:
-                unread.append(_Unread(file, each.adopted_bytes, each.moved_bytes))
+        for incoming in self._transfer.run(jobs, self._unfinished(), watch):
+            file = incoming.job.file
+            if incoming.certain:
+                self._sha256[file.path] = incoming.digest.sha256
+            elif incoming.complete:
+                unread.append(_Unread(file, incoming.adopted_bytes, incoming.moved_bytes))
             else:
-                watch.meter.moved(-each.moved_bytes)
+                watch.meter.moved(-incoming.moved_bytes)
         return unread
 
     def _unfinished(self) -> list[Unfinished]:
         """Uploads to go on with: not those of a file that came out wrong."""
         doubted = {self._key_prefix + path for path in self._distrusted}
-        return [each for each in Uploads(self._store).unfinished(self._key_prefix) if each.key not in doubted]
+        uploads = Uploads(self._store).unfinished(self._key_prefix)
+        return [upload for upload in uploads if upload.key not in doubted]
 
     def _read_back(self, unread: _Unread, meter: Meter) -> None:
         """Digest an object as the store has it. One that is wrong is fetched again, afresh."""
@@ -132,7 +133,7 @@ class Delivery:
                 self.inspection.passing(file, piece)
             first = False
             running.update(piece)
-        if running.found == file.digest:
+        if running.so_far == file.digest:
             self._sha256[file.path] = running.sha256
             meter.found(unread.found_bytes)
             meter.file_done()

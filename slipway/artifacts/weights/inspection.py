@@ -150,5 +150,5 @@ def _format_of(path: str) -> ModuleType | None:
 def _judge(form: ModuleType, head: bytes, size_bytes: int) -> str | None:
     if head.startswith(_LFS_POINTER[: max(8, len(head))]):
         return "is a git-lfs pointer, not the file that it stands for"
-    found: str | None = form.problem(head, size_bytes)
-    return found
+    problem: str | None = form.problem(head, size_bytes)
+    return problem

@@ -54,7 +54,7 @@ class Stored:
     @property
     def last_asked_for_at(self) -> datetime:
         """When somebody last published or claimed them."""
-        return max([self.published_at or self.touched_at, *(each.written_at for each in self.leases)])
+        return max([self.published_at or self.touched_at, *(lease.written_at for lease in self.leases)])
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ def read(store: ObjectStore) -> Inventory:
     now = ages.now(store)
     files = _by_commit(ages.objects(store, "weights/"))
     uploads = _by_commit(ages.uploads(store, "weights/"))
-    notes = {each.key.removeprefix(NOTES).removesuffix(".json"): each for each in ages.objects(store, NOTES)}
+    notes = {note.key.removeprefix(NOTES).removesuffix(".json"): note for note in ages.objects(store, NOTES)}
     leases = claims.leases(store)
     stored = (
         _stored(
             *key,
             files.get(key, []),
             uploads.get(key, []),
-            tuple(each for each in leases if each.prefix == prefix(*key)),
+            tuple(lease for lease in leases if lease.prefix == prefix(*key)),
             notes.get(prefix(*key).rstrip("/")),
         )
         for key in sorted(files.keys() | uploads.keys())
@@ -94,9 +94,9 @@ def note_key(stored: Stored) -> str:
     return f"{NOTES}{stored.prefix.rstrip('/')}.json"
 
 
-def _by_commit(found: Iterable[Aged]) -> dict[tuple[str, str], list[Aged]]:
+def _by_commit(items: Iterable[Aged]) -> dict[tuple[str, str], list[Aged]]:
     grouped: dict[tuple[str, str], list[Aged]] = defaultdict(list)
-    for item in found:
+    for item in items:
         match = _KEY.match(item.key)
         if match:  # anything else under weights/ is not Slipway's, and is left alone
             grouped[match["name"], match["commit"]].append(item)
@@ -112,16 +112,16 @@ def _stored(
     note: Aged | None,
 ) -> Stored:
     manifest_key = prefix(name, commit) + MANIFEST_NAME
-    files = [each for each in objects if each.key != manifest_key]
-    published = next((each.written_at for each in objects if each.key == manifest_key), None)
+    files = [item for item in objects if item.key != manifest_key]
+    published = next((item.written_at for item in objects if item.key == manifest_key), None)
     return Stored(
         name=name,
         commit=commit,
         published_at=published,
-        touched_at=max(each.written_at for each in (*objects, *uploads)),
+        touched_at=max(item.written_at for item in (*objects, *uploads)),
         files=len(files),
-        size_bytes=sum(each.size_bytes for each in files),
-        oldest_upload_at=min((each.written_at for each in uploads), default=None),
+        size_bytes=sum(file.size_bytes for file in files),
+        oldest_upload_at=min((upload.written_at for upload in uploads), default=None),
         leases=leases,
         unused_since=note.written_at if note else None,
     )

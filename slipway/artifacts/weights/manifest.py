@@ -85,7 +85,7 @@ class Manifest(_Fields):
         if body is None:
             return None
         try:
-            found = cls.model_validate_json(body)
+            manifest = cls.model_validate_json(body)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(step) for step in first["loc"]) or "the document"
@@ -93,12 +93,12 @@ class Manifest(_Fields):
                 f"{key} in bucket {store.location.bucket}: {where}: {first['msg']}. "
                 "Remove this object, then pull the weights again."
             ) from error
-        if found.prefix != key_prefix:
+        if manifest.prefix != key_prefix:
             raise CorruptFileError(
-                f"{key} in bucket {store.location.bucket}: says that it is {found.prefix}. "
+                f"{key} in bucket {store.location.bucket}: says that it is {manifest.prefix}. "
                 "Remove this object, then pull the weights again."
             )
-        return found
+        return manifest
 
 
 def prefix(name: str, commit: str) -> str:

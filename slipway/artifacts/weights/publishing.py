@@ -82,11 +82,11 @@ class Publication:
         The manifest stays as it is: what comes must be what it says. Raises CorruptFileError where the
         source no longer has that, ArtifactError or ObjectStoreError.
         """
-        said = {file.path: file.sha256 for file in published.files if file.path in paths}
-        files = tuple(file for file in offered if file.path in said)
+        published_sha256 = {file.path: file.sha256 for file in published.files if file.path in paths}
+        files = tuple(file for file in offered if file.path in published_sha256)
         digests, last_look = self._deliver(self._delivery(_nothing), files)
         last_look()
-        lost = sorted(path for path in said if digests.get(path) != said[path])
+        lost = sorted(path for path in published_sha256 if digests.get(path) != published_sha256[path])
         if lost:
             raise CorruptFileError(
                 f"{published.prefix}{lost[0]}: its source has it no more as it was published"

@@ -154,12 +154,12 @@ def _published_as_asked(
     if not is_pinned(artifact.source):
         return None
     commit = str(split_revision(artifact.source)[1])
-    found = Manifest.read(store, artifact.name, commit)
-    if found is None or (found.include, found.exclude) != (artifact.include, artifact.exclude):
+    published = Manifest.read(store, artifact.name, commit)
+    if published is None or (published.include, published.exclude) != (artifact.include, artifact.exclude):
         return None
     with _claimed(artifact, commit, store, say):
-        found = Manifest.read(store, artifact.name, commit)  # a collector may have been at it
-        return None if found is None or _damaged(found, store) else found
+        published = Manifest.read(store, artifact.name, commit)  # a collector may have been at it
+        return None if published is None or _damaged(published, store) else published
 
 
 @contextlib.contextmanager

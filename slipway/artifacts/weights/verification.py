@@ -47,7 +47,7 @@ def verify(
     all bytes. Raises ObjectStoreError when the store cannot be read.
     """
     stored = {item.key.removeprefix(manifest.prefix): item.size_bytes for item in store.list(manifest.prefix)}
-    found = listed_wrong(manifest, stored)
+    mismatches = listed_wrong(manifest, stored)
     whole = [file for file in manifest.files if stored.get(file.path) == file.size_bytes]
     drawn = whole if how == "full" else draw(whole, share, seed)
     meter = Meter(sum(file.size_bytes for file in drawn), len(drawn))
@@ -56,31 +56,31 @@ def verify(
     def read(file: ManifestFile) -> None:
         count, sha256 = sha256_of(store, manifest.prefix + file.path, file.size_bytes, meter.moved)
         if (count, sha256) != (file.size_bytes, file.sha256):
-            found.append(Mismatch(file.path, f"sha256 {sha256}; the manifest says {file.sha256}"))
+            mismatches.append(Mismatch(file.path, f"sha256 {sha256}; the manifest says {file.sha256}"))
         meter.file_done()
 
     def look(file: ManifestFile) -> None:
         problem = inspection.problem_with(file.path, file.size_bytes)
         if problem:
-            found.append(Mismatch(file.path, problem))
+            mismatches.append(Mismatch(file.path, problem))
 
     workers.each(drawn, read, workers=_READERS, tick=lambda: progress(meter.look()))
     # A file whose sha256 is right is what was inspected when it was published.
     unread = [file for file in whole if file not in drawn]
     workers.each(unread, look, workers=_READERS, tick=lambda: progress(meter.look()))
     progress(meter.look())
-    return sorted(found, key=lambda each: each.path)
+    return sorted(mismatches, key=lambda mismatch: mismatch.path)
 
 
 def listed_wrong(manifest: Manifest, stored: Mapping[str, int]) -> list[Mismatch]:
     """What a listing alone shows; `stored` has sizes in bytes by path under the manifest's prefix."""
-    found = []
+    mismatches = []
     for file in manifest.files:
         if stored.get(file.path) != file.size_bytes:
             size = f"{stored[file.path]} bytes" if file.path in stored else "missing"
-            found.append(Mismatch(file.path, f"{size}; the manifest says {file.size_bytes} bytes"))
+            mismatches.append(Mismatch(file.path, f"{size}; the manifest says {file.size_bytes} bytes"))
     named = {file.path for file in manifest.files} | {MANIFEST_NAME}
-    return found + [Mismatch(path, "is not in the manifest") for path in sorted(stored.keys() - named)]
+    return mismatches + [Mismatch(path, "is not in the manifest") for path in sorted(stored.keys() - named)]
 
 
 def draw(files: Sequence[ManifestFile], share: float, seed: int) -> list[ManifestFile]:
@@ -93,7 +93,7 @@ def draw(files: Sequence[ManifestFile], share: float, seed: int) -> list[Manifes
     enough = share * sum(file.size_bytes for file in files)
     drawn: list[ManifestFile] = []
     for file in order:
-        if drawn and sum(each.size_bytes for each in drawn) >= enough:
+        if drawn and sum(file.size_bytes for file in drawn) >= enough:
             break
         drawn.append(file)
     return drawn

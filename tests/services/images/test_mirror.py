@@ -53,7 +53,7 @@ def test_a_chosen_platform_is_pushed_alone_by_its_own_digest_and_the_index_is_re
     record = run_mirror(request_for(platforms=["linux/arm64"])).record
     [(name, chosen)] = record.platforms.items()
     assert (record.digest, record.whole, name) == (digest, False, "linux/arm64")
-    assert record.reference == f"{record.at}@{chosen}" == record.reference_for("linux/arm64")
+    assert record.reference == f"{record.at}@{chosen}"
     assert sha256(read_back(record, chosen)) == chosen == sha256(read_back(record, "v1-linux-arm64"))
     attestations = [each for each in record.manifests if each not in {chosen, digest}]
     assert len(attestations) == 1 and chosen.encode() in maker.blobs.values()
