@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -53,18 +53,12 @@ def challenges(headers: Iterable[str]) -> list[Challenge]:
 class Authenticator:
     """Answers one registry's challenges. Safe to share between threads."""
 
-    def __init__(
-        self,
-        access: RegistryAccess,
-        transport: Transport,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, access: RegistryAccess, transport: Transport) -> None:
         self._access = access
         self._transport = transport
-        self._clock = clock
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
-        self._tokens: dict[Scope, tuple[str, float]] = {}  # token, and when it ends by the clock
+        self._tokens: dict[Scope, tuple[str, float]] = {}  # token, and when it ends
 
     def header(self, scope: Scope) -> str | None:
         """The Authorization that the registry is known to want for a scope; None before it asked."""
@@ -74,7 +68,7 @@ class Authenticator:
             if self._challenge.scheme == "basic":
                 return self._basic()
             token, ends = self._tokens.get(scope, ("", 0.0))
-            if self._clock() >= ends:
+            if time.monotonic() >= ends:
                 token = self._renew(self._challenge, scope)
             return f"Bearer {token}"
 
@@ -125,7 +119,7 @@ class Authenticator:
         body = reply.read(_LARGEST_ANSWER_BYTES)
         hand_back(reply)
         token, life_s = self._token(realm, reply.status, body)
-        self._tokens[scope] = (token, self._clock() + max(0.0, life_s - _SPARE_S))
+        self._tokens[scope] = (token, time.monotonic() + max(0.0, life_s - _SPARE_S))
         return token
 
     def _check_realm(self, realm: str) -> None:

@@ -81,14 +81,7 @@ class Moved:
     now: str
 
 
-def mirror(
-    request: ImageRequest,
-    store: ObjectStore,
-    registries: Registries,
-    progress: Report,
-    *,
-    blobs_in_flight: int = BLOBS_IN_FLIGHT,
-) -> Mirrored:
+def mirror(request: ImageRequest, store: ObjectStore, registries: Registries, progress: Report) -> Mirrored:
     """Bring an image to the local registry and record it; returns the record.
 
     Harmless to repeat, to interrupt and to run twice at a time: a blob is committed verified or not at all, a
@@ -99,7 +92,7 @@ def mirror(
     records = ImageRecords(store)
     moved_bytes = moved_blobs = 0
     while True:
-        run = _Run(request, records, registries, progress, blobs_in_flight)
+        run = _Run(request, records, registries, progress)
         record = run.record()
         moved_bytes, moved_blobs = moved_bytes + run.moved_bytes, moved_blobs + run.moved_blobs
         records.put(record)
@@ -144,12 +137,10 @@ class _Run:
         records: ImageRecords,
         registries: Registries,
         progress: Report,
-        blobs_in_flight: int,
     ) -> None:
         self._request = request
         self._records = records
         self._progress = progress
-        self._blobs_in_flight = blobs_in_flight
         self._repository = request.repository
         self._mirrored = self._repository.mirrored_to(registries.location)
         self._source = registries.source(self._repository)
@@ -208,7 +199,7 @@ class _Run:
         workers.run(
             ordered,
             worker,
-            workers=self._blobs_in_flight,
+            workers=BLOBS_IN_FLIGHT,
             stop=stop,
             tick=lambda: self._progress(meter.look()),
         )

@@ -14,7 +14,6 @@ from slipway.artifacts.sources.file import FileSource
 from slipway.artifacts.sources.hub import HubSource
 from slipway.artifacts.sources.ngc import NgcSource
 from slipway.artifacts.sources.s3 import S3Source
-from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.catalog.documents import Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
@@ -27,14 +26,14 @@ class Sources:
         self._by_scheme = by_scheme
 
     @classmethod
-    def of(cls, environment: Environment, settings: Settings, *, retry: RetryPolicy | None = None) -> Sources:
+    def of(cls, environment: Environment, settings: Settings) -> Sources:
         """The sources as the environment (addresses, secrets) and the catalog's settings describe them."""
         return cls(
             {
-                "hf": HubSource.from_environment(environment, retry=retry),
-                "ngc": NgcSource.from_environment(environment, retry=retry),
+                "hf": HubSource.from_environment(environment),
+                "ngc": NgcSource.from_environment(environment),
                 "s3": S3Source(lambda: environment.s3, settings.s3_sources, environment.variables),
-                "file": FileSource(retry=retry),
+                "file": FileSource(),
             }
         )
 

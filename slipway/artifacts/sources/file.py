@@ -25,6 +25,7 @@ from slipway.catalog.fields import SecretRef
 SCHEME = "file://"
 _CHUNK_BYTES = 2**20
 _READERS = 4
+_RETRY = RetryPolicy()
 _MOST_NAMED = 5
 _CHANGED = "changed while it was read. Wait until it is complete, then run this again."
 
@@ -47,9 +48,6 @@ class _Walked:
 class FileSource:
     """Files of this machine. The commit is made of their sha256, so resolving reads all of them once."""
 
-    def __init__(self, *, retry: RetryPolicy | None = None) -> None:
-        self._retry = retry or RetryPolicy()
-
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> FileSnapshot:
         """Digest what lies there now. See `source.Source`; all that is no plain file is named at once."""
         root = Path(location.removeprefix(SCHEME))
@@ -58,7 +56,7 @@ class FileSource:
         digests: dict[str, str] = {}
 
         def digest(file: _Walked) -> None:
-            digests[file.path] = attempt(self._retry, lambda: _sha256(location, folder, file), time.sleep)
+            digests[file.path] = attempt(_RETRY, lambda: _sha256(location, folder, file), time.sleep)
 
         workers.each(list(walked.values()), digest, workers=_READERS, tick=lambda: None)
         commit = commit_of((path, file.size_bytes, digests[path]) for path, file in walked.items())

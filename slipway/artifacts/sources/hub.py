@@ -39,9 +39,9 @@ class HubSource:
         self._variables = variables
 
     @classmethod
-    def from_environment(cls, environment: Environment, *, retry: RetryPolicy | None = None) -> HubSource:
+    def from_environment(cls, environment: Environment) -> HubSource:
         """The hub that `SLIPWAY_HUB_URL` names, with tokens from the same environment."""
-        return cls(environment.hub_url, environment.variables, retry=retry)
+        return cls(environment.hub_url, environment.variables)
 
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> HubSnapshot:
         """Ask the hub which commit the revision means. See `source.Source`."""

@@ -45,11 +45,9 @@ class NgcSource:
         self._retry = retry or RetryPolicy()
 
     @classmethod
-    def from_environment(cls, environment: Environment, *, retry: RetryPolicy | None = None) -> NgcSource:
+    def from_environment(cls, environment: Environment) -> NgcSource:
         """NGC as `SLIPWAY_NGC_URL` and `SLIPWAY_NGC_AUTH_URL` say, with keys from the same environment."""
-        return cls(
-            environment.variables, api_url=environment.ngc_url, auth_url=environment.ngc_auth_url, retry=retry
-        )
+        return cls(environment.variables, api_url=environment.ngc_url, auth_url=environment.ngc_auth_url)
 
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> NgcSnapshot:
         """List what the version holds now; without a version, the latest. See `source.Source`."""

@@ -19,6 +19,8 @@ from slipway.artifacts.weights.paths import MANIFEST_NAME
 from slipway.objectstore import ObjectStore
 
 _READERS = 4
+# Of all bytes, what a sampled check reads as whole files.
+SAMPLED_SHARE = 0.1
 
 How = Literal["full", "sampled"]
 
@@ -37,19 +39,18 @@ def verify(
     progress: Report,
     how: How = "full",
     *,
-    share: float = 0.1,
     seed: int = 0,
 ) -> list[Mismatch]:
     """Compare what the store holds with the manifest; an empty list means that all is well.
 
     All sizes, and objects that the manifest does not name. `full` reads every file back for its sha256;
-    `sampled` reads the beginnings of all weights, and whole files drawn by `seed` until they are `share` of
-    all bytes. Raises ObjectStoreError when the store cannot be read.
+    `sampled` reads the beginnings of all weights, and whole files drawn by `seed` until they are a tenth
+    of all bytes. Raises ObjectStoreError when the store cannot be read.
     """
     stored = {item.key.removeprefix(manifest.prefix): item.size_bytes for item in store.list(manifest.prefix)}
     mismatches = listed_wrong(manifest, stored)
     whole = [file for file in manifest.files if stored.get(file.path) == file.size_bytes]
-    drawn = whole if how == "full" else draw(whole, share, seed)
+    drawn = whole if how == "full" else draw(whole, SAMPLED_SHARE, seed)
     meter = Meter(sum(file.size_bytes for file in drawn), len(drawn))
     inspection = Inspection(store, manifest.prefix)
 

@@ -110,11 +110,9 @@ def test_a_sampled_check_finds_wrong_sizes_beginnings_and_strangers_without_read
     manifest = pull(offer(sharded))
     read: list[int] = []
 
-    def check(seed: int = 0, share: float = 0.0) -> dict[str, str]:
-        found = verify(
-            manifest, store, lambda look: read.append(look.total_bytes), "sampled", share=share, seed=seed
-        )
-        return {each.path: each.problem for each in found}
+    def check() -> dict[str, str]:
+        mismatches = verify(manifest, store, lambda look: read.append(look.total_bytes), "sampled", seed=0)
+        return {mismatch.path: mismatch.problem for mismatch in mismatches}
 
     assert check() == {}
     assert max(read) < manifest.size_bytes
@@ -130,7 +128,7 @@ def test_a_sampled_check_finds_wrong_sizes_beginnings_and_strangers_without_read
 def test_a_damaged_byte_is_found_by_the_sample_that_draws_its_file(pull, offer, sharded, store):
     manifest = pull(offer(sharded))
     store.put(manifest.prefix + TWO, sharded[TWO][:-1] + b"\0")
-    found = [verify(manifest, store, print, "sampled", share=0.0, seed=seed) for seed in range(30)]
+    found = [verify(manifest, store, print, "sampled", seed=seed) for seed in range(30)]
     assert [] in found
     assert any(found)
     assert all(each.path == TWO for mismatches in found for each in mismatches)

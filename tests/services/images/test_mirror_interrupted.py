@@ -21,14 +21,16 @@ import sys
 from pathlib import Path
 from slipway.catalog.documents import Settings
 from slipway.environment import Environment, S3Location
-from slipway.artifacts.images.mirror import ImageRequest, mirror
+from slipway.artifacts.images import mirror as mirroring
 from slipway.artifacts.images.registries import Registries
 from slipway.objectstore import ObjectStore
 
+mirroring.BLOBS_IN_FLIGHT = 1
 request, settings, *location = sys.argv[1:]
 registries = Registries(Environment.load(), Settings.model_validate_json(settings))
 store = ObjectStore(S3Location(*location))
-mirror(ImageRequest.model_validate_json(request), store, registries, lambda look: None, blobs_in_flight=1)
+request = mirroring.ImageRequest.model_validate_json(request)
+mirroring.mirror(request, store, registries, lambda look: None)
 """
 
 
