@@ -8,6 +8,7 @@ from slipway.artifacts.transfer.retry import (
     RetryPolicy,
     TransientError,
     attempt,
+    may_pass,
     retry_after_s,
     wait_s,
 )
@@ -48,6 +49,20 @@ def test_the_wait_doubles_and_honours_retry_after(
 )
 def test_retry_after_is_read_as_seconds_or_date(header: str | None, expected_s: float | None) -> None:
     assert retry_after_s(header, NOW) == expected_s
+
+
+@pytest.mark.parametrize(
+    ("status", "passes"), [(429, True), (500, True), (503, True), (404, False), (401, False), (412, False)]
+)
+def test_too_many_requests_and_a_servers_own_trouble_pass_and_a_refusal_does_not(
+    status: int, passes: bool
+) -> None:
+    assert may_pass(status) is passes
+
+
+def test_the_error_of_an_answer_has_what_the_server_asked_for() -> None:
+    assert TransientError.answered("busy", {"Retry-After": "7"}).retry_after_s == 7.0
+    assert TransientError.answered("busy", {}).retry_after_s is None
 
 
 def test_an_action_that_recovers_is_tried_until_then() -> None:
