@@ -85,6 +85,7 @@ def image_tags(selection: Selection, tag: str | None) -> Mapping[str, Manifest]:
     if selection.whole:
         named = {tag: selection.root} if tag else {}
         return {kept_tag(selection.root.digest): selection.root, **named}
-    kept = {kept_tag(each.digest): by_digest[each.digest] for each in selection.platforms}
-    named = {platform_tag(tag, each.name): by_digest[each.digest] for each in selection.platforms if tag}
+    roots = [(platform.name, by_digest[platform.digest]) for platform in selection.platforms]
+    kept = {kept_tag(manifest.digest): manifest for _, manifest in roots}
+    named = {platform_tag(tag, name): manifest for name, manifest in roots if tag}
     return {**kept, **named}

@@ -96,7 +96,7 @@ def _extent(name: str, tensor: Any) -> tuple[int, int]:
 def _end_of_tensors(extents: dict[str, tuple[int, int]]) -> int:
     """Where the last tensor ends; they must follow one another from 0 on, without gap or overlap."""
     at = 0
-    for name, (begin, end) in sorted(extents.items(), key=lambda each: each[1]):
+    for name, (begin, end) in sorted(extents.items(), key=lambda extent: extent[1]):
         if begin != at:
             raise _NotThisFormatError(
                 f"tensor {name!r} begins at {begin} where the one before it ends at {at}"
