@@ -28,7 +28,7 @@ from slipway.catalog.documents import (
 )
 from slipway.catalog.files.positions import PositionedDocument, read_documents
 from slipway.catalog.problems import CatalogError, FieldPath, Finding, Problem, dotted, explain, shown
-from slipway.catalog.rules import documents as checks
+from slipway.catalog.rules.documents import RULES, Rule
 
 KINDS: dict[str, tuple[type[Document], str]] = {
     "Model": (Model, "models"),
@@ -42,7 +42,6 @@ KINDS: dict[str, tuple[type[Document], str]] = {
 }
 # Fields beside `kind`; all others are under `spec`.
 HEADER = ("name", "description", "owner")
-Rule = checks.Rule
 
 
 @dataclass
@@ -72,7 +71,7 @@ def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
     for path in _files(directory, reading):
         _read_file(path, reading)
     catalog = _assemble(reading)
-    for rule in (*checks.RULES, *rules):
+    for rule in (*RULES, *rules):
         # What is written but wrong is reported as such, not also as missing.
         found = [each for each in rule(catalog) if each.missing is None or each.missing not in reading.named]
         reading.problems += [_place(finding, reading) for finding in found]

@@ -21,9 +21,8 @@ from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError, 
 from slipway.dataplane.protocol import Difference, LiveApplication, Progress, Report
 from slipway.dataplane.ray.serve_api import ServeApi
 from slipway.records.revisions import Applied
-from slipway.runtimes.ray import render as renderer
-from slipway.runtimes.ray import serve_config, serve_status
-from slipway.runtimes.ray.serve_status import Verdict
+from slipway.runtimes.ray import render, serve_config, serve_status
+from slipway.runtimes.ray.serve_status import ServeVerdict
 
 _POLL_S = 0.5
 _WRITE_ATTEMPTS = 5
@@ -45,7 +44,7 @@ class RayServe:
 
     def render(self, resolved: ResolvedDeployment) -> Applied:
         """What `apply` would send: pure."""
-        rendered = renderer.render(resolved, self._node_cache_bytes)
+        rendered = render.render(resolved, self._node_cache_bytes)
         return Applied(rendered["name"], resolved.name, resolved.spec_digest, rendered)
 
     def diff(self, wanted: Applied) -> Difference:
@@ -161,14 +160,14 @@ class RayServe:
 
     def _look(
         self, wanted: Applied, reported: Mapping[str, str], unhealthy_s: float
-    ) -> tuple[dict[str, Any], Verdict]:
+    ) -> tuple[dict[str, Any], ServeVerdict]:
         try:
             details = self._api.read()
         except DataPlaneUnreachableError as error:  # the head may be restarting; the deadline bounds it
-            return {}, Verdict("waiting", str(error))
+            return {}, ServeVerdict("waiting", str(error))
         return details, serve_status.verdict(details, wanted.rendered, reported, unhealthy_s)
 
-    def _ask(self, application: str, found: Verdict, reported: dict[str, str]) -> None:
+    def _ask(self, application: str, found: ServeVerdict, reported: dict[str, str]) -> None:
         """Collect what replicas report. Serve picks the replica, so several are asked in a row."""
         if found.state != "unconfirmed":
             return
@@ -231,7 +230,7 @@ def _unhealthy_since(details: dict[str, Any], application: str, since: float | N
     return time.monotonic() if since is None else since
 
 
-def _progress(application: str, found: Verdict) -> Progress:
+def _progress(application: str, found: ServeVerdict) -> Progress:
     return Progress(application, found.state, found.replicas_ready, found.replicas_wanted, found.message)
 
 

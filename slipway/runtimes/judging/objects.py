@@ -6,7 +6,7 @@ Does not: fetching them (slipway.dataplane.kubernetes.api), one runtime's status
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,16 +58,6 @@ def uid(obj: Mapping[str, Any]) -> str:
 def is_owned(obj: Mapping[str, Any]) -> bool:
     """Whether the object carries Slipway's ownership label."""
     return labels_of(obj).get(identity.MANAGED_BY) == identity.SLIPWAY
-
-
-def owned_by(objects: Iterable[Object], owner: Mapping[str, Any]) -> list[Object]:
-    """Those that name `owner` as an owner, by uid."""
-    wanted = uid(owner)
-    return [
-        each
-        for each in objects
-        if any(ref.get("uid") == wanted for ref in each["metadata"].get("ownerReferences") or ())
-    ]
 
 
 def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:

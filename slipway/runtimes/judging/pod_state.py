@@ -22,7 +22,8 @@ _CRASHES, _OOM_CRASHES = 3, 2
 _NO_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
 _MISCONFIGURED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-# What is said of an image or its registry that asking again does not change; the rest may be the network.
+# What container runtimes say of an image or its registry that asking again does not change; the rest may be
+# the network. They pass the registry's words on, and nothing typed.
 _FINAL_PULL = re.compile(
     r"not ?found|manifest unknown|unauthorized|forbidden|denied|authorization failed|no basic auth"
     r"|invalid reference|x509:",

@@ -16,7 +16,8 @@ from slipway.runtimes.ray.serve_config import Document, is_applied
 # UPSCALING and DOWNSCALING are normal while an application serves.
 _SERVING = frozenset({"HEALTHY", "UPSCALING", "DOWNSCALING"})
 
-# slipway.engines.errors.EngineRefusedError: starting again is no use, nor is waiting for Serve's retries.
+# slipway.engines.errors.EngineRefusedError: starting again is no use, nor is waiting for Serve's retries. Ray
+# passes a replica's exception on as text alone, so it is known by the name of its class.
 _FINAL = "EngineRefusedError"
 
 # A replica that died is replaced; one whose successors stay unhealthy will not get better.
@@ -27,7 +28,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ServeVerdict:
     """What a status document says of one application.
 
     `lost`: another writer removed the configuration. `waiting`: not yet. `unconfirmed`: Serve says that it
@@ -42,7 +43,7 @@ class Verdict:
 
 def verdict(
     details: Document, wanted: Mapping[str, Any], reported: Mapping[str, str], unhealthy_s: float = 0
-) -> Verdict:
+) -> ServeVerdict:
     """Judge `wanted` (a rendered application) by Serve's status document.
 
     `reported` maps a replica's id to the spec digest that it answered with; `unhealthy_s` says for how long
@@ -50,14 +51,14 @@ def verdict(
     name, an empty map of deployments makes "all healthy" vacuous, and RUNNING does not say what runs.
     """
     if not is_applied(wanted, details):
-        return Verdict("lost", "the configuration is not the one that was written")
+        return ServeVerdict("lost", "the configuration is not the one that was written")
     application = details["applications"][wanted["name"]]
     deployments = application.get("deployments") or {}
     ready, replicas_wanted = replica_counts(deployments)
     state, message = _judge(application, deployments, unhealthy_s)
     if state == "unconfirmed":
         state, message = _confirm(wanted, deployments, reported)
-    return Verdict(state, message, ready, replicas_wanted)
+    return ServeVerdict(state, message, ready, replicas_wanted)
 
 
 _State = Literal["lost", "waiting", "unconfirmed", "serving", "failed"]

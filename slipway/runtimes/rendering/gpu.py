@@ -20,8 +20,8 @@ PLUGIN_CONFIG_LABEL = "nvidia.com/device-plugin.config"
 def resource_name(gpu: Gpu, cluster: ClusterSettings) -> str:
     """Extended resource of one unit: a card, a MIG slice, or a share of a card.
 
-    Shared cards have a name of their own (`renameByDefault` in gpu_sharing.py), so that who asks for a whole
-    card never gets a shared one.
+    Shared cards have a name of their own (`renameByDefault` in slipway.runtimes.cluster.gpu_sharing), so that
+    who asks for a whole card never gets a shared one.
     """
     if gpu.vendor == "intel":
         return cluster.intel_resource

@@ -2,6 +2,8 @@
 
 Belongs here: reading `Status` objects. Pure. Does not: calling (client.py), deciding what follows
 (slipway.dataplane.kubernetes.objects.apply).
+Code and reason of a Status come first. What they do not tell apart is told by the API server's words, which
+are looked for here alone: everybody else asks for the type of the error.
 Source: the Status kind, https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
 

@@ -1,5 +1,5 @@
-"""Whether a revision serves: truly, not likely. One module per kind of workload.
+"""What revisions do in a cluster: waiting until one serves, what is live, parked, and why one does not serve.
 
-Belongs here: verdicts over observed objects, as pure functions; which objects each needs to see.
-Does not: observing them (slipway.dataplane.kubernetes.api.watch).
+Belongs here: looking, and asking a runtime's judge. Does not: any judgement (slipway.runtimes), changing
+objects (slipway.dataplane.kubernetes.objects).
 """

@@ -1,6 +1,7 @@
 """What a person would look for when a revision does not serve: events, logs, why no node takes a pod.
 
-Belongs here: choosing what to show, and fetching it. Does not: judging (serving), the deadline (waiting.py).
+Belongs here: choosing what to show, and fetching it. Does not: judging (slipway.runtimes), the deadline
+(waiting.py).
 """
 
 from __future__ import annotations
@@ -159,5 +160,8 @@ def _lines(api: KubernetesApi, namespace: str, output: Output) -> tuple[str, ...
 
 
 def _is_removed(lines: Sequence[str]) -> bool:
-    """The kubelet's answer, given as if it were output, for a container that made way for a newer one."""
+    """The kubelet's answer, given as if it were output, for a container that made way for a newer one.
+
+    Its words are all that tell it from output.
+    """
     return len(lines) == 1 and lines[0].startswith("unable to retrieve container logs for ")

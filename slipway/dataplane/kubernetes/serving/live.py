@@ -1,6 +1,7 @@
 """What of Slipway is in a cluster now: every revision, judged from a few list calls.
 
-Belongs here: from a snapshot to LiveApplication. Does not: waiting (waiting.py), judging one (serving).
+Belongs here: from a snapshot to LiveApplication. Does not: waiting (waiting.py), judging one
+(a runtime's judge).
 """
 
 from __future__ import annotations

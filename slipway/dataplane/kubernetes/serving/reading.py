@@ -1,7 +1,7 @@
 """A revision as a person looks at it: conditions, pods, events, output; and holding a rollout still.
 
 Belongs here: what `slipway describe`, `logs`, `pause` and `resume` show and do, for every runtime alike.
-Does not: the command line (slipway.commands), judging (serving).
+Does not: the command line (slipway.commands), judging (slipway.runtimes).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a person can do about a revision that does not serve: the cause, as it was seen -> one sentence.
 
-Belongs here: the table. Pure. Does not: finding the cause (explain.py), what the API server refuses at once
-(slipway.dataplane.kubernetes.api.refusals).
+Belongs here: the table: words of kubelets, registries and schedulers, and a sentence for a person. Nothing
+else hangs on it. Pure. Does not: finding the cause (a runtime's judge, explain.py), what the API server refuses at
+once (slipway.dataplane.kubernetes.api.refusals).
 """
 
 from __future__ import annotations
@@ -72,10 +73,13 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
 _LONGER = "If it only needs longer, raise rollout.deadline_s."
 
 
-def remedy(cause: str, lines: Sequence[str] = ()) -> str:
-    """What to do, by the cause and then by the lines that explain it; empty where nobody knows."""
+def remedy(cause: str, lines: Sequence[str] = (), *, is_late: bool = False) -> str:
+    """What to do, by the cause and then by the lines that explain it; empty where nobody knows.
+
+    `is_late`: nothing has failed, and the deadline has passed.
+    """
     for said in (cause, *lines):
         for pattern, found in _REMEDIES:
             if re.search(pattern, said, re.DOTALL):
                 return found
-    return _LONGER if cause.startswith("not within") else ""
+    return _LONGER if is_late else ""

@@ -186,5 +186,5 @@ def _not_serving(api: KubernetesApi, wanted: Wanted, found: Verdict, seen: Seen)
     lines = explanation(api, wanted.workload.namespace, wanted.application, seen.of("Pod"), found.pod)
     message = f"{wanted.application} (spec {wanted.spec_digest[:8]}) does not serve"
     cause = found.message.rstrip(".")
-    told = remedy(cause, lines)
+    told = remedy(cause, lines, is_late=found.state != "failed")
     return NotServingError(message, cause=f"{cause}. {told}" if told else cause, log=lines)

@@ -22,7 +22,6 @@ CASES = {
     "a secret that is not there": ('CreateContainerConfigError: secret "k" not found', "Make the Secret"),
     "no room for pods": ("pods cannot be made: is forbidden: exceeded quota: q", "isolation.quota"),
     "no node": ("not within 5 s: not scheduled: 0/3 nodes are available", "Add a node"),
-    "only late": ("not within 5 s: 1 of 2 replicas are available", "raise rollout.deadline_s"),
 }
 
 
@@ -36,6 +35,12 @@ def test_lines_tell_what_the_cause_alone_does_not() -> None:
     late = "not within 30 s: 0 of 1 replicas are available; pods: 1 starting"
     lost = "chat-a-0 is on node n, which does not answer any more: NodeStatusUnknown: no status"
     assert "kubectl delete node" in remedy(late, ["Pod chat-a-0: Pulled: done", lost])
+
+
+def test_what_is_only_late_may_need_longer() -> None:
+    cause = "not within 5 s: 1 of 2 replicas are available"
+    assert remedy(cause, is_late=True) == "If it only needs longer, raise rollout.deadline_s."
+    assert "Add a node" in remedy("not within 5 s: not scheduled: 0/3 nodes are available", is_late=True)
 
 
 def test_a_cause_that_nobody_knows_has_none() -> None:
