@@ -26,8 +26,8 @@ def hosted(catalog: Catalog, deployment: Deployment) -> list[str]:
 def resolved(instance: dg.DagsterInstance, catalog: Catalog, deployment: Deployment) -> ResolvedDeployment:
     """The deployment with everything pinned; raises UnresolvedRevisionError before the first pull."""
     moving = [name for name in hosted(catalog, deployment) if not is_pinned(catalog.source(name))]
-    found = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
-    commits = {name: commit for name, commit in found.items() if commit}
+    last_pulled = {name: recorded(instance, keys.weights(name), "commit") for name in moving}
+    commits = {name: commit for name, commit in last_pulled.items() if commit}
     return resolve(catalog, deployment, commits, _images(instance, deployment))
 
 

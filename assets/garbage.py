@@ -32,7 +32,7 @@ def _weights_gc(catalog: Catalog) -> Declared:
         context: dg.AssetExecutionContext, weights_store: WeightsResource
     ) -> dg.MaterializeResult[None]:
         with failures.explained():
-            found = weights_store.collect(catalog, log=context.log.info)
-        return dg.MaterializeResult(metadata=metadata.of_collection(found))
+            collected = weights_store.collect(catalog, log=context.log.info)
+        return dg.MaterializeResult(metadata=metadata.of_collection(collected))
 
     return weights_gc

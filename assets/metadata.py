@@ -68,37 +68,40 @@ def _source_of(mirrored: Mirrored) -> str:
     return f"{record.source}:{record.tag}" if record.tag else record.source
 
 
-def of_verification(found: Verified) -> dg.AssetCheckResult:
+def of_verification(verified: Verified) -> dg.AssetCheckResult:
     """Which files differ, and how much was read to know it."""
-    rows = [dg.TableRecord({"file": each.path, "problem": each.problem}) for each in found.mismatches]
+    rows = [
+        dg.TableRecord({"file": mismatch.path, "problem": mismatch.problem})
+        for mismatch in verified.mismatches
+    ]
     return dg.AssetCheckResult(
-        passed=not found.mismatches,
-        description=f"{found.mismatches[0].path}: {found.mismatches[0].problem}" if rows else None,
+        passed=not verified.mismatches,
+        description=f"{verified.mismatches[0].path}: {verified.mismatches[0].problem}" if rows else None,
         metadata={
-            "commit": found.commit,
-            "how": found.how,
-            "bytes_read": found.read_bytes,
-            "seconds": round(found.seconds, 3),
+            "commit": verified.commit,
+            "how": verified.how,
+            "bytes_read": verified.read_bytes,
+            "seconds": round(verified.seconds, 3),
             "problems": len(rows),
             **({"mismatches": dg.MetadataValue.table(rows)} if rows else {}),
         },
     )
 
 
-def of_collection(found: Collected) -> dict[str, Any]:
+def of_collection(collected: Collected) -> dict[str, Any]:
     """What went, what stays, and why; numbers for the plots, a table for people."""
     rows = [
         dg.TableRecord({"weights": each.stored.prefix, "verdict": each.action, "why": each.reason})
-        for each in found.fates
+        for each in collected.fates
     ]
     return {
-        "removed": len(found.removed),
-        "removed_bytes": found.removed_bytes,
-        "waiting": len(found.waiting),
-        "kept": len(found.kept),
-        "kept_bytes": found.kept_bytes,
-        "aborted_uploads": found.aborted_uploads,
-        "left_for_next_run": len(found.unfinished),
+        "removed": len(collected.removed),
+        "removed_bytes": collected.removed_bytes,
+        "waiting": len(collected.waiting),
+        "kept": len(collected.kept),
+        "kept_bytes": collected.kept_bytes,
+        "aborted_uploads": collected.aborted_uploads,
+        "left_for_next_run": len(collected.unfinished),
         **({"verdicts": dg.MetadataValue.table(rows)} if rows else {}),
     }
 
@@ -177,28 +180,28 @@ def of_serving(serving: Serving) -> dict[str, Any]:
 def of_edge(edge: EdgeStatus, key: dg.AssetKey) -> list[dg.AssetCheckResult]:
     """Checks of the public side: warnings, as other controllers have to act; the gateway serves anyhow."""
 
-    def found(name: str, passed: bool, said: str) -> dg.AssetCheckResult:
+    def warning(name: str, passed: bool, description: str) -> dg.AssetCheckResult:
         severity = dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
-            check_name=name, asset_key=key, passed=passed, description=said, severity=severity
+            check_name=name, asset_key=key, passed=passed, description=description, severity=severity
         )
 
     named = "a secret of yours, or no TLS"
     return [
-        found("edge_programmed", edge.is_programmed, edge.gateway_says),
-        found("certificate_ready", edge.is_certified is not False, edge.certificate_says or named),
+        warning("edge_programmed", edge.is_programmed, edge.gateway_says),
+        warning("certificate_ready", edge.is_certified is not False, edge.certificate_says or named),
     ]
 
 
 def of_store_secret(prepared: Prepared, name: str, key: dg.AssetKey) -> dg.AssetCheckResult:
     """Whether pods find the store's credentials; what lacks them says how to bring them."""
     missing = prepared.without_secret
-    said = (
+    remedy = (
         f"Secret {prepared.secret} is missing in {', '.join(missing)}. Make it with the keys "
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for engines, reading weights/ is enough."
     )
     return dg.AssetCheckResult(
-        check_name=name, asset_key=key, passed=not missing, description=said if missing else None
+        check_name=name, asset_key=key, passed=not missing, description=remedy if missing else None
     )
 
 
@@ -238,15 +241,15 @@ def of_sampled(hour: SampledHour) -> dict[str, Any]:
 
 def of_unreadable(hours: Iterable[SampledHour], name: str, key: dg.AssetKey) -> dg.AssetCheckResult:
     """Whether all samples could be read; those that could not are named, and the rest counts."""
-    found = [each for hour in hours for each in hour.unreadable]
-    said = f"not samples, and not counted: {', '.join(found[:5])}. Remove them, or restore them."
+    unreadable = [sample for hour in hours for sample in hour.unreadable]
+    remedy = f"not samples, and not counted: {', '.join(unreadable[:5])}. Remove them, or restore them."
     severity = dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=key,
-        passed=not found,
+        passed=not unreadable,
         severity=severity,
-        description=said if found else None,
+        description=remedy if unreadable else None,
     )
 
 

@@ -72,7 +72,9 @@ def _verified(catalog: Catalog, artifact: Model | Adapter) -> dg.AssetChecksDefi
                 return dg.AssetCheckResult(
                     passed=False, description=f"{commit} is not in the store any more: materialize it again."
                 )
-            found = weights_store.verify(artifact.name, commit, catalog.settings, progress=context.log.info)
-        return metadata.of_verification(found)
+            verified_files = weights_store.verify(
+                artifact.name, commit, catalog.settings, progress=context.log.info
+            )
+        return metadata.of_verification(verified_files)
 
     return verified
