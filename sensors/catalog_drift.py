@@ -70,7 +70,8 @@ def catalog_drift(
             catalog = check_catalog(directory).catalog
         except CatalogError as error:
             return _skip(f"The catalog has errors; nothing is changed:\n{error}")
-        if location.lacks_assets_of(catalog):
+        content = digests.of_catalog(catalog)
+        if location.lacks_assets_of(catalog, content):
             return _skip(_reload(environment, context))
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
@@ -91,7 +92,7 @@ def catalog_drift(
             return _skip(str(error))
         told = differences.between(catalog, commits.all_resolved(context.instance, catalog), live, now)
         decisions = _decisions(told, before, busy, catalog.settings.drift_attempts, now)
-        if drift.quiet(decisions) and not location.is_of(catalog):
+        if drift.quiet(decisions) and not location.is_of(content):
             # Runs read the catalog themselves: only what the UI shows is out of date, so it waits for quiet.
             return _skip(_reload(environment, context))
         for alert in (each for each in decisions.values() if isinstance(each, drift.Alert)):
@@ -113,13 +114,12 @@ class _Loaded:
         # Building the assets of a catalog takes seconds where it is large: once for each edit, not each tick.
         self._compared = (self._content, False)
 
-    def is_of(self, catalog: Catalog) -> bool:
-        """Whether it was built from just this catalog."""
-        return digests.of_catalog(catalog) == self._content
+    def is_of(self, content: str) -> bool:
+        """Whether it was built from just the catalog of this digest."""
+        return content == self._content
 
-    def lacks_assets_of(self, catalog: Catalog) -> bool:
-        """Whether this catalog makes other assets, or the same with other parents or checks."""
-        content = digests.of_catalog(catalog)
+    def lacks_assets_of(self, catalog: Catalog, content: str) -> bool:
+        """Whether this catalog, of this digest, makes other assets, or some with other parents or checks."""
         if content != self._compared[0]:
             edited = structure_of(groups.build(self._groups, catalog))
             self._compared = (content, self._content is None or edited != self._structure)

@@ -4,8 +4,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.declared import Declared
+from assets.groups import GROUPS, Group
 from pipelines.definitions import build_definitions
 from resources.all import resources
+from slipway.catalog import Catalog
 
 REPOSITORY = Path(__file__).parents[2]
 EVOLVED = """---
@@ -69,3 +72,25 @@ def test_a_location_that_started_with_a_broken_catalog_is_loaded_again_when_it_i
 def test_without_a_stack_the_tick_says_how_to_start_one(catalog: Path, tmp_path: Path) -> None:
     sensor = sensor_of(catalog)
     assert "slipway up" in tick(sensor, tmp_path)
+
+
+def test_assets_are_built_once_for_each_edit_of_the_catalog_not_once_for_each_tick(
+    catalog: Path, tmp_path: Path
+) -> None:
+    built: list[Catalog] = []
+
+    def counted(edited: Catalog) -> list[Declared]:
+        built.append(edited)
+        return []
+
+    counting = Group("counted", None, counted, pool=None)
+    definitions = build_definitions(catalog, groups=(*GROUPS, counting))
+    sensor = definitions.resolve_sensor_def("catalog_drift")
+    assert len(built) == 1  # for the code location itself
+    tick(sensor, tmp_path)
+    assert len(built) == 1
+    path = catalog / "deployments.yaml"
+    path.write_text(path.read_text() + EVOLVED)
+    for _ in range(3):
+        assert "Reload the code location" in tick(sensor, tmp_path)
+    assert len(built) == 2
