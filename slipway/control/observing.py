@@ -17,7 +17,6 @@ from slipway.environment import MissingSettingError
 from slipway.metering import queries
 from slipway.metering.prices import PriceRow
 from slipway.metering.warehouse import WarehouseError
-from slipway.tenants.database import TenantsDatabaseError
 
 
 def live(
@@ -54,6 +53,10 @@ def serving(at: Connections) -> dict[str, frozenset[str]] | None:
 
 def orgs(at: Connections) -> frozenset[str] | Untold | None:
     """The active organisations of the tenants' database; None when it was never set up."""
+    from slipway.tenants.database import (
+        TenantsDatabaseError,
+    )  # SQLAlchemy, which loading definitions needs not
+
     try:
         return frozenset(at.tenants.orgs()) if at.tenants.is_set_up() else None
     except TenantsDatabaseError as error:

@@ -1,0 +1,93 @@
+"""What is there, read from real stores: the tenants' database, the published prices, the routes."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from slipway.catalog import Catalog
+from slipway.control import observing
+from slipway.control.connections import Connections
+from slipway.control.differences import Untold
+from slipway.control.plans import deployed_changes
+from slipway.environment import Environment
+from slipway.metering import price_table, prices, publish
+from slipway.metering.warehouse import Warehouse
+from slipway.objectstore import ObjectStore
+
+PRICE = {"effective_from": "2026-01-01T00:00:00Z", "input": "1", "cached_input": "1", "output": "2"}
+CATALOG = Catalog.model_validate(
+    {
+        "models": [{"name": "m", "source": f"hf://o/m@{'1' * 40}"}],
+        "engines": [{"name": "e", "server": "llama.cpp"}],
+        "deployments": [{"name": "chat", "model": "m", "engine": "e", "runtime": "ray", "price": "p"}],
+        "organizations": [{"name": "acme"}],
+        "price_books": [{"name": "p", "currency": "EUR", "prices": [PRICE]}],
+    }
+)
+
+
+@pytest.fixture
+def at(store: ObjectStore, tmp_path: Path) -> Connections:
+    location = store.location
+    variables = {
+        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
+        "SLIPWAY_S3_BUCKET": location.bucket,
+        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
+        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+    }
+    return Connections(Environment(variables, tmp_path / "home"))
+
+
+def sync(at: Connections) -> None:
+    """What the assets of organisations and prices do."""
+    at.tenants.migrate()
+    at.tenants.sync_orgs(["acme"])
+    warehouse = Warehouse(at.environment.warehouse_dir)
+    price_table.sync_prices(warehouse, prices.schedules(CATALOG), now=datetime.now(UTC))
+    publish.publish_copy(warehouse)
+
+
+def test_before_the_first_sync_nothing_is_known_and_looking_makes_nothing(at: Connections) -> None:
+    assert (observing.orgs(at), observing.price_rows(at), observing.serving(at)) == (None, None, None)
+    assert not at.environment.home.exists()
+
+
+def test_a_database_without_tables_was_never_set_up(at: Connections) -> None:
+    at.environment.home.mkdir()
+    (at.environment.home / "tenants.db").touch()
+    assert observing.orgs(at) is None
+
+
+def test_organisations_and_prices_are_those_of_the_stores_that_hold_them(at: Connections) -> None:
+    sync(at)
+    assert observing.orgs(at) == frozenset({"acme"})
+    read = observing.price_rows(at)
+    assert not isinstance(read, Untold)
+    assert read == prices.merge([], prices.schedules(CATALOG), datetime.now(UTC))
+
+
+def test_a_store_that_cannot_be_read_is_told_by_its_message(at: Connections) -> None:
+    sync(at)
+    (at.environment.home / "tenants.db").write_bytes(b"no database" * 100)
+    at.metered.path.write_bytes(b"no warehouse" * 100)
+    orgs, rows = observing.orgs(at), observing.price_rows(at)
+    assert isinstance(orgs, Untold)
+    assert "Check SLIPWAY_TENANTS_DB" in str(orgs.error)
+    assert isinstance(rows, Untold)
+    assert "cannot be read" in str(rows.error)
+
+
+def test_a_plan_shows_what_was_never_synced_and_nothing_of_it_afterwards(at: Connections) -> None:
+    def planned() -> list[tuple[str, str, str]]:
+        return [(each.action, each.kind, each.name) for each in deployed_changes(CATALOG, at.environment)]
+
+    deployment = ("create", "Deployment", "chat")
+    assert planned() == [
+        deployment,
+        ("create", "Organization", "acme"),
+        ("create", "Price", "chat p@2026-01-01T00:00:00Z"),
+    ]
+    assert not at.environment.home.exists()  # a plan changes nothing
+    sync(at)
+    assert planned() == [deployment]
