@@ -29,5 +29,5 @@ def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
         "cluster_parts": ClusterPartsResource(environment=environment),
         "gateway": GatewayResource(environment=environment),
         "tenants": TenantsResource(environment=environment),
-        "warehouse": WarehouseResource(environment=environment, store=store),
+        "warehouse": WarehouseResource(environment=environment),
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slipway.control.gateways import Gateways
     from slipway.dataplane.planes.planes import Planes
     from slipway.metering.published import PublishedCopy
+    from slipway.metering.warehouse import Warehouse
     from slipway.tenants import TenantsDatabase
 
 
@@ -79,6 +80,13 @@ class Connections:
         from slipway.tenants import TenantsDatabase
 
         return TenantsDatabase(self.environment.tenants_db_url)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The live warehouse, which one run at a time writes."""
+        from slipway.metering.warehouse import Warehouse
+
+        return Warehouse(self.environment.warehouse_dir)
 
     @cached_property
     def metered(self) -> PublishedCopy:

@@ -177,7 +177,7 @@ def test_weights_that_were_collected_while_their_model_was_gone_are_pulled_again
         "gateway": GatewayResource(environment=environment),
         "cluster_parts": ClusterPartsResource(environment=environment),
         "tenants": TenantsResource(environment=environment),
-        "warehouse": WarehouseResource(environment=environment, store=StoreResource(environment=environment)),
+        "warehouse": WarehouseResource(environment=environment),
     }
     sensor = build_definitions(tmp_path).resolve_sensor_def("catalog_drift")
 

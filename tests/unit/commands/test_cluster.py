@@ -1,4 +1,4 @@
-"""What `slipway get`, `describe`, `logs`, `diff`, `pause` and `resume` print; planes and records are fakes."""
+"""What `slipway get`, `describe`, `logs`, `diff`, `pause` and `resume` print. Planes, records: fakes."""
 
 import json
 from collections.abc import Callable

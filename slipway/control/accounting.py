@@ -1,0 +1,59 @@
+"""Metering as it is run: hours rolled up, checked and published; prices brought to the catalog.
+
+Belongs here: the steps of each, in order, over the warehouse and the store.
+Does not: tables, SQL, rating and checks themselves (slipway.metering).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from slipway.catalog import Catalog
+from slipway.control.connections import Connections
+from slipway.metering import price_table, prices, publish, replicas, rollup
+from slipway.metering.checks import CheckResult, evaluate
+from slipway.metering.price_table import PriceSync
+from slipway.metering.replicas import SampledHour
+from slipway.metering.rollup import HourSummary
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RollupReport:
+    """What a rollup did: a summary per hour, and the checks over all of them."""
+
+    hours: tuple[HourSummary, ...]
+    checks: tuple[CheckResult, ...]
+
+
+def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -> RollupReport:
+    """Replace the rows of these hours, publish the copy, and check what was published.
+
+    Prices are taken from the table as `sync_prices` left it.
+    """
+    summaries = rollup.roll_up(at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC))
+    events = sum(summary.requests for summary in summaries)
+    say(f"{events} requests in {len(summaries)} hours")
+    published = publish.publish(at.warehouse, at.store, hours)
+    say(f"published {published.copy_bytes} bytes and {len(published.parquet_keys)} Parquet objects")
+    return RollupReport(tuple(summaries), evaluate(at.metered, hours))
+
+
+def roll_up_replicas(at: Connections, hours: Sequence[datetime], say: Say) -> list[SampledHour]:
+    """Replace the rows of what ran in these hours, and publish them."""
+    sampled = replicas.roll_up(at.store, at.warehouse, hours)
+    say(f"{sum(hour.instants for hour in sampled)} samples in {len(sampled)} hours")
+    publish.publish_copy(at.warehouse)
+    days = sorted({hour.astimezone(UTC).date() for hour in hours})
+    publish.publish_parquet(at.warehouse, at.store, days, [replicas.TABLE])
+    return sampled
+
+
+def sync_prices(at: Connections, catalog: Catalog) -> PriceSync:
+    """Bring the price table to the catalog, and publish it. Raises ClosedPriceError."""
+    synced = price_table.sync_prices(at.warehouse, prices.schedules(catalog), now=datetime.now(UTC))
+    publish.publish_copy(at.warehouse)
+    return synced
