@@ -1,8 +1,8 @@
 """What a person can do about a revision that does not serve: the cause, as it was seen -> one sentence.
 
 Belongs here: the table: words of kubelets, registries and schedulers, and a sentence for a person. Nothing
-else hangs on it. Pure. Does not: finding the cause (a runtime's judge, explain.py), what the API server refuses at
-once (slipway.dataplane.kubernetes.api.refusals).
+else hangs on it. Pure. Does not: finding the cause (a runtime's judge, explain.py), what the API server
+refuses at once (slipway.dataplane.kubernetes.api.refusals).
 """
 
 from __future__ import annotations
