@@ -47,21 +47,6 @@ class WeightsRequest(Spec):
             token=document.token,
         )
 
-    def at(self, commit: str) -> WeightsRequest:
-        """The same request, pinned to a commit that its moving ref was resolved to."""
-        return self.model_copy(update={"source": f"{split_revision(self.source)[0]}@{commit}"})
-
-
-def resolve_commit(artifact: WeightsRequest, hub: Source) -> str:
-    """The commit that the request's source means now; a pinned one is answered without asking the hub.
-
-    Raises SourceError, AccessError or SourceUnavailableError.
-    """
-    location, revision = split_revision(artifact.source)
-    if revision is not None and is_pinned(artifact.source):
-        return revision
-    return hub.resolve(location, revision, artifact.token).commit
-
 
 def pull(
     artifact: WeightsRequest,

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.artifacts.errors import PublishedDifferentlyError, SourceError
 from slipway.artifacts.weights.manifest import Manifest
-from slipway.artifacts.weights.pull import WeightsRequest, resolve_commit
+from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.artifacts.weights.verification import verify
 from slipway.stack.standin_hub import Repository, StandinHub
@@ -42,22 +42,13 @@ def test_a_second_pull_asks_the_hub_for_nothing(pull, tiny, hub):
     assert pull(tiny) == first
 
 
-def test_a_moving_ref_is_resolved_to_the_commit_that_it_means_now(
-    pull, tiny, repository, content, source, hub, tmp_path
-):
+def test_a_moving_ref_is_pulled_at_the_commit_that_it_means_now(pull, tiny, repository, tmp_path):
     moving = tiny.model_copy(update={"source": f"hf://{repository.id}@main"})
     first = pull(moving)
-    assert resolve_commit(moving, source) == first.commit == repository.refs["main"]
+    assert first.commit == repository.refs["main"]
     (tmp_path / "config.json").write_bytes(b"{}")
     repository.commit_directory(tmp_path)
-    moved = resolve_commit(moving, source)
-    assert moved == repository.refs["main"] != first.commit
-    assert pull(moving.at(moved)).commit == moved
-
-
-def test_a_pinned_commit_is_resolved_without_the_hub(tiny, source, hub, repository):
-    hub.stop()
-    assert resolve_commit(tiny, source) == repository.refs["main"]
+    assert pull(moving).commit == repository.refs["main"] != first.commit
 
 
 def test_patterns_choose_what_is_published(pull, tiny, content, hub, store):
