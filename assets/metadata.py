@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slipway.records.route_store import NumberedTable
     from slipway.runtimes.cluster.edge_status import EdgeStatus
 
-# Digest of the part of the catalog that an asset mirrors; the drift sensor compares it.
+# Digest of the part of the catalog that an asset mirrors: which state of it was brought.
 CATALOG_DIGEST = "catalog_digest"
 
 
@@ -142,7 +142,7 @@ def of_routes(published: NumberedTable, retired: Iterable[str]) -> dict[str, Any
 
 
 def of_mirror(digest: str, counts: Mapping[str, Any]) -> dict[str, Any]:
-    """The digest that the drift sensor compares, and what was mirrored."""
+    """The digest of what was mirrored, and how much it was."""
     return {CATALOG_DIGEST: digest, **counts}
 
 

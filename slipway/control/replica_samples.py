@@ -1,7 +1,7 @@
 """Samples of what runs: replicas and GPUs by deployment, for the cost of a request besides its price.
 
-Belongs here: from what is live to rows, and writing them. Does not: when to sample, the format
-(slipway.records.replica_samples), what they cost.
+Belongs here: from what is live to rows. Does not: when to sample, format, writing and reading
+(slipway.records.replica_samples), what they cost (slipway.metering.replicas).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from slipway.dataplane.protocol import LiveApplication
-from slipway.objectstore import ObjectStore
 from slipway.records.replica_samples import INTERVAL_S, Instant, Sample, instant_of
 
 SpecOf = Callable[[str, str], Mapping[str, Any] | None]
@@ -40,9 +39,3 @@ def _cards(deployment: Mapping[str, Any]) -> tuple[float, str | None]:
     share = gpu.get("fraction")
     cards = float(share) if share is not None else float(gpu.get("count") or 1)
     return cards * int(deployment.get("nodes_per_replica") or 1), gpu.get("class")
-
-
-def write(store: ObjectStore, instant: Instant) -> str:
-    """Write the samples of an instant; the same instant again replaces them. Returns the key."""
-    store.put(instant.key, instant.encode(), content_type="application/json")
-    return instant.key

@@ -20,6 +20,7 @@ from slipway.control.held_weights import hold_weights
 from slipway.dataplane.protocol import DataPlane, Report
 from slipway.dataplane.validation import validation
 from slipway.dataplane.validation.validation import CheckResult
+from slipway.records import replica_samples as records
 from slipway.records.revisions import Revision
 from slipway.records.route_store import NumberedTable
 from slipway.records.routes import RouteTable
@@ -171,7 +172,7 @@ def sample(at: Connections, now: datetime) -> str:
         record = at.revisions.get(deployment, spec_digest)
         return record.spec if record is not None else None
 
-    return replica_samples.write(at.store, replica_samples.sampled(at.planes.status(), spec_of, now))
+    return records.write(at.store, replica_samples.sampled(at.planes.status(), spec_of, now))
 
 
 def serving(plane: DataPlane) -> dict[str, frozenset[str]]:

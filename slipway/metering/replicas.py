@@ -7,19 +7,16 @@ Does not: the arithmetic (sql/replicas_hourly.sql), sampling (slipway.control.re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from slipway.metering.warehouse import Warehouse, delete_hours, sql, transaction
 from slipway.objectstore import ObjectStore
-from slipway.records.replica_samples import Instant, hour_prefix
+from slipway.records.replica_samples import HourOfSamples, read
 from slipway.records.usage import hour_of
 
 TABLE = "replicas_hourly"
-
-_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -33,26 +30,6 @@ class SampledHour:
     unreadable: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Samples:
-    """The samples of one hour: its instants, each once, and the keys of objects that are none."""
-
-    instants: tuple[Instant, ...]
-    unreadable: tuple[str, ...]
-
-    @property
-    def sampled_s(self) -> int:
-        """Seconds that the instants stand for."""
-        return sum(instant.interval_s for instant in self.instants)
-
-    @property
-    def replica_seconds(self) -> int:
-        """Of all deployments together."""
-        return sum(
-            instant.interval_s * sample.replicas for instant in self.instants for sample in instant.samples
-        )
-
-
 def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime]) -> list[SampledHour]:
     """Replace the rows of these hours by what their samples say now, late ones included; in order.
 
@@ -60,7 +37,7 @@ def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime])
     Raises ObjectStoreError, WarehouseError.
     """
     asked = sorted({hour_of(hour) for hour in hours})
-    samples_of = {hour: _read(store, hour) for hour in asked}
+    samples_of = {hour: read(store, hour) for hour in asked}
     with warehouse.writing() as connection:
         connection.execute(sql("replica_samples"))
         columns = _columns(samples_of)
@@ -79,7 +56,7 @@ def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime])
     ]
 
 
-def _columns(samples_of: Mapping[datetime, _Samples]) -> dict[str, list[Any]]:
+def _columns(samples_of: Mapping[datetime, HourOfSamples]) -> dict[str, list[Any]]:
     rows = [
         (hour, instant, sample)
         for hour, samples in samples_of.items()
@@ -95,21 +72,3 @@ def _columns(samples_of: Mapping[datetime, _Samples]) -> dict[str, list[Any]]:
         "replicas": [sample.replicas for _, _, sample in rows],
         "gpus": [sample.gpus for _, _, sample in rows],
     }
-
-
-def _read(store: ObjectStore, hour: datetime) -> _Samples:
-    keys = [stored.key for stored in store.list(hour_prefix(hour))]
-    instants: dict[datetime, Instant] = {}
-    unreadable: list[str] = []
-    with ThreadPoolExecutor(_READERS) as pool:
-        for key, body in zip(keys, pool.map(store.get, keys), strict=True):
-            try:
-                instant = Instant.decode(body or b"")
-            except ValueError:
-                unreadable.append(key)
-                continue
-            if hour_of(instant.at) != hour:
-                unreadable.append(key)
-                continue
-            instants[instant.at] = instant
-    return _Samples(tuple(instants.values()), tuple(unreadable))

@@ -1,6 +1,6 @@
 """Samples of what runs: replicas and GPUs by deployment at an instant; the format of them.
 
-Belongs here: values, object names, both directions.
+Belongs here: values, object names, both directions, writing and reading them.
 Does not: sampling (slipway.control.replica_samples), what an hour of them costs (slipway.metering.replicas).
 
 An object is one instant, whatever ran: an hour with few objects was seldom looked at, and says so.
@@ -9,12 +9,18 @@ An object is one instant, whatever ran: an hour with few objects was seldom look
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+
+from slipway.objectstore import ObjectStore
+from slipway.records.usage import hour_of
 
 PREFIX = "samples/replicas/"
 # Each instant stands for the time until the next one.
 INTERVAL_S = 60
+
+_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,51 @@ class Instant:
         if at.tzinfo is None or found.interval_s <= 0:
             raise ValueError(f"not a sample: at = {said['at']}, interval_s = {found.interval_s}")
         return found
+
+
+@dataclass(frozen=True)
+class HourOfSamples:
+    """The samples of one hour: its instants, each once, and the keys of objects that are none."""
+
+    instants: tuple[Instant, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def sampled_s(self) -> int:
+        """Seconds that the instants stand for."""
+        return sum(instant.interval_s for instant in self.instants)
+
+    @property
+    def replica_seconds(self) -> int:
+        """Of all deployments together."""
+        return sum(
+            instant.interval_s * sample.replicas for instant in self.instants for sample in instant.samples
+        )
+
+
+def write(store: ObjectStore, instant: Instant) -> str:
+    """Write the samples of an instant; the same instant again replaces them. Returns the key."""
+    store.put(instant.key, instant.encode(), content_type="application/json")
+    return instant.key
+
+
+def read(store: ObjectStore, hour: datetime) -> HourOfSamples:
+    """All samples of an hour, given by its start."""
+    keys = [stored.key for stored in store.list(hour_prefix(hour))]
+    instants: dict[datetime, Instant] = {}
+    unreadable: list[str] = []
+    with ThreadPoolExecutor(_READERS) as pool:
+        for key, body in zip(keys, pool.map(store.get, keys), strict=True):
+            try:
+                instant = Instant.decode(body or b"")
+            except ValueError:
+                unreadable.append(key)
+                continue
+            if hour_of(instant.at) != hour:
+                unreadable.append(key)
+                continue
+            instants[instant.at] = instant
+    return HourOfSamples(tuple(instants.values()), tuple(unreadable))
 
 
 def instant_of(now: datetime) -> datetime:
