@@ -57,7 +57,7 @@ def image(resolved: ResolvedDeployment) -> str:
         field = f"engines[{resolved.engine.name}].images.{resolved.deployment.accelerator}"
         raise RenderError(
             f"{field}: no digest is known, and a tag may be another image tomorrow. "
-            "Materialize the engine's image, or give the digest."
+            "Mirror the engine's image, or give the digest."
         )
     return found
 
