@@ -1,7 +1,7 @@
 """The Deployment: a running instance of a model with its own engine settings, limits, price and sharing.
 
-Belongs here: its fields, defaults, and what can be judged of one deployment alone.
-Does not: rules that need other documents (slipway.catalog.rules), what a runtime makes of it
+Belongs here: its fields, their defaults, and what a type can judge of one field.
+Does not: rules between fields or documents (slipway.catalog.rules), what a runtime makes of it
 (slipway.runtimes).
 """
 
