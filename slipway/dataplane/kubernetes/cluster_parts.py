@@ -79,7 +79,7 @@ class ClusterParts:
         homes = [each["metadata"]["name"] for each in made if each["kind"] == "Namespace"]
         quotas = [Place("v1", "ResourceQuota", name, snapshot.OWNED) for name in homes]
         places = [*quotas, *self._gateway_places(gateway.ENDPOINT, sure=also)]
-        return Wanted(made, places, keep=lambda found: labels_of(found).get(gateway.ENDPOINT) in known)
+        return Wanted(made, places, keep=lambda obj: labels_of(obj).get(gateway.ENDPOINT) in known)
 
     def gateway(self, endpoint: Endpoint, deployments: Sequence[Deployment]) -> Wanted:
         """The gateway of an endpoint, and its public side; `deployments` are the catalog's.
@@ -121,7 +121,7 @@ class ClusterParts:
         )
         judged = gateway_judge.wanted(endpoint.name, ref, rendered)
         wait(self._api, judged, GATEWAY_DEADLINE_S, report, actions, judge=gateway_judge.JUDGE)
-        changed = any(each.ref.kind in _EDGE for each in done)
+        changed = any(plan.ref.kind in _EDGE for plan in done)
         status = self._edge_status(endpoint, ref.namespace, is_new=changed)
         return Serving(done, f"http://{ref.name}.{ref.namespace}.svc:{gateway.PORT}/v1", status)
 
@@ -140,8 +140,8 @@ class ClusterParts:
     def _gateway_places(self, label: str, sure: Collection[str]) -> list[Place]:
         cluster = self._cluster
         labels = f"{snapshot.OWNED},{identity.HOME}={cluster.namespace},{label}"
-        kinds = [(cluster.gateway.namespace, each) for each in _INSIDE]
-        kinds += [(cluster.metallb_namespace, each) for each in _ADDRESSES]
+        kinds = [(cluster.gateway.namespace, kind_name) for kind_name in _INSIDE]
+        kinds += [(cluster.metallb_namespace, kind_name) for kind_name in _ADDRESSES]
         return [
             Place(api_version, kind, namespace, labels, is_other=namespace not in sure)
             for namespace, (api_version, kind) in kinds
@@ -158,7 +158,7 @@ class ClusterParts:
             watch.wait_until_listed(_FIRST_LIST_S)
             while True:
                 version = watch.version
-                status = status_of(each for target in targets for each in watch.objects(target))
+                status = status_of(obj for target in targets for obj in watch.objects(target))
                 patience_s = (_PROGRAMMED_S if status.is_seen else _ACCEPTED_S) if is_new else 0.0
                 left_s = began + patience_s - time.monotonic()
                 if status.is_complete or left_s <= 0:

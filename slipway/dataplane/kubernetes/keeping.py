@@ -68,25 +68,25 @@ class Keeper:
         """Make it so, and return what was done. A dry run of all comes first. Raises DataPlaneError."""
         plans = self.plans(wanted, confirmed=True)
         self._applier.carry_out(plans, _by_ref(wanted.objects), say)
-        return tuple(each for each in plans if each.action != "none")
+        return tuple(plan for plan in plans if plan.action != "none")
 
     def _confirmed(self, plans: Sequence[ObjectPlan], wanted: Mapping[Ref, Object]) -> tuple[ObjectPlan, ...]:
         """By a dry run of each, but for what lies in a namespace that is not there yet."""
-        made = {each.ref.name for each in plans if each.ref.kind == "Namespace" and each.action == "create"}
-        ready = [each for each in plans if each.ref.namespace not in made]
-        confirmed = {each.ref: each for each in self._applier.confirmed(ready, wanted)}
-        return tuple(confirmed.get(each.ref, each) for each in plans)
+        made = {plan.ref.name for plan in plans if plan.ref.kind == "Namespace" and plan.action == "create"}
+        ready = [plan for plan in plans if plan.ref.namespace not in made]
+        confirmed = {plan.ref: plan for plan in self._applier.confirmed(ready, wanted)}
+        return tuple(confirmed.get(plan.ref, plan) for plan in plans)
 
     def _found(self, wanted: Wanted) -> dict[Ref, Object]:
         """What is there of the wanted ones, and what is left over; an object of somebody else is not ours."""
-        refs = [ref_of(each) for each in wanted.objects]
-        listed = [each for each in wanted.leftovers if self._api.serves(each.api_version, each.kind)]
+        refs = [ref_of(obj) for obj in wanted.objects]
+        listed = [place for place in wanted.leftovers if self._api.serves(place.api_version, place.kind)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             asked = pool.map(self._api.get, refs)
             lists = pool.map(self._listed, listed)
-            found = [each for each in asked if each is not None]
-            left = [each for some in lists for each in some if not wanted.keep(each)]
-        return {ref_of(each): each for each in (*left, *found) if is_ours(each)}
+            present = [obj for obj in asked if obj is not None]
+            left = [obj for some in lists for obj in some if not wanted.keep(obj)]
+        return {ref_of(obj): obj for obj in (*left, *present) if is_ours(obj)}
 
     def _listed(self, place: Place) -> tuple[Object, ...]:
         try:

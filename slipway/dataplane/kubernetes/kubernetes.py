@@ -79,16 +79,16 @@ class Kubernetes:
         objects = records.objects(wanted)
         plans = planning.plan(objects, self._there(wanted, objects))
         updates = self._applier.confirmed(
-            [each for each in plans if each.action == "update"], _by_ref(objects)
+            [plan for plan in plans if plan.action == "update"], _by_ref(objects)
         )
-        confirmed = {each.ref: each for each in updates}
-        return difference(wanted, [confirmed.get(each.ref, each) for each in plans])
+        confirmed = {plan.ref: plan for plan in updates}
+        return difference(wanted, [confirmed.get(plan.ref, plan) for plan in plans])
 
     def diff_all(self, wanted: Sequence[Applied]) -> tuple[Difference, ...]:
         """The same for many, from one list call per kind and namespace; nothing is confirmed by dry runs."""
-        objects = [each for applied in wanted for each in records.objects(applied)]
-        found = snapshot.take(self._api, records.namespaces(objects), _kinds_of(objects))
-        by_instance = found.by_instance()
+        objects = [obj for applied in wanted for obj in records.objects(applied)]
+        live_objects = snapshot.take(self._api, records.namespaces(objects), _kinds_of(objects))
+        by_instance = live_objects.by_instance()
         differences = []
         for applied in wanted:
             own = records.objects(applied)
@@ -121,14 +121,14 @@ class Kubernetes:
     def _bring_by_name(self, objects: list[Object]) -> None:
         """Make objects so that no application owns; nothing goes."""
         there = {ref: self._api.get(ref) for ref in _by_ref(objects)}
-        self._bring(objects, {ref: each for ref, each in there.items() if each is not None and is_ours(each)})
+        self._bring(objects, {ref: obj for ref, obj in there.items() if obj is not None and is_ours(obj)})
 
-    def _bring(self, objects: list[Object], found: Mapping[Ref, Object]) -> None:
+    def _bring(self, objects: list[Object], there: Mapping[Ref, Object]) -> None:
         """Make the objects so; of those found, what is not among them goes."""
         if not objects:
             return
         by_ref = _by_ref(objects)
-        plans = planning.plan(objects, found)
+        plans = planning.plan(objects, there)
         self._applier.carry_out(self._applier.confirmed(plans, by_ref), by_ref, lambda _: None)
 
     def wait(self, wanted: Applied, deadline_s: float, report: Report) -> None:
@@ -142,8 +142,11 @@ class Kubernetes:
 
     def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
         """Revisions of the deployment, or of all, also those that are parked at zero."""
-        found = live.workloads(self._api, self.namespaces(), deployment)
-        return tuple(self._reachable(each) for each in live.Reader(self._api).applications(found, deployment))
+        owned = live.workloads(self._api, self.namespaces(), deployment)
+        return tuple(
+            self._reachable(application)
+            for application in live.Reader(self._api).applications(owned, deployment)
+        )
 
     def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
         """Apply a recorded revision again, and wait until it serves."""
@@ -156,7 +159,7 @@ class Kubernetes:
         for workload in self._workloads(applications):
             if parking.can_park(workload["kind"]):
                 self._park(workload, report)
-                cannot -= {each.application for each in live.wanted_of(workload)}
+                cannot -= {wanted.application for wanted in live.wanted_of(workload)}
         return frozenset(cannot)
 
     def _park(self, workload: Object, report: Report) -> None:
@@ -187,8 +190,8 @@ class Kubernetes:
             report(Progress(workload["metadata"]["name"], "deleting", 0, 0, "taking applications out"))
             self._applier.apply(left)
         selected = snapshot.labelled(instances)
-        found = snapshot.take(self._api, self.namespaces(), kinds(), selected)
-        ours = [ref for ref, each in found.objects.items() if is_ours(each)]
+        labelled = snapshot.take(self._api, self.namespaces(), kinds(), selected)
+        ours = [ref for ref, obj in labelled.objects.items() if is_ours(obj)]
         if ours:
             self._applier.delete(ours, _saying(min(applications), report))
 
@@ -212,21 +215,23 @@ class Kubernetes:
         """
         mine = f"{snapshot.OWNED},{identity.HOME}={self._cluster.namespace}"
         try:
-            found = self._api.list("v1", "Namespace", labels=mine).objects
+            namespaces = self._api.list("v1", "Namespace", labels=mine).objects
         except ForbiddenError:
-            found = ()
-        return tuple(dict.fromkeys([*self._namespaces, *(each["metadata"]["name"] for each in found)]))
+            namespaces = ()
+        return tuple(
+            dict.fromkeys([*self._namespaces, *(namespace["metadata"]["name"] for namespace in namespaces)])
+        )
 
     def _snapshot(self, objects: Sequence[Object]) -> snapshot.Snapshot:
         selected = snapshot.labelled(records.instances(objects))
         return snapshot.take(self._api, records.namespaces(objects), _kinds_of(objects), selected)
 
     def _workloads(self, applications: frozenset[str]) -> list[Object]:
-        found = live.workloads(self._api, self.namespaces(), None)
+        owned = live.workloads(self._api, self.namespaces(), None)
         return [
-            each
-            for each in found.workloads()
-            if any(one.application in applications for one in live.wanted_of(each))
+            workload
+            for workload in owned.workloads()
+            if any(one.application in applications for one in live.wanted_of(workload))
         ]
 
     def _shared(self, applications: frozenset[str]) -> Iterator[tuple[Object, Shared]]:
@@ -236,30 +241,30 @@ class Kubernetes:
             if shared is not None:
                 yield workload, shared
 
-    def _reachable(self, found: LiveApplication) -> LiveApplication:
-        host = found.upstream.split("/")[2].split(":")[0] if found.upstream else ""
+    def _reachable(self, application: LiveApplication) -> LiveApplication:
+        host = application.upstream.split("/")[2].split(":")[0] if application.upstream else ""
         service, _, rest = host.partition(".")
         namespace = rest.removesuffix(".svc")
-        return replace(found, upstream=self._by_address(found.upstream, namespace, service))
+        return replace(application, upstream=self._by_address(application.upstream, namespace, service))
 
     def _by_address(self, url: str, namespace: str, service: str) -> str:
         if self._reach == "dns" or not url:
             return url
-        found = self._api.get(Ref("v1", "Service", namespace, service))
-        address = (found or {}).get("spec", {}).get("clusterIP")
+        obj = self._api.get(Ref("v1", "Service", namespace, service))
+        address = (obj or {}).get("spec", {}).get("clusterIP")
         return url.replace(f"{service}.{namespace}.svc", address) if address else url
 
 
 def difference(wanted: Applied, plans: Sequence[ObjectPlan]) -> Difference:
     """The plane-neutral answer: one action for the application, and every field."""
-    changed = [each for each in plans if each.action != "none"]
+    changed = [plan for plan in plans if plan.action != "none"]
     workload = records.workload(wanted)
-    is_new = any(each.ref == workload and each.action == "create" for each in plans)
+    is_new = any(plan.ref == workload and plan.action == "create" for plan in plans)
     action: Literal["create", "update", "none"] = "create" if is_new else "update" if changed else "none"
     fields = tuple(
-        f"{each.ref.kind}/{each.ref.name}: {change.field}" for each in changed for change in each.changes
+        f"{plan.ref.kind}/{plan.ref.name}: {change.field}" for plan in changed for change in plan.changes
     )
-    detail = tuple(line for each in changed for line in each.lines())
+    detail = tuple(line for plan in changed for line in plan.lines())
     return Difference(action, wanted.application, fields, detail)
 
 

@@ -62,21 +62,24 @@ def cluster_settings(environment: Environment, name: str = "default") -> Cluster
     try:
         return TypeAdapter(ClusterSettings).validate_python({**given, "store": store})
     except ValidationError as error:
-        said = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
-        raise DataPlaneError(f"{path}: {'; '.join(said)}. Correct it.") from error
+        problems = (
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise DataPlaneError(f"{path}: {'; '.join(problems)}. Correct it.") from error
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text())
+        given = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise DataPlaneError(f"{path}: {error}. Name a YAML file of settings, or none.") from error
-    if found is None:
+    if given is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(given, dict):
         raise DataPlaneError(f"{path}: not a mapping of settings. Write `name: value` lines.")
-    unknown = sorted(set(found) - set(ClusterSettings.__dataclass_fields__))
+    unknown = sorted(set(given) - set(ClusterSettings.__dataclass_fields__))
     if unknown:
         known = ", ".join(ClusterSettings.__dataclass_fields__)
         raise DataPlaneError(f"{path}: {unknown[0]}: no such setting. Known are {known}.")
-    return found
+    return given

@@ -69,11 +69,11 @@ class Planes:
         """Those that are Kubernetes clusters."""
         from slipway.dataplane.kubernetes.kubernetes import Kubernetes
 
-        return tuple(each for each in self._all if isinstance(each, Kubernetes))
+        return tuple(plane for plane in self._all if isinstance(plane, Kubernetes))
 
     def clusters(self) -> tuple[str, ...]:
         """Names of the Kubernetes clusters that the environment connects."""
-        return tuple(each.name for each in self._makers if each.kind == KUBERNETES)
+        return tuple(key.name for key in self._makers if key.kind == KUBERNETES)
 
     def cluster(self, name: str) -> Kubernetes:
         """One Kubernetes cluster; raises DataPlaneError when the environment does not connect it."""
@@ -107,7 +107,7 @@ class Planes:
 
     def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
         """On all planes: a deployment may have moved from one to another."""
-        return tuple(each for plane in self._all for each in plane.status(deployment))
+        return tuple(application for plane in self._all for application in plane.status(deployment))
 
     def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
         """On the plane where that revision was."""

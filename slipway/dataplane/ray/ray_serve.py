@@ -49,10 +49,10 @@ class RayServe:
 
     def diff(self, wanted: Applied) -> Difference:
         """What `apply` would change."""
-        found = serve_config.declared(self._api.read()).get(wanted.application)
-        if found is None:
+        declared = serve_config.declared(self._api.read()).get(wanted.application)
+        if declared is None:
             return Difference("create", wanted.application)
-        fields = serve_config.differences(wanted.rendered, found)
+        fields = serve_config.differences(wanted.rendered, declared)
         return Difference("update" if fields else "none", wanted.application, fields)
 
     def apply(self, wanted: Applied) -> None:
@@ -70,18 +70,18 @@ class RayServe:
         unhealthy_since: float | None = None
         told: Progress | None = None
         while True:
-            details, found = self._look(wanted, reported, _since(unhealthy_since))
-            told = _tell(_progress(wanted.application, found), told, report)
-            if found.state == "serving":
+            details, verdict = self._look(wanted, reported, _since(unhealthy_since))
+            told = _tell(_progress(wanted.application, verdict), told, report)
+            if verdict.state == "serving":
                 return
-            if found.state == "failed":
-                raise self._not_serving(wanted, found.message)
+            if verdict.state == "failed":
+                raise self._not_serving(wanted, verdict.message)
             if time.monotonic() >= end:
-                raise self._not_serving(wanted, f"not within {deadline_s:g} s: {found.message}")
-            if found.state == "lost":
+                raise self._not_serving(wanted, f"not within {deadline_s:g} s: {verdict.message}")
+            if verdict.state == "lost":
                 self.apply(wanted)
             unhealthy_since = _unhealthy_since(details, wanted.application, unhealthy_since)
-            self._ask(wanted.application, found, reported)
+            self._ask(wanted.application, verdict, reported)
             time.sleep(_POLL_S)
 
     def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
@@ -167,11 +167,11 @@ class RayServe:
             return {}, ServeVerdict("waiting", str(error))
         return details, serve_status.verdict(details, wanted.rendered, reported, unhealthy_s)
 
-    def _ask(self, application: str, found: ServeVerdict, reported: dict[str, str]) -> None:
+    def _ask(self, application: str, verdict: ServeVerdict, reported: dict[str, str]) -> None:
         """Collect what replicas report. Serve picks the replica, so several are asked in a row."""
-        if found.state != "unconfirmed":
+        if verdict.state != "unconfirmed":
             return
-        for _ in range(2 * max(found.replicas_ready, 1)):
+        for _ in range(2 * max(verdict.replicas_ready, 1)):
             answer = self._api.spec(application)
             if answer is None:
                 return
@@ -200,17 +200,17 @@ class RayServe:
         self, deployment: str, name: str, config: dict[str, Any], details: dict[str, Any]
     ) -> LiveApplication:
         digest = str(config["args"].get("spec_digest", ""))
-        found = serve_status.verdict(details, config, {})
+        verdict = serve_status.verdict(details, config, {})
         return LiveApplication(
             name=name,
             deployment=deployment,
             spec_digest=digest,
             upstream=self._endpoint(config),
             state=str(details["applications"][name].get("status", "")),
-            message=found.message,
-            replicas_ready=found.replicas_ready,
-            replicas_wanted=found.replicas_wanted,
-            is_serving=found.state in ("unconfirmed", "serving"),
+            message=verdict.message,
+            replicas_ready=verdict.replicas_ready,
+            replicas_wanted=verdict.replicas_wanted,
+            is_serving=verdict.state in ("unconfirmed", "serving"),
         )
 
 
@@ -230,8 +230,10 @@ def _unhealthy_since(details: dict[str, Any], application: str, since: float | N
     return time.monotonic() if since is None else since
 
 
-def _progress(application: str, found: ServeVerdict) -> Progress:
-    return Progress(application, found.state, found.replicas_ready, found.replicas_wanted, found.message)
+def _progress(application: str, verdict: ServeVerdict) -> Progress:
+    return Progress(
+        application, verdict.state, verdict.replicas_ready, verdict.replicas_wanted, verdict.message
+    )
 
 
 def _tell(now: Progress, told: Progress | None, report: Report) -> Progress:

@@ -63,18 +63,18 @@ class ServeApi:
         if reply.status != 200:
             return ()
         text = _ANSI.sub("", reply.data.decode(errors="replace"))
-        said = (line.rstrip() for line in text.splitlines())
-        return tuple(line for line in said if line and not line.startswith(_RAY_MARKERS))
+        log_lines = (line.rstrip() for line in text.splitlines())
+        return tuple(line for line in log_lines if line and not line.startswith(_RAY_MARKERS))
 
     def spec(self, application: str, timeout_s: float = 10) -> dict[str, Any] | None:
         """What one replica, of Serve's choosing, says of itself; None while none answers."""
         timeout = urllib3.Timeout(connect=2, read=timeout_s)
         try:
             reply = self._http.request("GET", f"{self.serve_url}/{application}/-/spec", timeout=timeout)
-            found = reply.json() if reply.status == 200 else None
+            body = reply.json() if reply.status == 200 else None
         except (urllib3.exceptions.HTTPError, ValueError):
             return None
-        return found if isinstance(found, dict) else None
+        return body if isinstance(body, dict) else None
 
     def _call(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         headers = {**self._headers, **options.pop("headers", {})}

@@ -137,9 +137,9 @@ def _vector(body: Any) -> Finding:
 
 def _ranking(body: Any) -> Finding:
     results = body.get("results", body.get("data"))
-    scores = [float(each.get("relevance_score", each.get("score"))) for each in results]
-    indexes = sorted(int(each["index"]) for each in results)
-    evidence = {"scores": [str(each) for each in scores], "indexes": indexes}
+    scores = [float(result.get("relevance_score", result.get("score"))) for result in results]
+    indexes = sorted(int(result["index"]) for result in results)
+    evidence = {"scores": [str(score) for score in scores], "indexes": indexes}
     if indexes != [0, 1] or not all(map(math.isfinite, scores)):
         return False, evidence, f"Two documents were sent, and documents {indexes} came back as {scores}."
     if len(set(scores)) == 1:
@@ -154,12 +154,15 @@ def _rising(scores: Sequence[float]) -> bool:
 
 
 def _classes(body: Any) -> Finding:
-    found = body["data"][0]
-    probabilities = [float(each) for each in found["probs"]]
-    evidence = {"label": found.get("label"), "probabilities": [str(each) for each in probabilities]}
-    if not probabilities or not all(0 <= each <= 1 for each in probabilities):
+    classified = body["data"][0]
+    probabilities = [float(probability) for probability in classified["probs"]]
+    evidence = {
+        "label": classified.get("label"),
+        "probabilities": [str(probability) for probability in probabilities],
+    }
+    if not probabilities or not all(0 <= probability <= 1 for probability in probabilities):
         return False, evidence, f"The classes' probabilities are {probabilities}."
-    return True, evidence, f"{len(probabilities)} classes, the likeliest is {found.get('label')}."
+    return True, evidence, f"{len(probabilities)} classes, the likeliest is {classified.get('label')}."
 
 
 def _transcript(body: Any) -> Finding:

@@ -229,13 +229,13 @@ def _adapters_answer(client: _Client) -> Finding:
 
 
 def _answered(task: str, asked: Mapping[str, Any]) -> Finding:
-    found = {name: questions.judge(task, _got(answer)) for name, answer in asked.items()}
-    evidence = {name: seen for name, (_, seen, _) in found.items()}
-    bad = [f"{name}: {message}" for name, (passed, _, message) in found.items() if not passed]
+    findings = {name: questions.judge(task, _got(answer)) for name, answer in asked.items()}
+    evidence = {name: seen for name, (_, seen, _) in findings.items()}
+    bad = [f"{name}: {message}" for name, (passed, _, message) in findings.items() if not passed]
     return (
         not bad,
         evidence,
-        " ".join(bad or (f"{name}: {message}" for name, (_, _, message) in found.items())),
+        " ".join(bad or (f"{name}: {message}" for name, (_, _, message) in findings.items())),
     )
 
 

@@ -64,20 +64,20 @@ class KubernetesApi:
         """Every kind served, by (apiVersion, kind); read once, or `again` when a CRD may have come."""
         with self._lock:
             if again or not self._kinds:
-                found: dict[tuple[str, str], Kind] = {}
+                served: dict[tuple[str, str], Kind] = {}
                 for root in ("/api", "/apis"):
                     answer = self._transport.call(Call("GET", root), root, accept=_DISCOVERY)
-                    found.update(_discovered(answer))
-                self._kinds = found
+                    served.update(_discovered(answer))
+                self._kinds = served
             return self._kinds
 
     def kind(self, api_version: str, kind: str) -> Kind:
         """One kind; raises MissingKindError, naming the versions that are served instead."""
         key = (api_version, kind)
-        found = self.kinds().get(key) or self.kinds(again=True).get(key)
-        if found is None:
+        served = self.kinds().get(key) or self.kinds(again=True).get(key)
+        if served is None:
             raise MissingKindError(_missing(api_version, kind, self.kinds()))
-        return found
+        return served
 
     def serves(self, api_version: str, kind: str) -> bool:
         """Whether the kind is there, by what was read last."""
@@ -98,17 +98,17 @@ class KubernetesApi:
         }
         answer = self._call("GET", "list", api_version, kind, namespace, query=query)
         objects = tuple(
-            {"apiVersion": api_version, "kind": kind, **each} for each in answer.get("items") or ()
+            {"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or ()
         )
         return Listed(objects, str(answer["metadata"].get("resourceVersion", "")))
 
     def get(self, ref: Ref) -> Object | None:
         """One object; None when it is not there."""
         try:
-            found: Object = self._call("GET", "get", ref.api_version, ref.kind, ref.namespace, ref.name)
+            obj: Object = self._call("GET", "get", ref.api_version, ref.kind, ref.namespace, ref.name)
         except NotFoundError:
             return None
-        return found
+        return obj
 
     def apply(self, obj: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Server-side apply: every field of `obj` is Slipway's afterwards. Returns what is stored.
@@ -233,12 +233,12 @@ def _discovered(answer: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Ki
             api_version = f"{name}/{version['version']}" if name else version["version"]
             for resource in version.get("resources") or ():
                 kind = (resource.get("responseKind") or {}).get("kind") or ""
-                found = Kind(api_version, kind, resource["resource"], resource["scope"] == "Namespaced")
-                yield (api_version, kind), found
+                served = Kind(api_version, kind, resource["resource"], resource["scope"] == "Namespaced")
+                yield (api_version, kind), served
 
 
 def _missing(api_version: str, kind: str, kinds: Mapping[tuple[str, str], Kind]) -> str:
-    others = sorted(each for each, name in kinds if name == kind)
+    others = sorted(version for version, name in kinds if name == kind)
     group = api_version.partition("/")[0]
     if others:
         return (

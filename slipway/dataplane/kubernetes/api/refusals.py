@@ -61,33 +61,33 @@ class Call:
 def refused(call: Call, code: int, body: Mapping[str, Any] | str) -> DataPlaneError:
     """The error for an answer outside of 200-299 that trying again would not change."""
     status: Mapping[str, Any] = body if isinstance(body, Mapping) else {"message": str(body).strip()}
-    said = str(status.get("message") or f"HTTP {code}")
+    message = str(status.get("message") or f"HTTP {code}")
     reason = str(status.get("reason") or "")
     readers = {403: _forbidden, 404: _not_found, 409: _conflict, 410: _gone, 422: _invalid}
     read = readers.get(code)
-    found = _webhook(call, said) or (read(call, said, status, reason) if read else None)
-    return found or ConfigRefusedError(f"{call.what}: the API server refuses to {call.verb} it: {said}")
+    refusal = _webhook(call, message) or (read(call, message, status, reason) if read else None)
+    return refusal or ConfigRefusedError(f"{call.what}: the API server refuses to {call.verb} it: {message}")
 
 
 _Read = DataPlaneError | None
 
 
-def _forbidden(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _Read:
-    denied = _DENIED.search(said)
+def _forbidden(call: Call, message: str, status: Mapping[str, Any], reason: str) -> _Read:
+    denied = _DENIED.search(message)
     if denied is not None:
         return ForbiddenError(_denied(call, denied))
-    quota = _QUOTA.search(said)
+    quota = _QUOTA.search(message)
     if quota is not None:
         return ConfigRefusedError(
             f"{call.what}: namespace {call.namespace} is full: {quota['rest']}. Ask for less, "
             "remove what is not needed, or raise isolation.quota."
         )
-    if _TERMINATING.search(said):
+    if _TERMINATING.search(message):
         return ConfigRefusedError(
             f"{call.what}: namespace {call.namespace} is being deleted. Wait until it is gone "
             "(finalizers may hold it: kubectl get namespace -o yaml), then run this again."
         )
-    return ForbiddenError(f"{call.what}: the API server forbids to {call.verb} it: {said}")
+    return ForbiddenError(f"{call.what}: the API server forbids to {call.verb} it: {message}")
 
 
 def _denied(call: Call, denied: re.Match[str]) -> str:
@@ -100,8 +100,8 @@ def _denied(call: Call, denied: re.Match[str]) -> str:
     )
 
 
-def _not_found(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _Read:
-    missing = _NAMESPACE.search(said)
+def _not_found(call: Call, message: str, status: Mapping[str, Any], reason: str) -> _Read:
+    missing = _NAMESPACE.search(message)
     if missing is not None and call.what != f"Namespace {missing['name']}":
         return ConfigRefusedError(
             f"{call.what}: namespace {missing['name']} does not exist. Create it (the asset data_plane/... "
@@ -115,18 +115,18 @@ def _not_found(call: Call, said: str, status: Mapping[str, Any], reason: str) ->
     return NotFoundError(f"{call.what}: not found")
 
 
-def _conflict(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _Read:
+def _conflict(call: Call, message: str, status: Mapping[str, Any], reason: str) -> _Read:
     causes = (status.get("details") or {}).get("causes") or ()
     owners = tuple(
-        Owner(_manager(str(each.get("message") or "")), str(each.get("field") or ""))
-        for each in causes
-        if each.get("reason") == "FieldManagerConflict"
+        Owner(_manager(str(cause.get("message") or "")), str(cause.get("field") or ""))
+        for cause in causes
+        if cause.get("reason") == "FieldManagerConflict"
     )
     if owners:
         return FieldConflictError(conflict_message(call.what, owners), owners)
-    if "UID in the precondition" in said:
+    if "UID in the precondition" in message:
         return NotFoundError(f"{call.what}: another one has this name by now")
-    if "being deleted" in said:
+    if "being deleted" in message:
         return ConfigRefusedError(
             f"{call.what} is being deleted. Wait until it is gone (its finalizers say what holds it), then "
             "run this again."
@@ -134,30 +134,30 @@ def _conflict(call: Call, said: str, status: Mapping[str, Any], reason: str) -> 
     return None
 
 
-def _manager(said: str) -> str:
-    found = _MANAGER.search(said)
-    return found["manager"] if found else "someone else"
+def _manager(message: str) -> str:
+    named = _MANAGER.search(message)
+    return named["manager"] if named else "someone else"
 
 
 def conflict_message(what: str, owners: tuple[Owner, ...]) -> str:
     """Who owns which field, and how to take or leave it."""
-    said = ", ".join(f"{each.field.lstrip('.')} is owned by {each.manager}" for each in owners)
+    owned = ", ".join(f"{owner.field.lstrip('.')} is owned by {owner.manager}" for owner in owners)
     return (
-        f"{what}: {said}. Slipway takes fields back from people's kubectl alone. Take these, too, with "
+        f"{what}: {owned}. Slipway takes fields back from people's kubectl alone. Take these, too, with "
         "SLIPWAY_KUBE_FORCE=1, or let their owner give them up (remove them from what it applies)."
     )
 
 
-def _gone(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _Read:
-    return GoneError(f"{call.what}: {said}")
+def _gone(call: Call, message: str, status: Mapping[str, Any], reason: str) -> _Read:
+    return GoneError(f"{call.what}: {message}")
 
 
-def _invalid(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _Read:
+def _invalid(call: Call, message: str, status: Mapping[str, Any], reason: str) -> _Read:
     causes = (status.get("details") or {}).get("causes") or ()
     immutable = tuple(
-        str(each.get("field") or "") for each in causes if is_immutable(str(each.get("message") or ""))
+        str(cause.get("field") or "") for cause in causes if is_immutable(str(cause.get("message") or ""))
     )
-    if immutable or is_immutable(said):
+    if immutable or is_immutable(message):
         fields = ", ".join(immutable) or "a field"
         return ImmutableFieldError(
             f"{call.what}: {fields} cannot be changed on an object that exists. It has to be deleted and "
@@ -165,14 +165,14 @@ def _invalid(call: Call, said: str, status: Mapping[str, Any], reason: str) -> _
             immutable,
         )
     return ConfigRefusedError(
-        f"{call.what}: the API server does not take it: {said}. Correct the field of the deployment that "
+        f"{call.what}: the API server does not take it: {message}. Correct the field of the deployment that "
         "this comes from; a name that is too long, by a shorter one."
     )
 
 
-def is_passing(code: int, said: str) -> bool:
+def is_passing(code: int, message: str) -> bool:
     """Whether an answer is worth another try: a server or webhook that is away, and not a refusal."""
-    return code in (429, 502, 503, 504) or (code == 500 and _PASSING.search(said) is not None)
+    return code in (429, 502, 503, 504) or (code == 500 and _PASSING.search(message) is not None)
 
 
 def once_back(trouble: str) -> str:
@@ -187,17 +187,19 @@ def once_back(trouble: str) -> str:
     )
 
 
-def is_immutable(said: str) -> bool:
+def is_immutable(message: str) -> bool:
     """Whether a message of validation says that a field cannot change."""
-    return "immutable" in said or "may not be changed" in said or "updates to statefulset spec" in said
+    return (
+        "immutable" in message or "may not be changed" in message or "updates to statefulset spec" in message
+    )
 
 
-def _webhook(call: Call, said: str) -> _Read:
+def _webhook(call: Call, message: str) -> _Read:
     """A denial comes with whatever status the webhook gave it; 400 where it gave none."""
-    found = _WEBHOOK.search(said)
-    if found is None:
+    webhook = _WEBHOOK.search(message)
+    if webhook is None:
         return None
     return ConfigRefusedError(
-        f"{call.what}: the admission webhook {found['name']} refuses it: "
-        f"{found['reason'] or 'no reason given'}. Change the deployment, or the policy behind the webhook."
+        f"{call.what}: the admission webhook {webhook['name']} refuses it: "
+        f"{webhook['reason'] or 'no reason given'}. Change the deployment, or the policy behind the webhook."
     )

@@ -168,11 +168,11 @@ def _encoded(query: Mapping[str, str]) -> str:
 
 def _break(response: Any) -> None:
     """End a read that waits in another thread; closing a socket alone does not wake it."""
-    found = getattr(getattr(response, "connection", None), "sock", None)
-    if isinstance(found, socket.socket):
+    sock = getattr(getattr(response, "connection", None), "sock", None)
+    if isinstance(sock, socket.socket):
         with contextlib.suppress(OSError):
             # Not an SSLSocket's own: it drops TLS first, and the other thread reads what is encrypted.
-            socket.socket.shutdown(found, socket.SHUT_RDWR)
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _lines(response: Any) -> Iterator[bytes]:
@@ -191,8 +191,8 @@ def _decoded(data: bytes, content_type: str) -> Any:
 
 
 def _said(answer: Any) -> str:
-    said = answer.get("message") if isinstance(answer, Mapping) else answer
-    return str(said or "").strip()[:500]
+    message = answer.get("message") if isinstance(answer, Mapping) else answer
+    return str(message or "").strip()[:500]
 
 
 def _brief(error: Exception) -> str:

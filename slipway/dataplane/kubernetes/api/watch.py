@@ -59,8 +59,8 @@ class Watch:
         self._stopped.set()
         with self._changed:
             breaks = list(self._breaks.values())
-        for each in breaks:
-            each()
+        for break_connection in breaks:
+            break_connection()
 
     @property
     def version(self) -> int:

@@ -56,23 +56,23 @@ class Applier:
         if planned.action not in ("create", "update"):
             return planned
         try:
-            found = self._apply(wanted[planned.ref], dry_run=True)
+            applied = self._apply(wanted[planned.ref], dry_run=True)
         except ConfigRefusedError as error:
             self._refuse_foreign(planned.ref)
             if not isinstance(error, ImmutableFieldError):
                 raise
             return replace(planned, action="replace")
         # Nothing that is created has a version yet: what has one was there, and not looked for or not ours.
-        if planned.action == "create" and found["metadata"].get("resourceVersion"):
+        if planned.action == "create" and applied["metadata"].get("resourceVersion"):
             self._refuse_foreign(planned.ref)
-            if is_deleted(found):
+            if is_deleted(applied):
                 return replace(planned, action="replace")
         return planned
 
     def _refuse_foreign(self, ref: Ref) -> None:
         """An object of that name that is not Slipway's is never adopted, however little would change."""
-        found = self._api.get(ref)
-        if found is not None and not is_owned(found):
+        live = self._api.get(ref)
+        if live is not None and not is_owned(live):
             raise ConfigRefusedError(
                 f"{ref} exists and is not Slipway's. Rename the deployment, or remove the object; or give "
                 "it to Slipway: kubectl label it app.kubernetes.io/managed-by=slipway."
@@ -101,7 +101,9 @@ class Applier:
         except FieldConflictError as conflict:
             self._refuse_conflict(obj, conflict)
             if say is not None:
-                taken = ", ".join(f"{each.field.lstrip('.')} from {each.manager}" for each in conflict.owners)
+                taken = ", ".join(
+                    f"{owner.field.lstrip('.')} from {owner.manager}" for owner in conflict.owners
+                )
                 say(f"taking back {taken}")
             return self._api.apply(stamped(obj), dry_run=dry_run, force=True)
 
@@ -109,16 +111,18 @@ class Applier:
         ref = ref_of(obj)
         scaled = self._is_autoscaled(ref)
         kept = [
-            each for each in conflict.owners if not planning.may_take(ref.kind, each, is_autoscaled=scaled)
+            owner for owner in conflict.owners if not planning.may_take(ref.kind, owner, is_autoscaled=scaled)
         ]
         if kept:
             raise FieldConflictError(conflict_message(str(ref), tuple(kept)), tuple(kept)) from conflict
 
     def _is_autoscaled(self, ref: Ref) -> bool:
         """Whether a HorizontalPodAutoscaler, whoever made it (KEDA makes one, too), targets the object."""
-        found = self._api.list("autoscaling/v2", "HorizontalPodAutoscaler", ref.namespace).objects
-        targets = [each["spec"]["scaleTargetRef"] for each in found if not is_deleted(each)]
-        return any(each["kind"] == ref.kind and each["name"] == ref.name for each in targets)
+        autoscalers = self._api.list("autoscaling/v2", "HorizontalPodAutoscaler", ref.namespace).objects
+        targets = [
+            autoscaler["spec"]["scaleTargetRef"] for autoscaler in autoscalers if not is_deleted(autoscaler)
+        ]
+        return any(target["kind"] == ref.kind and target["name"] == ref.name for target in targets)
 
     def delete(self, refs: Iterable[Ref], say: Say) -> None:
         """Remove objects step by step in the order that drains, each step gone before the next.
@@ -126,13 +130,13 @@ class Applier:
         Raises StuckDeletionError when one does not go, because a finalizer does not end.
         """
         for step in prune.steps(refs):
-            found = {ref: each for ref in step if (each := self._api.get(ref)) is not None}
-            for ref, each in found.items():
-                if not is_deleted(each):
+            live = {ref: obj for ref in step if (obj := self._api.get(ref)) is not None}
+            for ref, obj in live.items():
+                if not is_deleted(obj):
                     # In the foreground: the object goes when its pods have ended.
-                    self._api.delete(ref, expect_uid=uid(each), propagation="Foreground")
-            grace_s = max((longest_grace_s(each) for each in found.values()), default=0.0)
-            left = [(ref, uid(each)) for ref, each in found.items()]
+                    self._api.delete(ref, expect_uid=uid(obj), propagation="Foreground")
+            grace_s = max((longest_grace_s(obj) for obj in live.values()), default=0.0)
+            left = [(ref, uid(obj)) for ref, obj in live.items()]
             self._until_gone(left, say, self._gone_deadline_s + grace_s)
 
     def _until_gone(self, left: list[tuple[Ref, str]], say: Say, deadline_s: float) -> None:
@@ -147,12 +151,12 @@ class Applier:
             time.sleep(_GONE_POLL_S)
 
     def _is_there(self, ref: Ref, known: str) -> bool:
-        found = self._api.get(ref)
-        return found is not None and uid(found) == known
+        live = self._api.get(ref)
+        return live is not None and uid(live) == known
 
     def _stuck(self, ref: Ref, deadline_s: float) -> StuckDeletionError:
-        found = self._api.get(ref)
-        finalizers = (found or {}).get("metadata", {}).get("finalizers") or ["none"]
+        live = self._api.get(ref)
+        finalizers = (live or {}).get("metadata", {}).get("finalizers") or ["none"]
         return StuckDeletionError(
             f"{ref} was deleted {deadline_s:g} s ago and is still there: {_held(ref, finalizers)} "
             "Then run this again."

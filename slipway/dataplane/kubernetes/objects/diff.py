@@ -62,24 +62,24 @@ def compare(wanted: Object, live: Object) -> tuple[FieldChange, ...]:
     ours = owned_fields.of_manager(live, FIELD_MANAGER)
     stamp = annotations_of(wanted)[APPLIED]
     as_sent = annotations_of(live).get(APPLIED) == stamp and ours is not None
-    found = [
+    changes = [
         change
         for change in _changes(wanted, live, ours, ())
         if change.path not in _NAMED_BY_REF and not (as_sent and _is_ours(ours or {}, change.path))
     ]
     if ours is not None:
-        found += _given_up(wanted, live, ours)
-    told = [change for change in found if change.path[-1] != f"f:{APPLIED}"] or found
+        changes += _given_up(wanted, live, ours)
+    told = [change for change in changes if change.path[-1] != f"f:{APPLIED}"] or changes
     return tuple(_with_owner(change, live) for change in told)
 
 
 def _is_ours(ours: Fields, path: Path) -> bool:
-    found = ours
+    reached = ours
     for step in path:
-        deeper = owned_fields.below(found, step)
+        deeper = owned_fields.below(reached, step)
         if deeper is None:
-            return not found
-        found = deeper
+            return not reached
+        reached = deeper
     return True
 
 
@@ -152,19 +152,19 @@ def _step(names: tuple[str, ...], item: Any, ours: Fields | None) -> str:
 
 def _given_up(wanted: Object, live: Object, ours: Fields) -> list[FieldChange]:
     """What Slipway applied earlier and does not want any more: the apply removes it, unless others own it."""
-    found = []
+    given_up = []
     for path in owned_fields.leaves(ours):
         if _at(wanted, path) is ABSENT:
             there = _at(live, path)
             if there is not ABSENT and owned_fields.owner_of(live, path, FIELD_MANAGER) is None:
-                found.append(FieldChange(path, there, ABSENT))
-    return _outermost(found, wanted, live)
+                given_up.append(FieldChange(path, there, ABSENT))
+    return _outermost(given_up, wanted, live)
 
 
-def _outermost(found: list[FieldChange], wanted: Object, live: Object) -> list[FieldChange]:
+def _outermost(changes: list[FieldChange], wanted: Object, live: Object) -> list[FieldChange]:
     """One change for a whole item or mapping that goes, instead of one for each of its fields."""
     seen: dict[Path, FieldChange] = {}
-    for change in found:
+    for change in changes:
         path = change.path
         while len(path) > 1 and _at(wanted, path[:-1]) is ABSENT:
             path = path[:-1]
@@ -174,16 +174,16 @@ def _outermost(found: list[FieldChange], wanted: Object, live: Object) -> list[F
 
 def _at(obj: Any, path: Path) -> Any:
     """The value at a path; ABSENT when it is not there."""
-    found = obj
+    value = obj
     for step in path:
         if step.startswith("f:"):
-            found = found.get(step[2:], ABSENT) if isinstance(found, Mapping) else ABSENT
+            value = value.get(step[2:], ABSENT) if isinstance(value, Mapping) else ABSENT
         else:
-            items = found if isinstance(found, list) else []
-            found = next((each for each in items if owned_fields.key_of({step: {}}, each)), ABSENT)
-        if found is ABSENT:
+            items = value if isinstance(value, list) else []
+            value = next((item for item in items if owned_fields.key_of({step: {}}, item)), ABSENT)
+        if value is ABSENT:
             return ABSENT
-    return found
+    return value
 
 
 def _with_owner(change: FieldChange, live: Object) -> FieldChange:

@@ -40,27 +40,27 @@ def owner_of(live: Object, path: Path, other_than: str) -> str | None:
 
 
 def _holds(fields: Fields, path: Path) -> bool:
-    found = fields
+    reached = fields
     for step in path:
-        if not found:  # an atomic value: what lies within belongs to its owner
+        if not reached:  # an atomic value: what lies within belongs to its owner
             return True
-        deeper = below(found, step)
+        deeper = below(reached, step)
         if deeper is None:
             return False
-        found = deeper
+        reached = deeper
     return True
 
 
 def below(fields: Fields, step: Step) -> Fields | None:
     """The fields below a step; None when the step is not owned. An empty mapping is a whole value."""
     if step in fields:
-        found: Fields = fields[step]
-        return found
+        inner: Fields = fields[step]
+        return inner
     if step.startswith("k:"):
         wanted = json.loads(step[2:])
-        for name, found in fields.items():
+        for name, inner in fields.items():
             if name.startswith("k:") and _same_key(json.loads(name[2:]), wanted):
-                return found
+                return inner
     return None
 
 
@@ -85,24 +85,24 @@ def has_items(fields: Fields) -> bool:
 
 def leaves(fields: Fields, path: Path = ()) -> Iterator[Path]:
     """Every path that is owned as a whole."""
-    deeper = {step: found for step, found in fields.items() if step != "."}
+    deeper = {step: inner for step, inner in fields.items() if step != "."}
     if not deeper and path:
         yield path
-    for step, found in deeper.items():
-        yield from leaves(found, (*path, step))
+    for step, inner in deeper.items():
+        yield from leaves(inner, (*path, step))
 
 
 def shown(path: Path) -> str:
     """A path as people write it: `spec.template.spec.containers[main].image`."""
     text = ""
     for step in path:
-        kind, said = step[:2], step[2:]
+        kind, rest = step[:2], step[2:]
         if kind == "f:":
-            text += f".{said}" if text else said
+            text += f".{rest}" if text else rest
         else:
-            value = json.loads(said)
-            said = ",".join(str(each) for each in value.values()) if isinstance(value, dict) else str(value)
-            text += f"[{said}]"
+            value = json.loads(rest)
+            rest = ",".join(str(part) for part in value.values()) if isinstance(value, dict) else str(value)
+            text += f"[{rest}]"
     return text
 
 
@@ -121,14 +121,14 @@ def extract(live: Object, manager: str) -> Object | None:
 
 
 def _taken(live: Any, fields: Fields) -> Any:
-    deeper = {step: found for step, found in fields.items() if step != "."}
+    deeper = {step: inner for step, inner in fields.items() if step != "."}
     if not deeper:
         return {} if isinstance(live, Mapping) and "." in fields else live
     if isinstance(live, list):
-        steps = ((each, key_of(deeper, each)) for each in live)
-        return [_taken(each, deeper[step]) for each, step in steps if step is not None]
+        steps = ((item, key_of(deeper, item)) for item in live)
+        return [_taken(item, deeper[step]) for item, step in steps if step is not None]
     return {
-        name: _taken(live[name], found)
-        for name, found in ((step[2:], found) for step, found in deeper.items() if step.startswith("f:"))
+        name: _taken(live[name], inner)
+        for name, inner in ((step[2:], inner) for step, inner in deeper.items() if step.startswith("f:"))
         if name in live
     }

@@ -51,7 +51,7 @@ def plan(wanted: Sequence[Object], live: Mapping[Ref, Object]) -> tuple[ObjectPl
 
     Autoscalers that go, go first: they would write the replicas that are applied.
     """
-    kept = tuple(plan_object(each, live.get(ref_of(each))) for each in wanted)
+    kept = tuple(plan_object(obj, live.get(ref_of(obj))) for obj in wanted)
     gone = [ObjectPlan(ref, "delete") for ref in _in_order(prune.to_prune(wanted, live))]
     first = tuple(each for each in gone if prune.is_autoscaler(each.ref))
     return (*first, *kept, *(each for each in gone if each not in first))

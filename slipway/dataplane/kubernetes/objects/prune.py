@@ -38,14 +38,14 @@ _MOUNTED: tuple[KindName, ...] = (("v1", "ServiceAccount"),)
 
 def workloads() -> tuple[KindName, ...]:
     """Kinds that stand for a revision."""
-    return tuple((each.api_version, each.kind) for each in registry.workloads().values())
+    return tuple((kind.api_version, kind.kind) for kind in registry.workloads().values())
 
 
 def order() -> tuple[tuple[KindName, ...], ...]:
     """The kinds that Slipway makes of revisions, in the steps of their removal."""
     own = registry.kinds()
-    routes = tuple((each.api_version, each.kind) for each in own if each.goes == "with routes")
-    mounted = tuple((each.api_version, each.kind) for each in own if each.goes == "with mounts")
+    routes = tuple((kind.api_version, kind.kind) for kind in own if kind.goes == "with routes")
+    mounted = tuple((kind.api_version, kind.kind) for kind in own if kind.goes == "with mounts")
     return (_AUTOSCALERS, _ROUTES + routes, workloads(), _SERVICES, mounted + _MOUNTED)
 
 
@@ -75,11 +75,11 @@ def steps(refs: Iterable[Ref]) -> list[list[Ref]]:
 
 def is_ours(live: Object) -> bool:
     """Whether Slipway itself applied it: operators copy labels to what they make, and that is theirs."""
-    made_by_another = any(each.get("controller") for each in live["metadata"].get("ownerReferences") or ())
+    made_by_another = any(owner.get("controller") for owner in live["metadata"].get("ownerReferences") or ())
     return is_owned(live) and not made_by_another and owned_fields.of_manager(live, FIELD_MANAGER) is not None
 
 
 def to_prune(wanted: Iterable[Object], live: Mapping[Ref, Object]) -> list[Ref]:
     """Of the objects of an application those that it does not have any more."""
     kept = {ref_of(each) for each in wanted}
-    return [ref for ref, each in live.items() if ref not in kept and is_ours(each)]
+    return [ref for ref, obj in live.items() if ref not in kept and is_ours(obj)]

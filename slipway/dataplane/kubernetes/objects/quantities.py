@@ -46,10 +46,10 @@ def same_value(wanted: Any, live: Any, path: tuple[str, ...]) -> bool:
 
 def amount(value: Any) -> Decimal | None:
     """A quantity as a number; None for what is none."""
-    found = _QUANTITY.match(str(value))
-    if found is None:
+    matched = _QUANTITY.match(str(value))
+    if matched is None:
         return None
-    number, suffix = Decimal(found["number"]), found["suffix"] or ""
+    number, suffix = Decimal(matched["number"]), matched["suffix"] or ""
     if suffix[:1] in ("e", "E") and len(suffix) > 1:
         return number * Decimal(10) ** int(suffix[1:])
     return number * (_BINARY.get(suffix) or _DECIMAL[suffix])

@@ -24,7 +24,7 @@ ENDPOINT = "slipway.dev/endpoint"
 def record(resolved: ResolvedDeployment, rendered: Rendered) -> Applied:
     """The record of a rendered revision."""
     workload = asdict(rendered.workload)
-    marked = [_with_endpoint(each, rendered) for each in rendered.objects]
+    marked = [_with_endpoint(obj, rendered) for obj in rendered.objects]
     return Applied(
         application=identity.object_name(resolved),
         deployment=resolved.name,
@@ -34,7 +34,7 @@ def record(resolved: ResolvedDeployment, rendered: Rendered) -> Applied:
             "runtime": resolved.deployment.runtime,
             "workload": workload,
             "objects": marked,
-            "public": [copy.deepcopy(each) for each in rendered.public],
+            "public": [copy.deepcopy(obj) for obj in rendered.public],
             "address": asdict(rendered.address),
             "engine_names": dict(rendered.engine_names),
         },
@@ -62,19 +62,19 @@ def public(applied: Applied) -> list[Object]:
 def without_public(applied: Applied, live: Mapping[Ref, Object]) -> dict[Ref, Object]:
     """`live` without the stable names that lead to this revision, which are not `apply`'s to take away."""
     stable = {ref_of(each) for each in public(applied)}
-    return {ref: each for ref, each in live.items() if ref not in stable}
+    return {ref: obj for ref, obj in live.items() if ref not in stable}
 
 
 def workload(applied: Applied) -> Ref:
     """The object whose status says whether the revision serves."""
-    found: Mapping[str, str] = applied.rendered["workload"]
-    return Ref(found["api_version"], found["kind"], found["namespace"], found["name"])
+    fields: Mapping[str, str] = applied.rendered["workload"]
+    return Ref(fields["api_version"], fields["kind"], fields["namespace"], fields["name"])
 
 
 def address(applied: Applied) -> Address:
     """Where requests go."""
-    found: Mapping[str, Any] = applied.rendered["address"]
-    return Address(**found)
+    fields: Mapping[str, Any] = applied.rendered["address"]
+    return Address(**fields)
 
 
 def wanted(applied: Applied) -> Wanted:
@@ -91,5 +91,5 @@ def namespaces(objs: Sequence[Object]) -> tuple[str, ...]:
 
 def instances(objs: Sequence[Object]) -> tuple[str, ...]:
     """Applications that these objects belong to; one, but for those that share a RayService."""
-    found = (labels_of(each).get(identity.INSTANCE) for each in objs)
-    return tuple(dict.fromkeys(each for each in found if each))
+    names = (labels_of(obj).get(identity.INSTANCE) for obj in objs)
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -33,21 +33,21 @@ class Snapshot:
 
     def by_instance(self) -> dict[str, dict[Ref, Object]]:
         """Those of each application."""
-        found: dict[str, dict[Ref, Object]] = {}
-        for ref, each in self.objects.items():
-            found.setdefault(labels_of(each).get(identity.INSTANCE, ""), {})[ref] = each
-        return found
+        grouped: dict[str, dict[Ref, Object]] = {}
+        for ref, obj in self.objects.items():
+            grouped.setdefault(labels_of(obj).get(identity.INSTANCE, ""), {})[ref] = obj
+        return grouped
 
     def autoscalers(self) -> list[Ref]:
         """Those of Slipway that write the replicas of something else."""
-        return [ref for ref, each in self.objects.items() if prune.is_autoscaler(ref) and prune.is_ours(each)]
+        return [ref for ref, obj in self.objects.items() if prune.is_autoscaler(ref) and prune.is_ours(obj)]
 
     def workloads(self) -> Iterator[Object]:
         """Objects that stand for a revision, and that Slipway itself applied."""
         kinds = frozenset(prune.workloads())
-        for ref, each in self.objects.items():
-            if (ref.api_version, ref.kind) in kinds and prune.is_ours(each):
-                yield each
+        for ref, obj in self.objects.items():
+            if (ref.api_version, ref.kind) in kinds and prune.is_ours(obj):
+                yield obj
 
 
 def take(
@@ -64,4 +64,4 @@ def take(
     if not wanted:
         return Snapshot({})
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
-        return Snapshot({ref_of(each): each for found in pool.map(listed, wanted) for each in found})
+        return Snapshot({ref_of(obj): obj for objects in pool.map(listed, wanted) for obj in objects})

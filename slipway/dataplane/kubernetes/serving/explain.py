@@ -35,7 +35,7 @@ def explanation(
     api: KubernetesApi, namespace: str, application: str, pods: Sequence[Object], pod: str = ""
 ) -> tuple[str, ...]:
     """Lines for the run log; what cannot be fetched is left out. `pod` is the one the failure is about."""
-    lines = [each for found in _first(pods, pod) for each in unscheduled(found)]
+    lines = [line for living_pod in _first(pods, pod) for line in unscheduled(living_pod)]
     lines += _lost(api, pods)
     lines += _events(api, namespace, application)
     output = crashed(_first(pods, pod))
@@ -45,25 +45,25 @@ def explanation(
 
 
 def _first(pods: Sequence[Object], name: str) -> list[Object]:
-    return sorted(pod_state.living(pods), key=lambda each: each["metadata"]["name"] != name)
+    return sorted(pod_state.living(pods), key=lambda living_pod: living_pod["metadata"]["name"] != name)
 
 
 def unscheduled(pod: Object) -> list[str]:
     """What a pod that no node takes asks for, and the scheduler's count of nodes by reason."""
-    found = condition(pod, "PodScheduled")
-    if found is None or found.get("status") != "False":
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is None or scheduled.get("status") != "False":
         return []
     asked = ", ".join(f"{name}={amount}" for name, amount in sorted(requests(pod).items()))
-    return [f"{pod['metadata']['name']} asks for {asked or 'nothing'}: {found.get('message', '')}"]
+    return [f"{pod['metadata']['name']} asks for {asked or 'nothing'}: {scheduled.get('message', '')}"]
 
 
 def requests(pod: Object) -> dict[str, str]:
     """What the containers of a pod ask for; of each resource the largest single request is shown."""
-    found: dict[str, str] = {}
+    amounts: dict[str, str] = {}
     for container in (pod.get("spec") or {}).get("containers") or ():
         resources = container.get("resources") or {}
-        found.update({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
-    return {name: str(amount) for name, amount in found.items()}
+        amounts.update({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+    return {name: str(amount) for name, amount in amounts.items()}
 
 
 def _lost(api: KubernetesApi, pods: Sequence[Object]) -> list[str]:
@@ -86,13 +86,13 @@ def lost(pod: Object, node: Object | None) -> list[str]:
     """Why a pod's node is no place to start; `node` is None when it is not known, `{}` when it is gone."""
     if node is None:
         return []
-    said = f"{pod['metadata']['name']} is on node {_node_of(pod)}, which"
+    where = f"{pod['metadata']['name']} is on node {_node_of(pod)}, which"
     if not node:
-        return [f"{said} does not answer any more: it was removed from the cluster"]
+        return [f"{where} does not answer any more: it was removed from the cluster"]
     ready = condition(node, "Ready")
     if ready is None or ready.get("status") == "True":
         return []
-    return [f"{said} does not answer any more: {ready.get('reason', '')}: {ready.get('message', '')}"]
+    return [f"{where} does not answer any more: {ready.get('reason', '')}: {ready.get('message', '')}"]
 
 
 def crashed(pods: Iterable[Object]) -> Output | None:
@@ -113,18 +113,20 @@ def crashed(pods: Iterable[Object]) -> Output | None:
 
 def _events(api: KubernetesApi, namespace: str, application: str) -> list[str]:
     try:
-        found = api.list("v1", "Event", namespace, fields="type=Warning").objects
+        events = api.list("v1", "Event", namespace, fields="type=Warning").objects
     except DataPlaneError:
         return []
-    return warnings(found, application)
+    return warnings(events, application)
 
 
 def warnings(events: Iterable[Object], application: str) -> list[str]:
     """The last warnings about objects of an application, each said once."""
-    mine = [each for each in events if str(each["involvedObject"].get("name") or "").startswith(application)]
+    mine = [
+        event for event in events if str(event["involvedObject"].get("name") or "").startswith(application)
+    ]
     mine.sort(key=event_time)
-    said = {(each.get("reason"), _kind_of_message(each)): each for each in mine}
-    return [event_line(each) for each in list(said.values())[-_EVENTS:]]
+    latest = {(event.get("reason"), _kind_of_message(event)): event for event in mine}
+    return [event_line(event) for event in list(latest.values())[-_EVENTS:]]
 
 
 def _kind_of_message(event: Object) -> str:
@@ -136,8 +138,8 @@ def event_line(event: Object) -> str:
     """One event as people write it."""
     about, count = event["involvedObject"], int(event.get("count") or 1)
     times = f" ({count} times)" if count > 1 else ""
-    said = str(event.get("message") or "").strip()
-    return f"{about.get('kind')} {about.get('name')}: {event.get('reason')}: {said}{times}"
+    message = str(event.get("message") or "").strip()
+    return f"{about.get('kind')} {about.get('name')}: {event.get('reason')}: {message}{times}"
 
 
 def _output(api: KubernetesApi, namespace: str, output: Output) -> list[str]:

@@ -60,11 +60,11 @@ class Reader:
         self._api = api
         self._listed: dict[Target, tuple[Object, ...]] = {}
 
-    def applications(self, found: Snapshot, deployment: str | None) -> tuple[LiveApplication, ...]:
+    def applications(self, owned: Snapshot, deployment: str | None) -> tuple[LiveApplication, ...]:
         """Every revision of a deployment, or of all."""
         return tuple(
             self._live(workload, wanted)
-            for workload in found.workloads()
+            for workload in owned.workloads()
             for wanted in wanted_of(workload)
             if deployment in (None, wanted.deployment)
         )
@@ -81,7 +81,7 @@ class Reader:
         wide = Target(target.api_version, target.kind, target.namespace)
         if wide not in self._listed:
             self._listed[wide] = self._api.list(wide.api_version, wide.kind, wide.namespace).objects
-        return tuple(each for each in self._listed[wide] if selects(target, each))
+        return tuple(obj for obj in self._listed[wide] if selects(target, obj))
 
     def _live(self, workload: Object, wanted: Wanted) -> LiveApplication:
         verdict = registry.workload(wanted.workload.kind).judge.verdict(wanted, self.seen(wanted))
@@ -127,9 +127,9 @@ def selects(target: Target, obj: Object) -> bool:
             return False
     for part in filter(None, target.fields.split(",")):
         path, _, value = part.partition("=")
-        found: Any = obj
+        actual: Any = obj
         for step in path.split("."):
-            found = (found or {}).get(step)
-        if str(found) != value:
+            actual = (actual or {}).get(step)
+        if str(actual) != value:
             return False
     return True

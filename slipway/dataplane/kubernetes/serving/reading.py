@@ -47,7 +47,10 @@ class People:
 
     def describe(self, deployment: str) -> dict[str, Description]:
         """Every revision of a deployment by its application's name."""
-        return {found[1].application: self._described(*found) for found in self._found(deployment)}
+        return {
+            wanted.application: self._described(workload, wanted, pods)
+            for workload, wanted, pods in self._found(deployment)
+        }
 
     def output(
         self, deployment: str, application: str | None, lines: int, *, previous: bool
@@ -66,12 +69,12 @@ class People:
         A rollout that waits reports it, and its deadline stands still, too; a Deployment that is changed in
         place replaces no more pods.
         """
-        found = [workload for workload, _, _ in self._found(deployment)]
-        for each in found:
+        workloads = [workload for workload, _, _ in self._found(deployment)]
+        for workload in workloads:
             note = {"annotations": {PAUSED: "true" if paused else None}}
-            spec = {"spec": {"paused": True if paused else None}} if each["kind"] == "Deployment" else {}
-            self._api.merge(ref_of(each), {"metadata": note, **spec})
-        return tuple(each["metadata"]["name"] for each in found)
+            spec = {"spec": {"paused": True if paused else None}} if workload["kind"] == "Deployment" else {}
+            self._api.merge(ref_of(workload), {"metadata": note, **spec})
+        return tuple(workload["metadata"]["name"] for workload in workloads)
 
     def _found(self, deployment: str) -> Iterator[tuple[Object, Wanted, list[Object]]]:
         """Workloads, the revision that each stands for, and its pods."""
@@ -84,28 +87,29 @@ class People:
     def _described(self, workload: Object, wanted: Wanted, pods: list[Object]) -> Description:
         namespace = wanted.workload.namespace
         try:
-            found = self._api.list("v1", "Event", namespace, fields="type=Warning").objects
+            events = self._api.list("v1", "Event", namespace, fields="type=Warning").objects
         except DataPlaneError:
-            found = ()
-        lines = [*warnings(found, wanted.application), *(line for pod in pods for line in unscheduled(pod))]
+            events = ()
+        lines = [*warnings(events, wanted.application), *(line for pod in pods for line in unscheduled(pod))]
         return Description(str(wanted.workload), _conditions(workload), tuple(map(_pod, pods)), tuple(lines))
 
     def _output(self, pod: Object, container: str, lines: int, *, previous: bool) -> PodOutput:
         named = pod["metadata"]
         try:
-            found = self._api.log(
+            output = self._api.log(
                 named["namespace"], named["name"], container, lines=lines, previous=previous
             )
         except DataPlaneError as error:
-            found = (f"(no output: {error})",)
-        return PodOutput(named["name"], container, found)
+            output = (f"(no output: {error})",)
+        return PodOutput(named["name"], container, output)
 
 
 def _conditions(workload: Object) -> tuple[str, ...]:
-    found = (workload.get("status") or {}).get("conditions") or ()
+    conditions = (workload.get("status") or {}).get("conditions") or ()
     lines = (
-        f"{each.get('type')}={each.get('status')}: {each.get('message') or each.get('reason') or ''}"
-        for each in found
+        f"{condition.get('type')}={condition.get('status')}: "
+        f"{condition.get('message') or condition.get('reason') or ''}"
+        for condition in conditions
     )
     return tuple(line.rstrip(": ") for line in lines)
 

@@ -78,8 +78,8 @@ def remedy(cause: str, lines: Sequence[str] = (), *, is_late: bool = False) -> s
 
     `is_late`: nothing has failed, and the deadline has passed.
     """
-    for said in (cause, *lines):
-        for pattern, found in _REMEDIES:
-            if re.search(pattern, said, re.DOTALL):
-                return found
+    for text in (cause, *lines):
+        for pattern, advice in _REMEDIES:
+            if re.search(pattern, text, re.DOTALL):
+                return advice
     return _LONGER if is_late else ""

@@ -93,18 +93,18 @@ def wait(
             seen = _look(watch, targets, told)
             if kind.own_word is not None:
                 seen = replace(seen, own_word=actions.ask(kind.own_word, wanted, seen) or {})
-            found, is_paused = judge.verdict(wanted, seen), _is_paused(wanted, seen)
-            _tell(wanted, found, seen, watch.trouble, is_paused, told, report)
-            if found.state == "serving" and not is_paused:
+            verdict, is_paused = judge.verdict(wanted, seen), _is_paused(wanted, seen)
+            _tell(wanted, verdict, seen, watch.trouble, is_paused, told, report)
+            if verdict.state == "serving" and not is_paused:
                 return
-            _refuse(api, wanted, found, seen)
+            _refuse(api, wanted, verdict, seen)
             if is_paused:
                 end += time.monotonic() - began
             elif time.monotonic() >= end:
-                late = replace(found, message=f"not within {deadline_s:g} s: {found.message}")
+                late = replace(verdict, message=f"not within {deadline_s:g} s: {verdict.message}")
                 raise _not_serving(api, wanted, late, seen)
             else:
-                _act(found, told, actions)
+                _act(verdict, told, actions)
             paused_at = time.monotonic()
             watch.wait_for_change(version, max(min(_TICK_S, end - paused_at), 0.01))
             end += time.monotonic() - paused_at if is_paused else 0.0
@@ -124,54 +124,54 @@ def _look(watch: Watch, targets: Mapping[str, Target], told: _Told) -> Seen:
 
 def _versions(objects: Mapping[str, Sequence[Object]]) -> Iterator[str]:
     """Events are left out: they repeat while nothing changes."""
-    for kind, found in objects.items():
+    for kind, of_kind in objects.items():
         if not kind.endswith("Event"):
-            yield from (str(each["metadata"].get("resourceVersion")) for each in found)
+            yield from (str(obj["metadata"].get("resourceVersion")) for obj in of_kind)
 
 
 def _is_paused(wanted: Wanted, seen: Seen) -> bool:
     """Whether somebody has paused rollouts of the deployment (`slipway pause`), on any of its revisions."""
-    return any(annotations_of(each).get(PAUSED) == "true" for each in seen.of(wanted.workload.kind))
+    return any(annotations_of(obj).get(PAUSED) == "true" for obj in seen.of(wanted.workload.kind))
 
 
 def _tell(
-    wanted: Wanted, found: Verdict, seen: Seen, trouble: str, is_paused: bool, told: _Told, report: Report
+    wanted: Wanted, verdict: Verdict, seen: Seen, trouble: str, is_paused: bool, told: _Told, report: Report
 ) -> None:
     for line in _new_events(wanted, seen.of("PodEvent"), told):
-        report(Progress(wanted.application, "event", found.ready, found.wanted, line))
-    state = "paused" if is_paused else found.state
-    message = f"{found.message} (seen last; {trouble})" if trouble else found.message
-    now = Progress(wanted.application, state, found.ready, found.wanted, message)
+        report(Progress(wanted.application, "event", verdict.ready, verdict.wanted, line))
+    state = "paused" if is_paused else verdict.state
+    message = f"{verdict.message} (seen last; {trouble})" if trouble else verdict.message
+    now = Progress(wanted.application, state, verdict.ready, verdict.wanted, message)
     if now != told.progress:
         report(now)
         told.progress = now
 
 
 def _new_events(wanted: Wanted, events: Sequence[Object], told: _Told) -> Iterator[str]:
-    for each in events:
-        name = str(each["involvedObject"].get("name") or "")
-        key = (name, str(each.get("reason")), str(each.get("message")))
+    for event in events:
+        name = str(event["involvedObject"].get("name") or "")
+        key = (name, str(event.get("reason")), str(event.get("message")))
         mine = name.startswith((wanted.application, wanted.workload.name))
-        if mine and each.get("reason") in _TOLD_EVENTS and key not in told.events:
+        if mine and event.get("reason") in _TOLD_EVENTS and key not in told.events:
             told.events.add(key)
-            yield event_line(each)
+            yield event_line(event)
 
 
-def _refuse(api: KubernetesApi, wanted: Wanted, found: Verdict, seen: Seen) -> None:
-    if found.state == "overtaken":
+def _refuse(api: KubernetesApi, wanted: Wanted, verdict: Verdict, seen: Seen) -> None:
+    if verdict.state == "overtaken":
         raise OvertakenError(
-            f"{wanted.application}: the rollout of spec {wanted.spec_digest[:8]} gives way: {found.message}. "
-            "Nothing was undone; the newer rollout goes on."
+            f"{wanted.application}: the rollout of spec {wanted.spec_digest[:8]} gives way: "
+            f"{verdict.message}. Nothing was undone; the newer rollout goes on."
         )
-    if found.state == "failed":
-        raise _not_serving(api, wanted, found, seen)
+    if verdict.state == "failed":
+        raise _not_serving(api, wanted, verdict, seen)
 
 
-def _act(found: Verdict, told: _Told, actions: Actions) -> None:
-    if found.state == "idle" and not told.is_woken:
+def _act(verdict: Verdict, told: _Told, actions: Actions) -> None:
+    if verdict.state == "idle" and not told.is_woken:
         actions.wake()
         told.is_woken = True
-    if found.state != "missing":
+    if verdict.state != "missing":
         told.missing_since = None
         return
     now = time.monotonic()
@@ -182,9 +182,9 @@ def _act(found: Verdict, told: _Told, actions: Actions) -> None:
         told.missing_since = None
 
 
-def _not_serving(api: KubernetesApi, wanted: Wanted, found: Verdict, seen: Seen) -> NotServingError:
-    lines = explanation(api, wanted.workload.namespace, wanted.application, seen.of("Pod"), found.pod)
+def _not_serving(api: KubernetesApi, wanted: Wanted, verdict: Verdict, seen: Seen) -> NotServingError:
+    lines = explanation(api, wanted.workload.namespace, wanted.application, seen.of("Pod"), verdict.pod)
     message = f"{wanted.application} (spec {wanted.spec_digest[:8]}) does not serve"
-    cause = found.message.rstrip(".")
-    told = remedy(cause, lines, is_late=found.state != "failed")
+    cause = verdict.message.rstrip(".")
+    told = remedy(cause, lines, is_late=verdict.state != "failed")
     return NotServingError(message, cause=f"{cause}. {told}" if told else cause, log=lines)
