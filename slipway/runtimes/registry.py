@@ -72,5 +72,5 @@ def _loaded(module: str) -> Adapter:
 
 @functools.cache
 def _workloads(modules: tuple[str, ...]) -> Mapping[str, WorkloadKind]:
-    parts = (_loaded(each).kubernetes for each in modules)
+    parts = (_loaded(module).kubernetes for module in modules)
     return MappingProxyType({kind.kind: kind for part in parts if part for kind in part.workloads})

@@ -63,10 +63,10 @@ def fields_are_honoured(catalog: Catalog) -> Iterator[Finding]:
     for deployment in catalog.deployments:
         engine = engines.get(deployment.engine)
         servers = registry.adapter(deployment.runtime).servers
-        for each in refused(deployment, engine):
-            if each.field == "engine" and engine is not None and engine.server not in servers:
+        for refusal in refused(deployment, engine):
+            if refusal.field == "engine" and engine is not None and engine.server not in servers:
                 continue  # said by engines_are_hosted, with the servers that it hosts
-            yield Finding("Deployment", deployment.name, tuple(each.field.split(".")), str(each))
+            yield Finding("Deployment", deployment.name, tuple(refusal.field.split(".")), str(refusal))
 
 
 def tasks_are_done(catalog: Catalog) -> Iterator[Finding]:

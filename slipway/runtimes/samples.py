@@ -31,16 +31,16 @@ class Sample:
         return f"{self.field}: {self.label}" if self.label else self.field
 
 
-def _gpu(**said: Any) -> Fields:
-    return {"resources": {"gpu": said}}
+def _gpu(**fields: Any) -> Fields:
+    return {"resources": {"gpu": fields}}
 
 
-def _scaled(**said: Any) -> Fields:
-    return {"autoscaling": said}
+def _scaled(**fields: Any) -> Fields:
+    return {"autoscaling": fields}
 
 
-def _target(**said: Any) -> Fields:
-    return {"autoscaling": {"target": said}}
+def _target(**fields: Any) -> Fields:
+    return {"autoscaling": {"target": fields}}
 
 
 SAMPLES: tuple[Sample, ...] = (

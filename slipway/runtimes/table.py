@@ -102,8 +102,8 @@ def _resolved(runtime: str, fields: Fields) -> ResolvedDeployment:
         engine=Engine.model_validate(engine),
         model=ResolvedArtifact(name=deployment.model, source="hf://o/m", commit="1" * 40),
         adapters=tuple(
-            ResolvedArtifact(name=each.adapter, source="hf://o/a", commit="1" * 40)
-            for each in deployment.adapters
+            ResolvedArtifact(name=adapter.adapter, source="hf://o/a", commit="1" * 40)
+            for adapter in deployment.adapters
         ),
         image=_IMAGE,
     )
@@ -138,7 +138,7 @@ def _tasks() -> list[str]:
     for runtime in RUNTIMES:
         for server in sorted(registry.adapter(runtime).servers):
             able = tasks.tasks(runtime, server)
-            cells = " | ".join("yes" if each in able else "no" for each in every)
+            cells = " | ".join("yes" if task in able else "no" for task in every)
             lines.append(f"| `{runtime}` | {server} | {cells} |")
     return lines
 

@@ -25,9 +25,9 @@ def refusal(runtime: str, server: ServerName, task: Task) -> str | None:
         return None
     done = ", ".join(each for each in get_args(Task) if each in able)
     elsewhere = ", ".join(
-        f"{other} with {each}"
+        f"{other} with {engine}"
         for other, adapter in registry.adapters().items()
-        for each in sorted(adapter.servers)
-        if task in tasks(other, each)
+        for engine in sorted(adapter.servers)
+        if task in tasks(other, engine)
     )
     return f"its task is {task}, and {server} on {runtime} does {done}. Use {elsewhere}"

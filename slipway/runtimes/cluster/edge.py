@@ -107,9 +107,11 @@ def _listener(endpoint: Endpoint) -> Object:
 def _routes(endpoint: Endpoint, deployments: Sequence[Deployment], cluster: ClusterSettings) -> list[Object]:
     """One rule for `/v1`, one per public path; so many to an HTTPRoute as it may have."""
     served = [
-        each for each in deployments if endpoint.deployments == "all" or each.name in endpoint.deployments
+        deployment
+        for deployment in deployments
+        if endpoint.deployments == "all" or deployment.name in endpoint.deployments
     ]
-    paths = sorted(each.path for each in served if each.path is not None)
+    paths = sorted(deployment.path for deployment in served if deployment.path is not None)
     rules = [_rule(endpoint, ""), *(_rule(endpoint, path) for path in paths)]
     chunks = [rules[start : start + _MOST_RULES] for start in range(0, len(rules), _MOST_RULES)]
     return [

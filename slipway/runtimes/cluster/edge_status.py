@@ -50,7 +50,7 @@ def status_of(objects: Iterable[Object]) -> EdgeStatus:
 
 
 def _said(obj: Object, kind: str) -> str:
-    found = condition(obj, kind)
-    if found is None:
+    seen = condition(obj, kind)
+    if seen is None:
         return f"no condition {kind}: no controller has seen it"
-    return f"{kind} {found.get('status')}: {found.get('message') or found.get('reason') or ''}".rstrip(": ")
+    return f"{kind} {seen.get('status')}: {seen.get('message') or seen.get('reason') or ''}".rstrip(": ")

@@ -84,8 +84,8 @@ def _account(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
 
 def _policy(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
     """From the edge's proxies and those who measure; to engines anywhere, the store and the database."""
-    known = [each for each in (cluster.edge, cluster.prometheus, *cluster.operators) if each]
-    senders = {"from": [flows.peer(each) for each in known]} if cluster.edge is not None else {}
+    known = [sender for sender in (cluster.edge, cluster.prometheus, *cluster.operators) if sender]
+    senders = {"from": [flows.peer(sender) for sender in known]} if cluster.edge is not None else {}
     engines = {
         "to": [
             {
@@ -148,7 +148,7 @@ def _serving(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
 
 
 def _pod(endpoint: Endpoint, cluster: ClusterSettings, selected: dict[str, str]) -> Object:
-    pull = [{"name": each} for each in cluster.pull_secrets]
+    pull = [{"name": secret} for secret in cluster.pull_secrets]
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",

@@ -31,10 +31,10 @@ def targets(wanted: Wanted) -> Mapping[str, Target]:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """As for a plain Deployment of ours."""
-    found = seen.named("Deployment", wanted.workload.name)
-    if found is None:
+    deployment = seen.named("Deployment", wanted.workload.name)
+    if deployment is None:
         return Verdict("missing", "the Deployment is not there")
-    return deployments.judge(found, seen.of("Pod"), wanted.spec_digest, seen, is_ours=True)
+    return deployments.judge(deployment, seen.of("Pod"), wanted.spec_digest, seen, is_ours=True)
 
 
 JUDGE = Judge(targets, verdict)

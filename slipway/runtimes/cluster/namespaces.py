@@ -30,11 +30,11 @@ def objects(
     `also` are namespaces without deployments, such as the gateway's.
     """
     members: dict[str, list[Deployment]] = {name: [] for name in also}
-    for each in deployments:
-        runtime = registry.adapter(each.runtime).kubernetes
+    for deployment in deployments:
+        runtime = registry.adapter(deployment.runtime).kubernetes
         # A namespace that is a runtime's own is made by whoever installs it.
         if runtime is not None and runtime.namespace is None:
-            members.setdefault(each.isolation.namespace or cluster.namespace, []).append(each)
+            members.setdefault(deployment.isolation.namespace or cluster.namespace, []).append(deployment)
     return [made for name in sorted(members) for made in _of(name, members[name], cluster.namespace)]
 
 
@@ -46,8 +46,12 @@ def _of(name: str, members: Sequence[Deployment], home: str) -> list[Object]:
 def _namespace(name: str, members: Sequence[Deployment], home: str) -> Object:
     from kubernetes import client
 
-    runtimes = (registry.adapter(each.runtime).kubernetes for each in members)
-    level = "baseline" if any(each and each.pod_security == "baseline" for each in runtimes) else "restricted"
+    runtimes = (registry.adapter(deployment.runtime).kubernetes for deployment in members)
+    level = (
+        "baseline"
+        if any(runtime and runtime.pod_security == "baseline" for runtime in runtimes)
+        else "restricted"
+    )
     security = {
         "pod-security.kubernetes.io/enforce": level,
         "pod-security.kubernetes.io/warn": "restricted",
@@ -82,7 +86,7 @@ def _quota(name: str, members: Sequence[Deployment]) -> list[Object]:
     """One quota per namespace: the largest of each resource that its deployments state."""
     from kubernetes import client
 
-    quotas = [each.isolation.quota for each in members if each.isolation.quota is not None]
+    quotas = [deployment.isolation.quota for deployment in members if deployment.isolation.quota is not None]
     cpu = [each.cpu for each in quotas if each.cpu is not None]
     memory = [each.memory for each in quotas if each.memory is not None]
     hard: dict[str, str] = {}

@@ -48,7 +48,7 @@ def written() -> Resources:
 
 def read() -> Resources:
     """What is only looked at."""
-    own = (each for runtime in registry.on_kubernetes() for each in runtime.reads)
+    own = (resource for runtime in registry.on_kubernetes() for resource in runtime.reads)
     return _with(_READ, own)
 
 

@@ -17,16 +17,16 @@ _RBAC = "rbac.authorization.k8s.io"
 
 def namespaces(catalog: Catalog, data_plane: str, cluster: ClusterSettings) -> tuple[str, ...]:
     """Where Slipway writes objects, in order."""
-    found = {cluster.namespace}
-    for each in data_planes.deployments(catalog, data_plane):
-        runtime = registry.adapter(each.runtime).kubernetes
+    names = {cluster.namespace}
+    for deployment in data_planes.deployments(catalog, data_plane):
+        runtime = registry.adapter(deployment.runtime).kubernetes
         of_runtime = runtime.namespace(cluster) if runtime is not None and runtime.namespace else None
-        found.add(of_runtime or each.isolation.namespace or cluster.namespace)
+        names.add(of_runtime or deployment.isolation.namespace or cluster.namespace)
     for endpoint in data_planes.endpoints(catalog, data_plane):
-        found.add(cluster.gateway.namespace)
+        names.add(cluster.gateway.namespace)
         if endpoint.address_pool is not None:
-            found.add(cluster.metallb_namespace)
-    return tuple(sorted(found))
+            names.add(cluster.metallb_namespace)
+    return tuple(sorted(names))
 
 
 def objects(
@@ -37,7 +37,7 @@ def objects(
     roles.append(rbac.cluster_role())
     if cluster.gpu_operator_namespace is not None:
         roles += rbac.shared_cards(cluster.gpu_operator_namespace)
-    return roles if account is None else [*roles, *(_binding(each, account) for each in roles)]
+    return roles if account is None else [*roles, *(_binding(role, account) for role in roles)]
 
 
 def _binding(role: Object, account: ObjectName) -> Object:

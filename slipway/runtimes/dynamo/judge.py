@@ -27,25 +27,25 @@ def targets(wanted: Wanted) -> Mapping[str, Target]:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Generation observed, Ready, no rolling update under way, and every pod with our digest."""
-    found = seen.named(wanted.workload.kind, wanted.workload.name)
-    if found is None:
+    graph = seen.named(wanted.workload.kind, wanted.workload.name)
+    if graph is None:
         return Verdict("missing", "the DynamoGraphDeployment is not there")
-    replicas = sum(int(each.get("replicas") or 0) for each in components(found))
+    replicas = sum(int(component.get("replicas") or 0) for component in components(graph))
     pods = pod_state.living(seen.of("Pod"))
     new = pod_state.carrying(pods, wanted.spec_digest)
     ready = sum(pod_state.is_ready(pod) for pod in new)
-    digest = annotations_of(found).get(identity.SPEC_DIGEST)
+    digest = annotations_of(graph).get(identity.SPEC_DIGEST)
     if digest != wanted.spec_digest:
         return Verdict("overtaken", f"it has spec {(digest or 'of nobody')[:8]}", ready, replicas)
-    if not is_observed(found):
+    if not is_observed(graph):
         return Verdict("waiting", "the operator has not seen the new spec", ready, replicas)
     trouble = pod_state.trouble(new, seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
-    unfinished = _unfinished(found, pods, new)
+    unfinished = _unfinished(graph, pods, new)
     if unfinished:
-        said = f"{unfinished}; {trouble.message}" if trouble else unfinished
-        return Verdict("waiting", said, ready, replicas)
+        message = f"{unfinished}; {trouble.message}" if trouble else unfinished
+        return Verdict("waiting", message, ready, replicas)
     return Verdict(
         "serving", "all resources are ready and every pod carries the spec digest", ready, replicas
     )
@@ -59,14 +59,14 @@ def components(graph: Object) -> list[dict[str, Any]]:
 def _unfinished(graph: Object, pods: list[Object], new: list[Object]) -> str:
     status: Mapping[str, Any] = graph.get("status") or {}
     if not is_true(graph, "Ready"):
-        said = condition(graph, "Ready") or {}
-        return f"not Ready: {said.get('message') or said.get('reason') or 'no condition yet'}"
+        ready = condition(graph, "Ready") or {}
+        return f"not Ready: {ready.get('message') or ready.get('reason') or 'no condition yet'}"
     phase = (status.get("rollingUpdate") or {}).get("phase") or ""
     if phase not in ("", "Completed"):
         return f"rolling update: {phase}"
     if len(new) < len(pods):
         return f"{len(pods) - len(new)} pods carry another spec"
-    if not any(pod_state.is_ready(each) for each in new):
+    if not any(pod_state.is_ready(pod) for pod in new):
         return "no pod is ready"
     return ""
 

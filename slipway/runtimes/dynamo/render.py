@@ -188,37 +188,37 @@ def _weights_claim(resolved: ResolvedDeployment, cluster: ClusterSettings) -> st
 
 def _runtime_version(resolved: ResolvedDeployment) -> str:
     """Dynamo reads its version off the image's tag, and an image by digest has none."""
-    found = _tagged_version(resolved.engine, resolved.deployment)
-    if found is None:
+    version = _tagged_version(resolved.engine, resolved.deployment)
+    if version is None:
         raise RenderError(
             f"engines[{resolved.engine.name}].images.{resolved.deployment.accelerator}.tag: Dynamo must know "
             "its own version, such as 1.3.1. Write the tag beside the digest."
         )
-    return found
+    return version
 
 
 def _tagged_version(engine: Engine, deployment: Deployment) -> str | None:
     listed = engine.images.get(deployment.accelerator)
-    found = _VERSION.search(listed.tag or "") if listed is not None else None
-    return found[0] if found is not None else None
+    matched = _VERSION.search(listed.tag or "") if listed is not None else None
+    return matched[0] if matched is not None else None
 
 
 def _adapters(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[Object]:
-    found = []
+    models = []
     adapters = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
-    for served, each in adapters:
+    for served, pinned in adapters:
         name = f"{identity.object_name(resolved)}-{served.model_name}"
         spec = {
             "baseModelName": resolved.name,
             "modelName": served.model_name,
             "modelType": "lora",
-            "source": {"uri": weights_access(cluster.store, each.prefix).uri},
+            "source": {"uri": weights_access(cluster.store, pinned.prefix).uri},
         }
         metadata = identity.metadata(resolved, cluster, name)
-        found.append(
+        models.append(
             {"apiVersion": "nvidia.com/v1alpha1", "kind": "DynamoModel", "metadata": metadata, "spec": spec}
         )
-    return found
+    return models
 
 
 def _scaler(

@@ -39,10 +39,10 @@ def pods_of(wanted: Wanted) -> Target:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Judge a plain Deployment of ours."""
-    found = seen.named("Deployment", wanted.workload.name)
-    if found is None:
+    deployment = seen.named("Deployment", wanted.workload.name)
+    if deployment is None:
         return Verdict("missing", "the Deployment is not there")
-    return judge(found, seen.of("Pod"), wanted.spec_digest, seen, is_ours=True)
+    return judge(deployment, seen.of("Pod"), wanted.spec_digest, seen, is_ours=True)
 
 
 def judge(
@@ -59,8 +59,8 @@ def judge(
     template = pod_state.digest_of(deployment["spec"]["template"])
     if template != digest:
         state: State = "overtaken" if is_ours else "waiting"
-        said = f"its template has spec {_short(template)}"
-        return Verdict(state, said, ready, replicas, reason="other-template")
+        message = f"its template has spec {_short(template)}"
+        return Verdict(state, message, ready, replicas, reason="other-template")
     if not is_observed(deployment):
         return Verdict("waiting", "the controller has not seen the new spec", ready, replicas)
     failed = _failure(deployment, new, seen)
@@ -75,13 +75,13 @@ def judge(
 
 
 def _failure(deployment: Object, pods: Sequence[Object], seen: Seen) -> pod_state.Trouble | None:
-    found = pod_state.trouble(pods, seen.now)
-    if found is not None and found.is_final:
-        return found
+    trouble = pod_state.trouble(pods, seen.now)
+    if trouble is not None and trouble.is_final:
+        return trouble
     progressing = condition(deployment, "Progressing")
     if progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded":
-        said = f"{progressing.get('message')}" + (f" {found.message}" if found else "")
-        return pod_state.Trouble(found.pod if found else "", said, True)
+        message = f"{progressing.get('message')}" + (f" {trouble.message}" if trouble else "")
+        return pod_state.Trouble(trouble.pod if trouble else "", message, True)
     cannot = condition(deployment, "ReplicaFailure")
     if cannot is not None and cannot.get("status") == "True":
         since = cannot.get("lastTransitionTime")
@@ -113,10 +113,10 @@ def _unfinished(
 
 
 def _with_trouble(unfinished: str, pods: Sequence[Object], seen: Seen) -> str:
-    found = pod_state.trouble(pods, seen.now)
+    trouble = pod_state.trouble(pods, seen.now)
     return (
-        f"{unfinished}; {found.message}"
-        if found
+        f"{unfinished}; {trouble.message}"
+        if trouble
         else f"{unfinished}; pods: {pod_state.phases(pods) or 'none'}"
     )
 

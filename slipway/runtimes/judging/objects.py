@@ -62,16 +62,16 @@ def is_owned(obj: Mapping[str, Any]) -> bool:
 
 def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """One entry of `status.conditions`, None while it is not there."""
-    for each in (obj.get("status") or {}).get("conditions") or ():
-        if each.get("type") == kind:
-            return dict(each)
+    for reported in (obj.get("status") or {}).get("conditions") or ():
+        if reported.get("type") == kind:
+            return dict(reported)
     return None
 
 
 def is_true(obj: Mapping[str, Any], kind: str) -> bool:
     """Whether a condition is there and True."""
-    found = condition(obj, kind)
-    return found is not None and found.get("status") == "True"
+    reported = condition(obj, kind)
+    return reported is not None and reported.get("status") == "True"
 
 
 def is_observed(obj: Mapping[str, Any]) -> bool:

@@ -77,8 +77,8 @@ def carrying(pods: Iterable[Object], digest: str) -> list[Object]:
 
 def trouble(pods: Sequence[Object], now: datetime) -> Trouble | None:
     """The worst that is seen of these pods: what is final before what may pass; None when all is well."""
-    found = [each for pod in living(pods) for each in _troubles(pod, now)]
-    return next((each for each in found if each.is_final), found[0] if found else None)
+    troubles = [each for pod in living(pods) for each in _troubles(pod, now)]
+    return next((each for each in troubles if each.is_final), troubles[0] if troubles else None)
 
 
 def _troubles(pod: Object, now: datetime) -> Iterator[Trouble]:
@@ -87,9 +87,9 @@ def _troubles(pod: Object, now: datetime) -> Iterator[Trouble]:
     if unscheduled is not None and unscheduled.get("status") == "False":
         yield Trouble(name, f"not scheduled: {unscheduled.get('message', '')}".strip(), False)
     for status in containers(pod):
-        found = _of_container(name, status, _age_s(pod, now))
-        if found is not None:
-            yield found
+        of_container = _of_container(name, status, _age_s(pod, now))
+        if of_container is not None:
+            yield of_container
 
 
 def containers(pod: Object) -> list[dict[str, Any]]:
@@ -100,14 +100,14 @@ def containers(pod: Object) -> list[dict[str, Any]]:
 
 def _of_container(pod: str, status: dict[str, Any], age_s: float) -> Trouble | None:
     waiting = (status.get("state") or {}).get("waiting") or {}
-    reason, said = str(waiting.get("reason") or ""), str(waiting.get("message") or "").strip()
+    reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "").strip()
     what = f"container {status['name']} of {pod}"
-    if reason in _NO_IMAGE or (reason in _PULLING and _FINAL_PULL.search(said)):
-        return Trouble(pod, f"{what}: {reason}: {said or status.get('image', '')}", True)
+    if reason in _NO_IMAGE or (reason in _PULLING and _FINAL_PULL.search(message)):
+        return Trouble(pod, f"{what}: {reason}: {message or status.get('image', '')}", True)
     if reason in _PULLING:
-        return Trouble(pod, f"{what}: {reason}: {said}", False)
+        return Trouble(pod, f"{what}: {reason}: {message}", False)
     if reason in _MISCONFIGURED:
-        return Trouble(pod, f"{what}: {reason}: {said}", age_s >= CONFIG_GRACE_S)
+        return Trouble(pod, f"{what}: {reason}: {message}", age_s >= CONFIG_GRACE_S)
     return _crash(pod, what, status)
 
 
@@ -126,8 +126,8 @@ def last_end(status: dict[str, Any]) -> dict[str, Any] | None:
     """How a container's last run ended; None when none has."""
     now = (status.get("state") or {}).get("terminated")
     before = (status.get("lastState") or {}).get("terminated")
-    found: dict[str, Any] | None = now or before
-    return found
+    ended: dict[str, Any] | None = now or before
+    return ended
 
 
 def _age_s(pod: Object, now: datetime) -> float:

@@ -173,12 +173,12 @@ def _external_metrics(resolved: ResolvedDeployment, cluster: ClusterSettings) ->
                 "metric": {
                     "backend": "prometheus",
                     "serverAddress": cluster.prometheus_url,
-                    "query": each["metadata"]["query"],
+                    "query": trigger["metadata"]["query"],
                 },
                 # KServe's webhook wants a value; it becomes KEDA's threshold, which is per replica.
-                "target": {"type": "Value", "value": each["metadata"]["threshold"]},
+                "target": {"type": "Value", "value": trigger["metadata"]["threshold"]},
             },
         }
-        for each in wanted
-        if each["type"] == "prometheus"
+        for trigger in wanted
+        if trigger["type"] == "prometheus"
     ]

@@ -46,21 +46,21 @@ def child(kind: str, name: str) -> str:
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Judge a service: by its Deployment, that one's generation, and its pods."""
     kind = wanted.workload.kind
-    found = seen.named(kind, wanted.workload.name)
-    if found is None:
+    service = seen.named(kind, wanted.workload.name)
+    if service is None:
         return Verdict("missing", f"the {kind} is not there")
-    digest = annotations_of(found).get(identity.SPEC_DIGEST)
+    digest = annotations_of(service).get(identity.SPEC_DIGEST)
     if digest != wanted.spec_digest:
         return Verdict("overtaken", f"it has spec {(digest or 'of nobody')[:8]}")
     deployment = seen.named("Deployment", child(kind, wanted.workload.name))
     if deployment is None:
-        if annotations_of(found).get(STOP) == "true":
+        if annotations_of(service).get(STOP) == "true":
             return Verdict("idle", "stopped: KServe has deleted its Deployment")
-        said = f"KServe has not made its Deployment {child(kind, wanted.workload.name)}"
-        return _refused(found, seen) or Verdict("waiting", said)
+        message = f"KServe has not made its Deployment {child(kind, wanted.workload.name)}"
+        return _refused(service, seen) or Verdict("waiting", message)
     judged = deployments.judge(deployment, seen.of("Pod"), wanted.spec_digest, seen)
     if judged.state == "waiting" and judged.reason == "other-template":
-        return _refused(found, seen) or judged
+        return _refused(service, seen) or judged
     return judged
 
 

@@ -70,8 +70,8 @@ def _spec(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
 def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     adapters = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
     listed = [
-        {"name": served.model_name, "uri": weights_access(cluster.store, each.prefix).uri}
-        for served, each in adapters
+        {"name": served.model_name, "uri": weights_access(cluster.store, pinned.prefix).uri}
+        for served, pinned in adapters
     ]
     model: Object = {
         "uri": weights_access(cluster.store, resolved.model.prefix).uri,
@@ -102,11 +102,11 @@ def _pod(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     env = pods.environment(resolved, vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {})
     wanted = vllm_args.engine_args(resolved, cluster)
-    args = [each for each in wanted if not each.startswith(_ITS_OWN) or each in deployment.args]
+    args = [arg for arg in wanted if not arg.startswith(_ITS_OWN) or arg in deployment.args]
     main: Object = {
         "name": "main",
         "image": pods.image(resolved),
-        "args": [shlex.quote(each) for each in args],
+        "args": [shlex.quote(arg) for arg in args],
         "env": pods.env_list(env, pods.secret_environment(resolved)),
         "resources": inferenceservice.bounded(resolved, cluster),
         "securityContext": pods.container_security(resolved),

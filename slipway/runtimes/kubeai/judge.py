@@ -31,10 +31,10 @@ def targets(wanted: Wanted) -> Mapping[str, Target]:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Judge a Model: by its pods, not by its status."""
-    found = seen.named(wanted.workload.kind, wanted.workload.name)
-    if found is None:
+    model = seen.named(wanted.workload.kind, wanted.workload.name)
+    if model is None:
         return Verdict("missing", "the Model is not there")
-    spec = found["spec"]
+    spec = model["spec"]
     replicas = int(spec.get("replicas") or 0)
     pods = pod_state.living(seen.of("Pod"))
     new = pod_state.carrying(pods, wanted.spec_digest)
@@ -45,15 +45,15 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     trouble = pod_state.trouble(new, seen.now)
     if trouble is not None and trouble.is_final:
         return Verdict("failed", trouble.message, ready, replicas, trouble.pod)
-    if spec.get("cacheProfile") and not ((found.get("status") or {}).get("cache") or {}).get("loaded"):
+    if spec.get("cacheProfile") and not ((model.get("status") or {}).get("cache") or {}).get("loaded"):
         return Verdict("waiting", "its cache is not loaded", ready, replicas)
     if replicas == 0:
         message = "its operator has not set replicas" if "replicas" not in spec else "at zero replicas"
         return Verdict("waiting" if "replicas" not in spec else "idle", message, ready, 0)
     unfinished = _unfinished(pods, new, ready, replicas)
     if unfinished:
-        said = f"{unfinished}; {trouble.message}" if trouble else unfinished
-        return Verdict("waiting", said, ready, replicas)
+        cause = f"{unfinished}; {trouble.message}" if trouble else unfinished
+        return Verdict("waiting", cause, ready, replicas)
     return Verdict("serving", "every pod has one hash and carries the spec digest", ready, replicas)
 
 

@@ -48,9 +48,11 @@ def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
     )
     policy["metadata"]["namespace"] = home.namespace
     monitors = telemetry.pod_monitor(resolved, cluster, {"model": name}, "http")
-    for each in monitors:
-        each["metadata"]["namespace"] = home.namespace
-    adapters = {each.model_name: f"{name}_{each.model_name}" for each in resolved.deployment.adapters}
+    for monitor in monitors:
+        monitor["metadata"]["namespace"] = home.namespace
+    adapters = {
+        adapter.model_name: f"{name}_{adapter.model_name}" for adapter in resolved.deployment.adapters
+    }
     return Rendered(
         workload=workload_of(model),
         objects=(policy, model, *monitors),
@@ -82,8 +84,8 @@ def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     if resolved.adapters:
         adapters = zip(deployment.adapters, resolved.adapters, strict=True)
         spec["adapters"] = [
-            {"name": served.model_name, "url": weights_access(cluster.store, each.prefix).uri}
-            for served, each in adapters
+            {"name": served.model_name, "url": weights_access(cluster.store, pinned.prefix).uri}
+            for served, pinned in adapters
         ]
     metadata = {
         **identity.metadata(resolved, cluster),
@@ -239,18 +241,18 @@ def _refused_scaling(scaling: Autoscaling) -> refusing.Refused:
 
 def _refused_resources(deployment: Deployment) -> refusing.Refused:
     resources = deployment.resources
-    said = resources.profile is not None
+    has_profile = resources.profile is not None
     twice = "is part of a KubeAI profile, and resources.profile names one. Remove either"
     no_volume = "exists nowhere in a KubeAI Model. Remove it"
     return {
         "resources.profile": (False, ""),
-        "resources.requests.cpu": (said and resources.requests.cpu is not None, twice),
-        "resources.requests.memory": (said and resources.requests.memory is not None, twice),
-        "resources.limits.cpu": (said and resources.limits.cpu is not None, twice),
-        "resources.limits.memory": (said and resources.limits.memory is not None, twice),
-        "node_selector": (said and bool(deployment.node_selector), twice),
-        "tolerations": (said and bool(deployment.tolerations), twice),
-        "isolation.runtime_class": (said and deployment.isolation.runtime_class is not None, twice),
+        "resources.requests.cpu": (has_profile and resources.requests.cpu is not None, twice),
+        "resources.requests.memory": (has_profile and resources.requests.memory is not None, twice),
+        "resources.limits.cpu": (has_profile and resources.limits.cpu is not None, twice),
+        "resources.limits.memory": (has_profile and resources.limits.memory is not None, twice),
+        "node_selector": (has_profile and bool(deployment.node_selector), twice),
+        "tolerations": (has_profile and bool(deployment.tolerations), twice),
+        "isolation.runtime_class": (has_profile and deployment.isolation.runtime_class is not None, twice),
         "resources.volume_size": (resources.volume_size is not None, no_volume),
         "resources.volume_class": (resources.volume_class is not None, no_volume),
     }

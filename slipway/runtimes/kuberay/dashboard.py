@@ -21,8 +21,8 @@ def head_pod(wanted: Wanted, seen: Seen) -> str | None:
     """Name of the ready head of the cluster that gets the config: the pending one, else the active one."""
     service = seen.named(wanted.workload.kind, wanted.workload.name) or {}
     status = service.get("status") or {}
-    told = (status.get(each) or {} for each in ("pendingServiceStatus", "activeServiceStatus"))
-    cluster = next((each["rayClusterName"] for each in told if each.get("rayClusterName")), None)
+    told = (status.get(field) or {} for field in ("pendingServiceStatus", "activeServiceStatus"))
+    cluster = next((part["rayClusterName"] for part in told if part.get("rayClusterName")), None)
     heads = (pod for pod in seen.of("Pod") if cluster and _is_head(pod, str(cluster)))
     return next((str(pod["metadata"]["name"]) for pod in heads if pod_state.is_ready(pod)), None)
 

@@ -67,19 +67,19 @@ def applications(service: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Judge this application within its service."""
-    found = seen.named(wanted.workload.kind, wanted.workload.name)
-    if found is None:
+    service = seen.named(wanted.workload.kind, wanted.workload.name)
+    if service is None:
         return Verdict("missing", "the RayService is not there")
-    ours, live = applications(wanted.rendered)[wanted.application], applications(found)
+    ours, live = applications(wanted.rendered)[wanted.application], applications(service)
     if serve_config.differences(ours, live.get(wanted.application, {})):
-        said = "has another config now" if wanted.application in live else "is not in the config any more"
-        return Verdict("overtaken", f"{wanted.application} {said}")
-    status = found.get("status") or {}
+        change = "has another config now" if wanted.application in live else "is not in the config any more"
+        return Verdict("overtaken", f"{wanted.application} {change}")
+    status = service.get("status") or {}
     active = status.get("activeServiceStatus") or {}
     ready, replicas = _counts(seen.own_word, wanted.application)
     told = (active.get("applicationStatuses") or {}).get(wanted.application)
     failed = _failure(told, seen.own_word, ours)
-    unseen = _unseen(found, status, seen, failed)
+    unseen = _unseen(service, status, seen, failed)
     if unseen is not None:
         return Verdict(unseen.state, unseen.message, ready, replicas, unseen.pod)
     if failed:
@@ -88,12 +88,12 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     unfinished = (
         of_status
         or _of_serve(seen.own_word, ours)
-        or _of_pods(found, str(active.get("rayClusterName") or ""), seen.of("Pod"))
-        or ("" if is_true(found, "Ready") else "its Service has no endpoint yet")
+        or _of_pods(service, str(active.get("rayClusterName") or ""), seen.of("Pod"))
+        or ("" if is_true(service, "Ready") else "its Service has no endpoint yet")
     )
     if unfinished:
         reason: Reason = "unasked" if seen.own_word is None and not of_status else ""
-        return replace(_waiting(found, unfinished, seen, ready, replicas), reason=reason)
+        return replace(_waiting(service, unfinished, seen, ready, replicas), reason=reason)
     proven = "Serve holds this config and every pod carries the cluster's digest"
     return Verdict("serving", proven, ready, replicas)
 
@@ -101,10 +101,12 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
 def _unseen(service: Object, status: Mapping[str, Any], seen: Seen, failed: str) -> Verdict | None:
     """Before the operator has taken the spec in, and has a cluster for it, nothing else is of it."""
     if not is_observed(service):
-        said = _refusal(seen)
-        if said and seen.unchanged_s >= REFUSED_AFTER_S:
-            return Verdict("failed", f"KubeRay refuses the config: {said}")
-        return Verdict("waiting", "the operator has not seen the new spec" + (f": {said}" if said else ""))
+        refusal = _refusal(seen)
+        if refusal and seen.unchanged_s >= REFUSED_AFTER_S:
+            return Verdict("failed", f"KubeRay refuses the config: {refusal}")
+        return Verdict(
+            "waiting", "the operator has not seen the new spec" + (f": {refusal}" if refusal else "")
+        )
     pending = (status.get("pendingServiceStatus") or {}).get("rayClusterName")
     if is_true(service, "UpgradeInProgress") or pending:
         old = (status.get("activeServiceStatus") or {}).get("rayClusterName")
@@ -118,8 +120,8 @@ def _pending(cluster: str, beside: str, seen: Seen, failed: str) -> Verdict:
         return Verdict("failed", f"the new cluster {cluster}: {trouble.message}", pod=trouble.pod)
     if failed and seen.own_word:
         return Verdict("failed", f"on the new cluster {cluster}: {failed}")
-    said = f"; {trouble.message}" if trouble else ""
-    return Verdict("waiting", f"a new cluster {cluster} starts{beside}{said}")
+    because = f"; {trouble.message}" if trouble else ""
+    return Verdict("waiting", f"a new cluster {cluster} starts{beside}{because}")
 
 
 def _waiting(service: Object, unfinished: str, seen: Seen, ready: int, replicas: int) -> Verdict:
@@ -150,13 +152,13 @@ def _of_status(active: Mapping[str, Any], live: Mapping[str, Any], told: Mapping
     if set(statuses) != set(live):
         return f"the status tells of {', '.join(sorted(statuses)) or 'no application'}"
     if told is None or told.get("status") != "RUNNING":
-        said = told or {}
-        return f"Serve: {said.get('status')} {serve_status.cause(str(said.get('message') or ''))}".rstrip()
+        word = told or {}
+        return f"Serve: {word.get('status')} {serve_status.cause(str(word.get('message') or ''))}".rstrip()
     deployments = told.get("serveDeploymentStatuses") or {}
     if not deployments:
         return "RUNNING without any deployment"
-    each_of = {name: each.get("status") for name, each in deployments.items()}
-    unready = [f"{name} {status}" for name, status in each_of.items() if status not in _SERVING]
+    states = {name: deployment.get("status") for name, deployment in deployments.items()}
+    unready = [f"{name} {status}" for name, status in states.items() if status not in _SERVING]
     return f"RUNNING, but {', '.join(unready)}" if unready else ""
 
 
@@ -175,7 +177,7 @@ def _of_pods(service: Object, cluster: str, pods: Sequence[Object]) -> str:
     mine = pod_state.living(_of_cluster(pods, cluster))
     if not mine:
         return f"cluster {cluster} has no pods"
-    others = [each for each in mine if pod_state.environment_digest(each) != digest]
+    others = [pod for pod in mine if pod_state.environment_digest(pod) != digest]
     if others:
         strategy = (service["spec"].get("upgradeStrategy") or {}).get("type")
         never = (
@@ -192,14 +194,14 @@ def _of_cluster(pods: Sequence[Object], cluster: str) -> list[Object]:
 
 
 def _counts(dashboard: Mapping[str, Any] | None, application: str) -> tuple[int, int]:
-    found = ((dashboard or {}).get("applications") or {}).get(application) or {}
-    return serve_status.replica_counts(found.get("deployments") or {})
+    reported = ((dashboard or {}).get("applications") or {}).get(application) or {}
+    return serve_status.replica_counts(reported.get("deployments") or {})
 
 
 def _refusal(seen: Seen) -> str:
     """What the operator says against this spec; what it said before the last change was of another."""
     since = seen.now - timedelta(seconds=seen.unchanged_s + _CLOCK_SKEW_S)
-    told = [each for each in seen.of("Event") if each.get("reason") in _REFUSALS and event_time(each)]
+    told = [event for event in seen.of("Event") if event.get("reason") in _REFUSALS and event_time(event)]
     newest = max(told, key=event_time, default=None)
     if newest is None or pod_state.instant(event_time(newest)) < since:
         return ""

@@ -43,8 +43,8 @@ def cores(resolved: ResolvedDeployment) -> float:
 def ray_cluster(together: Sequence[ResolvedDeployment], cluster: ClusterSettings) -> tuple[Object, str]:
     """`rayClusterConfig` for all of these, and its digest, which every pod carries in its environment."""
     groups: dict[str, list[ResolvedDeployment]] = {}
-    for each in together:
-        groups.setdefault(_group_name(each, cluster), []).append(each)
+    for resolved in together:
+        groups.setdefault(_group_name(resolved, cluster), []).append(resolved)
     config: Object = {
         "rayVersion": cluster.ray_version,
         "enableInTreeAutoscaling": True,
@@ -123,7 +123,7 @@ def _container(name: str, image: str, cluster: ClusterSettings) -> Object:
         "name": name,
         "image": image,
         "env": pods.env_list(env, {**engines.secret_env, **ours.secret_env}),
-        "ports": [{"name": each, "containerPort": port} for each, port in _PORTS.items()],
+        "ports": [{"name": port_name, "containerPort": port} for port_name, port in _PORTS.items()],
         # Ray writes its session below /tmp and its virtual environments wherever it is told.
         "securityContext": {**pods.container_security(), "readOnlyRootFilesystem": False},
     }
@@ -146,8 +146,8 @@ def _size(members: list[ResolvedDeployment], cluster: ClusterSettings) -> Object
     if known:
         mebibytes = math.ceil((max(map(size_in_bytes, known)) + _RAY_BYTES) / 2**20)
         requests["memory"] = limits["memory"] = f"{mebibytes}Mi"
-    for each in members:
-        for name, count in gpu.amounts(each.deployment, cluster).items():
+    for member in members:
+        for name, count in gpu.amounts(member.deployment, cluster).items():
             limits[name] = requests[name] = str(max(int(count), int(limits.get(name, "0"))))
     return {"requests": requests, "limits": limits} if limits else {"requests": requests}
 

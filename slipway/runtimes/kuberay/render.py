@@ -49,9 +49,9 @@ def render(
     """
     home = identity.namespace(resolved, cluster)
     together = sorted((*beside, resolved), key=identity.object_name)
-    for each in together:
-        if identity.namespace(each, cluster) != home:
-            raise RenderError.at(each.name, f"isolation.namespace: is not {home}. Render it there.")
+    for member in together:
+        if identity.namespace(member, cluster) != home:
+            raise RenderError.at(member.name, f"isolation.namespace: is not {home}. Render it there.")
     service = ray_service(together, cluster, home)
     where = address(resolved, cluster)
     return Rendered(
@@ -177,7 +177,9 @@ def _engine_names(resolved: ResolvedDeployment) -> dict[str, str]:
     if resolved.engine.server == LLAMA_CPP:
         return {}
     served = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
-    return {each.model_name: f"{resolved.name}:{pinned.name}/{pinned.commit}" for each, pinned in served}
+    return {
+        adapter.model_name: f"{resolved.name}:{pinned.name}/{pinned.commit}" for adapter, pinned in served
+    }
 
 
 def _monitor(
@@ -205,7 +207,7 @@ def _policy(service: Object, cluster: ClusterSettings) -> Object:
         raycluster.pod_labels(cluster),
         ingress=[
             {
-                "from": [flows.peer(each) for each in senders],
+                "from": [flows.peer(sender) for sender in senders],
                 "ports": flows.tcp(pods.PORT, raycluster.METRICS_PORT),
             },
             {"from": [themselves, *flows.control_plane(cluster)]},

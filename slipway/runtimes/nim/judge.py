@@ -33,18 +33,20 @@ def targets(wanted: Wanted) -> Mapping[str, Target]:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Judge a NIMService; Failed is believed once it stays."""
-    found = seen.named(wanted.workload.kind, wanted.workload.name)
-    if found is None:
+    service = seen.named(wanted.workload.kind, wanted.workload.name)
+    if service is None:
         return Verdict("missing", "the NIMService is not there")
-    digest = annotations_of(found).get(identity.SPEC_DIGEST)
+    digest = annotations_of(service).get(identity.SPEC_DIGEST)
     if digest != wanted.spec_digest:
         return Verdict("overtaken", f"it has spec {(digest or 'of nobody')[:8]}")
-    if (found.get("status") or {}).get("state") == "Failed" and seen.unchanged_s >= FAILED_AFTER_S:
-        said = condition(found, "Failed") or condition(found, "Ready") or {}
-        return Verdict("failed", f"NIM operator: {said.get('reason', 'Failed')}: {said.get('message', '')}")
+    if (service.get("status") or {}).get("state") == "Failed" and seen.unchanged_s >= FAILED_AFTER_S:
+        reported = condition(service, "Failed") or condition(service, "Ready") or {}
+        return Verdict(
+            "failed", f"NIM operator: {reported.get('reason', 'Failed')}: {reported.get('message', '')}"
+        )
     deployment = seen.named("Deployment", wanted.workload.name)
     if deployment is None:
-        why = str((condition(found, "Ready") or {}).get("message") or "")  # such as a cache that is filled
+        why = str((condition(service, "Ready") or {}).get("message") or "")  # such as a cache that is filled
         return Verdict("waiting", "the operator has not made its Deployment" + (f": {why}" if why else ""))
     return deployments.judge(deployment, seen.of("Pod"), wanted.spec_digest, seen)
 

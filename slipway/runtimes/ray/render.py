@@ -139,10 +139,16 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
 
     `engine` is the document that the deployment names, when it is known.
     """
-    found = [*_refused_scaling(deployment), *_refused_resources(deployment), *_refused_placement(deployment)]
+    refused = [
+        *_refused_scaling(deployment),
+        *_refused_resources(deployment),
+        *_refused_placement(deployment),
+    ]
     if engine is not None and engine.server not in APPLICATIONS:
-        found.append(("engine", f"is {engine.server}, and ray hosts {', '.join(APPLICATIONS)}. Name another"))
-    return found
+        refused.append(
+            ("engine", f"is {engine.server}, and ray hosts {', '.join(APPLICATIONS)}. Name another")
+        )
+    return refused
 
 
 def _refused_scaling(deployment: Deployment) -> list[tuple[str, str]]:

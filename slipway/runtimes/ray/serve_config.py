@@ -41,7 +41,9 @@ def merged(
     Other people's applications and options are kept as they are. A Serve instance that does not run yet
     will listen where `serve_url` points. Raises ValueError when the values of others were hidden from us.
     """
-    applications = {name: each for name, each in declared(details).items() if name not in remove}
+    applications = {
+        name: application for name, application in declared(details).items() if name not in remove
+    }
     if put is not None:
         applications[put["name"]] = dict(put)
     if _mentions(applications, _REDACTED):
@@ -69,19 +71,19 @@ def is_applied(wanted: Mapping[str, Any], details: Document) -> bool:
     return not differences(wanted, declared(details).get(wanted["name"], {}))
 
 
-def differences(wanted: object, found: object, path: str = "") -> tuple[str, ...]:
-    """Dotted paths at which `found` lacks or contradicts `wanted`; what Serve adds is no difference."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+def differences(wanted: object, live: object, path: str = "") -> tuple[str, ...]:
+    """Dotted paths at which `live` lacks or contradicts `wanted`; what Serve adds is no difference."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         below = (
-            differences(value, found.get(key), f"{path}.{key}" if path else str(key))
+            differences(value, live.get(key), f"{path}.{key}" if path else str(key))
             for key, value in wanted.items()
         )
-        return tuple(each for paths in below for each in paths)
-    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        pairs = enumerate(zip(wanted, found, strict=True))
+        return tuple(field for paths in below for field in paths)
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        pairs = enumerate(zip(wanted, live, strict=True))
         below = (differences(one, other, f"{path}[{n}]") for n, (one, other) in pairs)
-        return tuple(each for paths in below for each in paths)
-    return () if wanted == found else (path,)
+        return tuple(field for paths in below for field in paths)
+    return () if wanted == live else (path,)
 
 
 def owned(details: Document, deployment: str | None) -> Iterator[tuple[str, dict[str, Any], Document]]:

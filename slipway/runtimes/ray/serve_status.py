@@ -66,17 +66,21 @@ _State = Literal["lost", "waiting", "unconfirmed", "serving", "failed"]
 
 def _judge(application: Document, deployments: Document, unhealthy_s: float) -> tuple[_State, str]:
     status = application.get("status", "")
-    said = _said(application)
+    message = _said(application)
     failed = failure(application)
     if failed:
         return "failed", failed
     if status == "UNHEALTHY" and unhealthy_s >= UNHEALTHY_GRACE_S:
-        return "failed", f"UNHEALTHY for {unhealthy_s:.0f} s: {cause(said)}"
+        return "failed", f"UNHEALTHY for {unhealthy_s:.0f} s: {cause(message)}"
     if status != "RUNNING":
-        return "waiting", f"{status} {cause(said)}".strip()
+        return "waiting", f"{status} {cause(message)}".strip()
     if not deployments:
         return "waiting", "RUNNING without any deployment"
-    unready = [f"{name} {each.get('status')}" for name, each in deployments.items() if not _serves(each)]
+    unready = [
+        f"{name} {deployment.get('status')}"
+        for name, deployment in deployments.items()
+        if not _serves(deployment)
+    ]
     if unready:
         return "waiting", f"RUNNING, but {', '.join(unready)}"
     return "unconfirmed", ""
@@ -84,8 +88,8 @@ def _judge(application: Document, deployments: Document, unhealthy_s: float) -> 
 
 def failure(application: Document) -> str:
     """What Serve, or the engine, has given up on, as `DEPLOY_FAILED: cause`; empty while there is hope."""
-    status, said = application.get("status", ""), _said(application)
-    return f"{status}: {cause(said)}" if status == "DEPLOY_FAILED" or _FINAL in said else ""
+    status, message = application.get("status", ""), _said(application)
+    return f"{status}: {cause(message)}" if status == "DEPLOY_FAILED" or _FINAL in message else ""
 
 
 def _confirm(
@@ -94,11 +98,11 @@ def _confirm(
     digest = wanted["args"]["spec_digest"]
     running = {
         replica["replica_id"]
-        for each in deployments.values()
-        for replica in each.get("replicas") or ()
+        for deployment in deployments.values()
+        for replica in deployment.get("replicas") or ()
         if replica.get("state") == "RUNNING"
     }
-    confirmed = {replica for replica, found in reported.items() if found == digest}
+    confirmed = {replica for replica, reported_digest in reported.items() if reported_digest == digest}
     if not confirmed:
         return "unconfirmed", "no replica has reported the spec digest yet"
     if running - confirmed:
@@ -112,9 +116,11 @@ def _serves(deployment: Document) -> bool:
 
 def replica_counts(deployments: Document) -> tuple[int, int]:
     """Replicas that run, and that are wanted, over an application's deployments."""
-    replicas = [each for deployment in deployments.values() for each in deployment.get("replicas") or ()]
-    ready = sum(each.get("state") == "RUNNING" for each in replicas)
-    return ready, sum(each.get("target_num_replicas") or 0 for each in deployments.values())
+    replicas = [
+        replica for deployment in deployments.values() for replica in deployment.get("replicas") or ()
+    ]
+    ready = sum(replica.get("state") == "RUNNING" for replica in replicas)
+    return ready, sum(deployment.get("target_num_replicas") or 0 for deployment in deployments.values())
 
 
 def _said(application: Document) -> str:
@@ -127,10 +133,10 @@ def _messages(application: Document) -> Iterator[str]:
         yield str(deployment.get("message") or "")
 
 
-def cause(said: str) -> str:
+def cause(message: str) -> str:
     """The line of a Serve message that says why: the last exception of a traceback, else its first line."""
-    plain = _ANSI.sub("", said)
-    errors = [found for found in _ERROR_LINE.finditer(plain) if found["text"]]
+    plain = _ANSI.sub("", message)
+    errors = [error for error in _ERROR_LINE.finditer(plain) if error["text"]]
     if errors:
         return f"{errors[-1]['kind']}: {errors[-1]['text']}"
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
@@ -146,4 +152,4 @@ def failed_replica(application: Document) -> Document | None:
         for replica in deployment.get(key) or ()
         if replica.get("actor_id") and replica.get("state") != "RUNNING"
     ]
-    return max(replicas, key=lambda each: float(each.get("start_time_s") or 0), default=None)
+    return max(replicas, key=lambda replica: float(replica.get("start_time_s") or 0), default=None)

@@ -41,7 +41,7 @@ def engine_policy(
     senders = [cluster.gateway, *also_from]
     senders += [each for each in (cluster.prometheus, cluster.keda) if each is not None]
     themselves = {"podSelector": {"matchLabels": dict(pod_labels)}}
-    ingress: list[Object] = [{"from": [peer(each) for each in senders], "ports": tcp(*ports)}]
+    ingress: list[Object] = [{"from": [peer(sender) for sender in senders], "ports": tcp(*ports)}]
     egress = [_DNS, store_flow(cluster)]
     return policy(
         identity.metadata(resolved, cluster),

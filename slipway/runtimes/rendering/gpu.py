@@ -51,15 +51,19 @@ def node_selector(deployment: Deployment, cluster: ClusterSettings) -> dict[str,
 def tolerations(deployment: Deployment, cluster: ClusterSettings) -> list[dict[str, str]]:
     """The taints that device plugins' guides put on GPU nodes, and the deployment's own."""
     gpu = deployment.resources.gpu
-    found = []
+    rendered = []
     if gpu is not None:
         key = cluster.intel_resource if gpu.vendor == "intel" else _BASE[gpu.vendor]
-        found.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
-    for each in deployment.tolerations:
-        wanted = {"operator": "Exists"} if each.value is None else {"operator": "Equal", "value": each.value}
-        effect = {} if each.effect is None else {"effect": each.effect}
-        found.append({"key": each.key, **wanted, **effect})
-    return found
+        rendered.append({"key": key, "operator": "Exists", "effect": "NoSchedule"})
+    for toleration in deployment.tolerations:
+        wanted = (
+            {"operator": "Exists"}
+            if toleration.value is None
+            else {"operator": "Equal", "value": toleration.value}
+        )
+        effect = {} if toleration.effect is None else {"effect": toleration.effect}
+        rendered.append({"key": toleration.key, **wanted, **effect})
+    return rendered
 
 
 def runtime_class(deployment: Deployment, cluster: ClusterSettings) -> str | None:

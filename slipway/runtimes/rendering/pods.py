@@ -49,32 +49,32 @@ class Program:
 def image(resolved: ResolvedDeployment) -> str:
     """The engine's image, by digest; raises RenderError when only a tag is known."""
     if resolved.image is not None:
-        found: str | None = resolved.image
+        reference: str | None = resolved.image
     else:
         listed = resolved.engine.images.get(resolved.deployment.accelerator)
-        found = f"{listed.image}@{listed.digest}" if listed is not None and listed.digest else None
-    if found is None or "@sha256:" not in found:
+        reference = f"{listed.image}@{listed.digest}" if listed is not None and listed.digest else None
+    if reference is None or "@sha256:" not in reference:
         field = f"engines[{resolved.engine.name}].images.{resolved.deployment.accelerator}"
         raise RenderError(
             f"{field}: no digest is known, and a tag may be another image tomorrow. "
             "Mirror the engine's image, or give the digest."
         )
-    return found
+    return reference
 
 
 def environment(resolved: ResolvedDeployment, *given: Mapping[str, str]) -> dict[str, str]:
     """Variables with plain values; the deployment's win over the engine's, those over `given`."""
     merged: dict[str, str] = {}
-    for each in (*given, resolved.engine.env, resolved.deployment.env):
-        merged |= each
+    for variables in (*given, resolved.engine.env, resolved.deployment.env):
+        merged |= variables
     return {**merged, identity.SPEC_DIGEST_ENV: resolved.spec_digest}
 
 
 def secret_environment(resolved: ResolvedDeployment, *given: Mapping[str, SecretKey]) -> dict[str, SecretKey]:
     """Variables whose values lie in Secrets; a key is named as its variable unless said otherwise."""
     merged: dict[str, SecretKey] = {}
-    for each in given:
-        merged |= each
+    for variables in given:
+        merged |= variables
     for own in resolved.deployment.secrets:
         if own.secret is not None:
             merged[own.name] = SecretKey(own.secret, own.key or own.name)
@@ -83,10 +83,12 @@ def secret_environment(resolved: ResolvedDeployment, *given: Mapping[str, Secret
 
 def env_list(plain_env: Mapping[str, str], secret_env: Mapping[str, SecretKey]) -> list[Object]:
     """`env` of a container, in a fixed order."""
-    found: list[Object] = [{"name": name, "value": value} for name, value in plain_env.items()]
-    for name, each in secret_env.items():
-        found.append({"name": name, "valueFrom": {"secretKeyRef": {"name": each.secret, "key": each.key}}})
-    return found
+    entries: list[Object] = [{"name": name, "value": value} for name, value in plain_env.items()]
+    for name, secret in secret_env.items():
+        entries.append(
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret.secret, "key": secret.key}}}
+        )
+    return entries
 
 
 def home_environment() -> dict[str, str]:
@@ -201,15 +203,15 @@ def _container(resolved: ResolvedDeployment, cluster: ClusterSettings, program: 
 
 def mounts(shared_memory: bool = False) -> list[Object]:
     """Where a container sees the pod's volumes."""
-    found = [{"name": "cache", "mountPath": CACHE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
-    return [*found, {"name": "shm", "mountPath": "/dev/shm"}] if shared_memory else found  # noqa: S108
+    always = [{"name": "cache", "mountPath": CACHE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    return [*always, {"name": "shm", "mountPath": "/dev/shm"}] if shared_memory else always  # noqa: S108
 
 
 def _volumes(resolved: ResolvedDeployment, program: Program) -> list[Any]:
-    found: list[Object] = [cache_volume(resolved), {"name": "tmp", "emptyDir": {}}]
+    volumes: list[Object] = [cache_volume(resolved), {"name": "tmp", "emptyDir": {}}]
     if program.shared_memory:
-        found.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}})
-    return found
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}})
+    return volumes
 
 
 def cache_volume(resolved: ResolvedDeployment) -> Object:

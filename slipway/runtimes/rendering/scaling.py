@@ -70,16 +70,16 @@ def triggers(
             "request waits for a deployment without replicas. Connect a Prometheus that scrapes it, or set "
             "idle to keep.",
         )
-    found: list[Object] = []
+    chosen: list[Object] = []
     for name, percent in (("cpu", scaling.target.cpu_percent), ("memory", scaling.target.memory_percent)):
         if percent is not None:
-            found.append({"type": name, "metricType": "Utilization", "metadata": {"value": str(percent)}})
+            chosen.append({"type": name, "metricType": "Utilization", "metadata": {"value": str(percent)}})
     if scaling.target.ongoing_requests is not None:
         goal = f"{scaling.target.ongoing_requests:g}"
-        found.append(_ongoing(resolved, cluster, address, goal))
+        chosen.append(_ongoing(resolved, cluster, address, goal))
     if scaling.target.queue_depth is not None:
-        found.append(_waiting(resolved, cluster, address, str(scaling.target.queue_depth)))
-    return found
+        chosen.append(_waiting(resolved, cluster, address, str(scaling.target.queue_depth)))
+    return chosen
 
 
 def _ongoing(resolved: ResolvedDeployment, cluster: ClusterSettings, address: Address, goal: str) -> Object:

@@ -24,15 +24,15 @@ def targets(wanted: Wanted) -> Mapping[str, Target]:
 
 def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     """Generation observed, Available, updated = ready = replicas, and each pod's digest."""
-    found = seen.named(wanted.workload.kind, wanted.workload.name)
-    if found is None:
+    worker_set = seen.named(wanted.workload.kind, wanted.workload.name)
+    if worker_set is None:
         return Verdict("missing", "the LeaderWorkerSet is not there")
-    status, spec = found.get("status") or {}, found["spec"]
+    status, spec = worker_set.get("status") or {}, worker_set["spec"]
     replicas, ready = int(spec.get("replicas", 1)), int(status.get("readyReplicas") or 0)
     template = pod_state.digest_of(spec["leaderWorkerTemplate"]["workerTemplate"])
     if template != wanted.spec_digest:
         return Verdict("overtaken", f"its template has spec {(template or 'of nobody')[:8]}", ready, replicas)
-    if not is_observed(found):
+    if not is_observed(worker_set):
         return Verdict("waiting", "the controller has not seen the new spec", ready, replicas)
     pods = pod_state.living(seen.of("Pod"))
     trouble = pod_state.trouble(pod_state.carrying(pods, wanted.spec_digest), seen.now)
@@ -41,9 +41,9 @@ def verdict(wanted: Wanted, seen: Seen) -> Verdict:
     if replicas == 0:
         return Verdict("idle", "at zero replicas", ready, 0)
     updated = int(status.get("updatedReplicas") or 0)
-    if not (is_true(found, "Available") and updated == ready == replicas):
-        said = f"{updated} of {replicas} groups are of the new spec, {ready} ready"
-        return Verdict("waiting", f"{said}; {trouble.message}" if trouble else said, ready, replicas)
+    if not (is_true(worker_set, "Available") and updated == ready == replicas):
+        message = f"{updated} of {replicas} groups are of the new spec, {ready} ready"
+        return Verdict("waiting", f"{message}; {trouble.message}" if trouble else message, ready, replicas)
     others = [each for each in pods if pod_state.digest_of(each) != wanted.spec_digest]
     if others:
         return Verdict("waiting", f"{len(others)} pods carry another spec", ready, replicas)
