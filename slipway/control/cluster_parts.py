@@ -14,7 +14,7 @@ from slipway.catalog.catalog import Catalog
 from slipway.catalog.documents import Endpoint
 from slipway.dataplane.errors import DataPlaneError, DataPlaneUnreachableError
 from slipway.dataplane.kubernetes.cluster_parts import ClusterParts, Serving
-from slipway.dataplane.kubernetes.keeping import Say, Wanted
+from slipway.dataplane.kubernetes.keeping import Say, WantedParts
 from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
 from slipway.dataplane.planes.planes import Planes
 from slipway.dataplane.protocol import Report
@@ -110,7 +110,7 @@ def drifts(planes: Planes, catalog: Catalog, *, confirmed: bool = False) -> Iter
         yield Drift(part, tuple(each for each in plans if each.action != "none"))
 
 
-def _wanted(planes: Planes, catalog: Catalog, part: Part) -> tuple[ClusterParts, Wanted]:
+def _wanted(planes: Planes, catalog: Catalog, part: Part) -> tuple[ClusterParts, WantedParts]:
     if part.kind == "data_plane":
         cluster = planes.cluster(part.name).cluster_parts()
         return cluster, _data_plane(cluster, catalog, part.name)
@@ -119,7 +119,7 @@ def _wanted(planes: Planes, catalog: Catalog, part: Part) -> tuple[ClusterParts,
     return cluster, cluster.gateway(endpoint, catalog.deployments)
 
 
-def _data_plane(cluster: ClusterParts, catalog: Catalog, name: str) -> Wanted:
+def _data_plane(cluster: ClusterParts, catalog: Catalog, name: str) -> WantedParts:
     return cluster.data_plane(data_planes.deployments(catalog, name), data_planes.endpoints(catalog, name))
 
 

@@ -12,7 +12,7 @@ from slipway.catalog import data_planes
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.problems import Finding
 
-# In Dagster the gateway of an endpoint is the asset gateway/<name>, and the route table is gateway/routes.
+# Where parts have names, an endpoint's gateway is gateway/<name>, and the route table is gateway/routes.
 _TAKEN = "routes"
 _LONGEST_LABEL = 63  # RFC 1035
 

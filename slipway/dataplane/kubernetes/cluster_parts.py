@@ -14,7 +14,7 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
-from slipway.dataplane.kubernetes.keeping import Keeper, Place, Say, Wanted
+from slipway.dataplane.kubernetes.keeping import Keeper, Place, Say, WantedParts
 from slipway.dataplane.kubernetes.objects import snapshot
 from slipway.dataplane.kubernetes.objects.apply import Applier
 from slipway.dataplane.kubernetes.objects.plan import ObjectPlan
@@ -65,7 +65,7 @@ class ClusterParts:
         self._keeper = Keeper(api, applier)
         self._cluster = cluster
 
-    def data_plane(self, deployments: Sequence[Deployment], endpoints: Sequence[Endpoint]) -> Wanted:
+    def data_plane(self, deployments: Sequence[Deployment], endpoints: Sequence[Endpoint]) -> WantedParts:
         """Namespaces of these deployments and of these endpoints' gateways, and the cluster's shared cards.
 
         Gateways of other endpoints, which Slipway made from this home, are left over.
@@ -79,9 +79,9 @@ class ClusterParts:
         homes = [each["metadata"]["name"] for each in made if each["kind"] == "Namespace"]
         quotas = [Place("v1", "ResourceQuota", name, snapshot.OWNED) for name in homes]
         places = [*quotas, *self._gateway_places(gateway.ENDPOINT, sure=also)]
-        return Wanted(made, places, keep=lambda obj: labels_of(obj).get(gateway.ENDPOINT) in known)
+        return WantedParts(made, places, keep=lambda obj: labels_of(obj).get(gateway.ENDPOINT) in known)
 
-    def gateway(self, endpoint: Endpoint, deployments: Sequence[Deployment]) -> Wanted:
+    def gateway(self, endpoint: Endpoint, deployments: Sequence[Deployment]) -> WantedParts:
         """The gateway of an endpoint, and its public side; `deployments` are the catalog's.
 
         Raises RenderError without an image.
@@ -90,17 +90,17 @@ class ClusterParts:
         inside = gateway.objects(endpoint, cluster)
         made = [*inside, *edge.objects(endpoint, deployments, cluster)]
         sure = {str(each["metadata"]["namespace"]) for each in made}
-        return Wanted(made, self._gateway_places(f"{gateway.ENDPOINT}={endpoint.name}", sure))
+        return WantedParts(made, self._gateway_places(f"{gateway.ENDPOINT}={endpoint.name}", sure))
 
-    def no_gateways(self) -> Wanted:
+    def no_gateways(self) -> WantedParts:
         """Nothing of any endpoint that Slipway made from this home."""
-        return Wanted([], self._gateway_places(gateway.ENDPOINT, sure=()))
+        return WantedParts([], self._gateway_places(gateway.ENDPOINT, sure=()))
 
-    def plans(self, wanted: Wanted, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
+    def plans(self, wanted: WantedParts, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
         """What would happen to each object; see Keeper.plans."""
         return self._keeper.plans(wanted, confirmed=confirmed)
 
-    def bring(self, wanted: Wanted, say: Say) -> tuple[ObjectPlan, ...]:
+    def bring(self, wanted: WantedParts, say: Say) -> tuple[ObjectPlan, ...]:
         """Make it so, and return what was done. Raises DataPlaneError."""
         return self._keeper.bring(wanted, say)
 
@@ -130,7 +130,7 @@ class ClusterParts:
         """Name of the Secret with the store's credentials, in every namespace."""
         return self._cluster.store.secret
 
-    def missing_store_secrets(self, wanted: Wanted) -> tuple[str, ...]:
+    def missing_store_secrets(self, wanted: WantedParts) -> tuple[str, ...]:
         """Of the namespaces, those without the Secret that pods read the store with."""
         homes = [each["metadata"]["name"] for each in wanted.objects if each["kind"] == "Namespace"]
         return tuple(

@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedParts:
     """Objects by name, in the order of applying, and places of those that are not wanted any more.
 
     What is found there and neither wanted nor to `keep` goes, if Slipway itself applied it.
@@ -56,7 +56,7 @@ class Keeper:
         self._api = api
         self._applier = applier
 
-    def plans(self, wanted: Wanted, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
+    def plans(self, wanted: WantedParts, *, confirmed: bool = False) -> tuple[ObjectPlan, ...]:
         """What would happen to each object; with `confirmed` also what only a server-side dry run knows.
 
         Raises DataPlaneError, for what would be refused.
@@ -64,7 +64,7 @@ class Keeper:
         plans = planning.plan(wanted.objects, self._found(wanted))
         return self._confirmed(plans, _by_ref(wanted.objects)) if confirmed else plans
 
-    def bring(self, wanted: Wanted, say: Say) -> tuple[ObjectPlan, ...]:
+    def bring(self, wanted: WantedParts, say: Say) -> tuple[ObjectPlan, ...]:
         """Make it so, and return what was done. A dry run of all comes first. Raises DataPlaneError."""
         plans = self.plans(wanted, confirmed=True)
         self._applier.carry_out(plans, _by_ref(wanted.objects), say)
@@ -77,7 +77,7 @@ class Keeper:
         confirmed = {plan.ref: plan for plan in self._applier.confirmed(ready, wanted)}
         return tuple(confirmed.get(plan.ref, plan) for plan in plans)
 
-    def _found(self, wanted: Wanted) -> dict[Ref, Object]:
+    def _found(self, wanted: WantedParts) -> dict[Ref, Object]:
         """What is there of the wanted ones, and what is left over; an object of somebody else is not ours."""
         refs = [ref_of(obj) for obj in wanted.objects]
         listed = [place for place in wanted.leftovers if self._api.serves(place.api_version, place.kind)]

@@ -104,8 +104,8 @@ def _not_found(call: Call, message: str, status: Mapping[str, Any], reason: str)
     missing = _NAMESPACE.search(message)
     if missing is not None and call.what != f"Namespace {missing['name']}":
         return ConfigRefusedError(
-            f"{call.what}: namespace {missing['name']} does not exist. Create it (the asset data_plane/... "
-            "does, for the catalog's namespaces), or correct isolation.namespace."
+            f"{call.what}: namespace {missing['name']} does not exist. Create it (bringing the "
+            "data plane does, for the catalog's namespaces), or correct isolation.namespace."
         )
     if reason != "NotFound" or not (status.get("details") or {}).get("name"):
         return MissingKindError(

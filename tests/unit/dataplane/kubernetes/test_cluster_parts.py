@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from slipway.catalog import Deployment, Endpoint
 from slipway.dataplane.kubernetes.cluster_parts import ClusterParts
-from slipway.dataplane.kubernetes.keeping import Wanted
+from slipway.dataplane.kubernetes.keeping import WantedParts
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, StoreAddress
 
 AROUND = ClusterSettings(store=StoreAddress("http://s3:1", "slipway"), gateway=Pods("system", {"app": "g"}))
@@ -21,11 +21,11 @@ SHARED = Deployment.model_validate(
 PUBLIC = Endpoint(name="public", host="api.example.com")
 
 
-def data_plane(around: ClusterSettings, *endpoints: Endpoint) -> Wanted:
+def data_plane(around: ClusterSettings, *endpoints: Endpoint) -> WantedParts:
     return ClusterParts(cast(Any, None), cast(Any, None), around).data_plane([SHARED], endpoints)
 
 
-def kinds(wanted: Wanted) -> list[str]:
+def kinds(wanted: WantedParts) -> list[str]:
     return [each["kind"] for each in wanted.objects]
 
 
