@@ -71,11 +71,11 @@ def decide(
 
 def main_process(processes: Sequence[Seen], leader: Leader | None) -> Seen | None:
     """The main process of a service: the recorded one, or without a record the leader of their session."""
-    for each in processes:
-        if each.is_leader(leader):
-            return each
+    for process in processes:
+        if process.is_leader(leader):
+            return process
     leads = [each for each in processes if each.service is not None and each.pid == each.session]
-    return min(leads, key=lambda each: each.created_at, default=None)
+    return min(leads, key=lambda lead: lead.created_at, default=None)
 
 
 def missing_parts(service: Service, processes: Sequence[Seen]) -> list[str]:
@@ -83,7 +83,7 @@ def missing_parts(service: Service, processes: Sequence[Seen]) -> list[str]:
     return [
         part.name
         for part in service.parts
-        if not any(part.pattern.search(each.command) for each in processes)
+        if not any(part.pattern.search(process.command) for process in processes)
     ]
 
 

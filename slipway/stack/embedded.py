@@ -196,10 +196,10 @@ def _make_ray_directory(layout: Layout) -> None:
 def remove_ray_directory(layout: Layout) -> None:
     """Remove Ray's sessions, sockets and logs; harmless when there are none, or they are another user's."""
     try:
-        found = layout.ray_dir.lstat()
+        status = layout.ray_dir.lstat()
     except FileNotFoundError:
         return
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
         shutil.rmtree(layout.ray_dir, ignore_errors=True)
 
 

@@ -21,9 +21,9 @@ def free_ports(count: int) -> list[int]:
     """Return that many distinct free TCP ports on 127.0.0.1, all held open until the last is chosen."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]
 
 
 def lasting_ports(count: int, taken: Iterable[int] = ()) -> list[int]:
@@ -52,12 +52,17 @@ def holder(port: int) -> str | None:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS shows other processes' sockets to root alone
         return None
-    for each in connections:
-        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
+    for connection in connections:
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.pid
+        ):
             try:
-                return f"{psutil.Process(each.pid).name()} (pid {each.pid})"
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
             except psutil.Error:
-                return f"pid {each.pid}"
+                return f"pid {connection.pid}"
     return None
 
 

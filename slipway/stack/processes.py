@@ -80,9 +80,9 @@ def look(home: Path) -> list[Seen]:
     seen = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            found = _see(process, home)
-            if found is not None:
-                seen.append(found)
+            visible = _see(process, home)
+            if visible is not None:
+                seen.append(visible)
     return seen
 
 
@@ -116,20 +116,20 @@ def owned(
     agents, which on Linux wipes out the environment that others see: of those, the ones in the session of a
     marked process or of a recorded main process are ours, too.
     """
-    by_pid = {each.pid: each for each in seen}
+    by_pid = {process.pid: process for process in seen}
     spared = _with_ancestors(os.getpid() if myself is None else myself, by_pid)
-    candidates = {pid: each for pid, each in by_pid.items() if pid not in spared}
+    candidates = {pid: process for pid, process in by_pid.items() if pid not in spared}
     sessions = _sessions(candidates, leaders, {by_pid[pid].session for pid in spared if pid in by_pid})
     services = {
         pid: name
-        for pid, each in candidates.items()
-        if (name := each.service or (sessions.get(each.session) if each.wiped else None)) is not None
+        for pid, process in candidates.items()
+        if (name := process.service or (sessions.get(process.session) if process.wiped else None)) is not None
     }
     grouped: dict[str, list[Seen]] = {}
-    for pid, each in sorted(candidates.items()):
+    for pid, process in sorted(candidates.items()):
         name = _inherited(pid, candidates, services)
         if name is not None:
-            grouped.setdefault(name, []).append(each)
+            grouped.setdefault(name, []).append(process)
     return grouped
 
 
@@ -181,10 +181,10 @@ def stop(find: Callable[[], list[Seen]], grace_s: float) -> bool:
     while processes := find():
         if time.monotonic() > deadline:
             return _kill(find)
-        for each in roots(processes):
-            if (each.pid, each.created_at) not in asked:
-                asked.add((each.pid, each.created_at))
-                _signal(each, signal.SIGTERM)
+        for process in roots(processes):
+            if (process.pid, process.created_at) not in asked:
+                asked.add((process.pid, process.created_at))
+                _signal(process, signal.SIGTERM)
         time.sleep(_POLL_S)
     return True
 
@@ -194,8 +194,8 @@ def _kill(find: Callable[[], list[Seen]], patience_s: float = 10.0) -> bool:
     while processes := find():
         if time.monotonic() > deadline:
             return False
-        for each in processes:
-            _signal(each, signal.SIGKILL)
+        for process in processes:
+            _signal(process, signal.SIGKILL)
         time.sleep(_POLL_S)
     return True
 
@@ -225,8 +225,8 @@ class Memory:
 def memory(processes: Iterable[Seen]) -> Memory:
     """Sum over processes; those that have ended meanwhile count nothing."""
     total = Memory()
-    for each in processes:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
-            full = psutil.Process(each.pid).memory_full_info()
+            full = psutil.Process(process.pid).memory_full_info()
             total += Memory(full.rss, getattr(full, "pss", full.uss))
     return total

@@ -90,7 +90,7 @@ class Ascent:
         pending = [service for service in self.services if service.name not in self.ready]
         due = [service for service in pending if service.after <= self.ready]
         seen = owned(look(self.layout.home), self.state.leaders)
-        troubles = list(pool.map(lambda each: self._trouble(each, seen.get(each.name, [])), due))
+        troubles = list(pool.map(lambda service: self._trouble(service, seen.get(service.name, [])), due))
         # Those with nothing to stop first: stopping takes time, in which they can start.
         steps = sorted(zip(due, troubles, strict=True), key=lambda step: step[0].name in seen)
         for service, trouble in steps:
@@ -128,7 +128,7 @@ class Ascent:
     def _follow(self, service: Service, processes: list[Seen], trouble: Trouble | None) -> None:
         """See to a service that this `up` has started."""
         launch = self.launched[service.name]
-        if not any(each.is_leader(launch.leader) for each in processes):
+        if not any(process.is_leader(launch.leader) for process in processes):
             raise self._failure(service, "ended while starting")
         if trouble is not None and trouble.final:
             raise self._failure(service, trouble.text)

@@ -37,15 +37,15 @@ def stop_service(layout: Layout, state: StackState, service: str, grace_s: float
         return processes.owned(processes.look(layout.home), state.leaders).get(service, [])
 
     if not processes.stop(find, _GRACE_S.get(service, _DEFAULT_GRACE_S) if grace_s is None else grace_s):
-        left = ", ".join(f"{each.pid} ({each.command[:80]})" for each in find())
+        left = ", ".join(f"{process.pid} ({process.command[:80]})" for process in find())
         raise StackError(f"{service}: cannot end process {left}. End it, then run `slipway down` again.")
 
 
 def stop_all(layout: Layout, state: StackState, progress: Callable[[str], None]) -> bool:
     """End whatever of the stack is found, in order; whether there was anything."""
     stopped: set[str] = set()
-    while found := processes.owned(processes.look(layout.home), state.leaders):
-        service = stop_order(found)[0]
+    while running := processes.owned(processes.look(layout.home), state.leaders):
+        service = stop_order(running)[0]
         if service not in stopped:
             progress(f"{service}: stopping")
         stopped.add(service)

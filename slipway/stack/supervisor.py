@@ -79,12 +79,12 @@ def status(home: Path, *, blueprint: Blueprint | None = None) -> list[ServiceSta
     layout = Layout.of(home)
     state, variables = read_state(layout), read_env(layout.env_file)
     if not variables or not state.ports:
-        found = owned(look(layout.home), state.leaders)
-        return [ServiceStatus.orphaned(name, seen, memory(seen)) for name, seen in found.items()]
+        by_service = owned(look(layout.home), state.leaders)
+        return [ServiceStatus.orphaned(name, seen, memory(seen)) for name, seen in by_service.items()]
     plan = blueprint or embedded.embedded(Path(variables.get("SLIPWAY_CATALOG", "catalog")))
-    found = owned(look(layout.home), state.leaders)
+    by_service = owned(look(layout.home), state.leaders)
     services = plan.services(layout, state.ports, plan.variables(layout, state.ports, variables))
-    return [_status(each, state, layout, found.get(each.name, [])) for each in services]
+    return [_status(service, state, layout, by_service.get(service.name, [])) for service in services]
 
 
 def wait_ready(home: Path, *, deadline_s: float, blueprint: Blueprint | None = None) -> StackState:
@@ -95,12 +95,13 @@ def wait_ready(home: Path, *, deadline_s: float, blueprint: Blueprint | None = N
     deadline = time.monotonic() + deadline_s
     while True:
         statuses = status(home, blueprint=blueprint)
-        late = [each for each in statuses if each.state is not ServiceState.READY]
+        late = [service for service in statuses if service.state is not ServiceState.READY]
         if statuses and not late:
             return read_state(Layout.of(home))
         if time.monotonic() > deadline:
             what = (
-                "; ".join(f"{each.name} {each.state.value}: {each.detail}" for each in late) or "nothing runs"
+                "; ".join(f"{service.name} {service.state.value}: {service.detail}" for service in late)
+                or "nothing runs"
             )
             raise StackError(f"not ready after {deadline_s:.0f} s: {what}. Run `slipway up`.")
         time.sleep(_POLL_S)

@@ -33,16 +33,16 @@ class Claim:
 def tokens(seen: Iterable[Seen]) -> dict[str, int]:
     """Tokens as clients saw them, `input` including `cached`."""
     total = {"input": 0, "cached": 0, "output": 0}
-    for each in seen:
-        total["input"] += each.input
-        total["cached"] += each.cached
-        total["output"] += each.output
+    for request in seen:
+        total["input"] += request.input
+        total["cached"] += request.cached
+        total["output"] += request.output
     return total
 
 
 def by_status(seen: Iterable[Seen]) -> dict[str, int]:
     """Requests by the gateway's words for their outcomes."""
-    return dict(sorted(Counter(STATUS.get(each.status, "server_error") for each in seen).items()))
+    return dict(sorted(Counter(STATUS.get(request.status, "server_error") for request in seen).items()))
 
 
 def expected_cost(
@@ -50,12 +50,12 @@ def expected_cost(
 ) -> Decimal:
     """Tokens x the price in force at each request, exact: pico-units are integers until the last step."""
     pico = 0
-    for each in seen:
-        if each.status != 200:
+    for request in seen:
+        if request.status != 200:
             continue
-        price = _in_force(prices, deployments[each.model], each.at)
-        pico += (each.input - each.cached) * price.input_pico
-        pico += each.cached * price.cached_pico + each.output * price.output_pico
+        price = _in_force(prices, deployments[request.model], request.at)
+        pico += (request.input - request.cached) * price.input_pico
+        pico += request.cached * price.cached_pico + request.output * price.output_pico
     return Decimal(pico).scaleb(-12)
 
 
@@ -70,7 +70,7 @@ def _isolation(record: Record) -> Iterator[Claim]:
     held = all(shown.get(org) == names for org, names in want.items())
     evidence = "; ".join(f"{org}: {', '.join(names) or 'nothing'}" for org, names in shown.items())
     yield Claim("each org lists only what is shared with it", held, evidence)
-    hidden = next((each for each in record.clients["initech"].seen if each.model == CHAT), None)
+    hidden = next((request for request in record.clients["initech"].seen if request.model == CHAT), None)
     unknown = record.unknown_model
     same = (
         hidden is not None
@@ -85,10 +85,10 @@ def _isolation(record: Record) -> Iterator[Claim]:
 
 
 def _limits(record: Record) -> Iterator[Claim]:
-    refused = [each for each in record.clients["globex"].seen if each.status == 429]
+    refused = [request for request in record.clients["globex"].seen if request.status == 429]
     for what in ("tokens", "requests"):
-        found = next((each.error for each in refused if f"{what} per minute" in each.error.lower()), "")
-        yield Claim(f"globex met its {what}/min", bool(found), found)
+        refusal = next((each.error for each in refused if f"{what} per minute" in each.error.lower()), "")
+        yield Claim(f"globex met its {what}/min", bool(refusal), refusal)
 
 
 def _billing(record: Record, bills: Mapping[str, Bill], prices: Sequence[PriceRow]) -> Iterator[Claim]:
@@ -110,7 +110,7 @@ def _billing(record: Record, bills: Mapping[str, Bill], prices: Sequence[PriceRo
 
 
 def _rollouts(record: Record) -> Iterator[Claim]:
-    failed = [each for each in record.redeploy_flow if each.status != 200]
+    failed = [request for request in record.redeploy_flow if request.status != 200]
     changed = bool(record.redeployed_digest) and record.redeployed_digest != record.first_digests.get(CHAT)
     yield Claim("the edit was redeployed", changed, record.redeployed_digest[:8])
     evidence = f"{len(record.redeploy_flow)} requests, {len(failed)} failed"
@@ -120,7 +120,7 @@ def _rollouts(record: Record) -> Iterator[Claim]:
     stayed = refused and record.serving_digest == record.redeployed_digest != record.bad_digest
     evidence = f"serving {record.serving_digest[:8]}, refused {record.bad_digest[:8]}"
     yield Claim("the bad edit was refused and the good revision serves", stayed, evidence)
-    failed = [each for each in record.rollback_flow if each.status != 200]
+    failed = [request for request in record.rollback_flow if request.status != 200]
     evidence = f"{len(record.rollback_flow)} requests, {len(failed)} failed"
     yield Claim("no request failed during the bad edit", bool(record.rollback_flow) and not failed, evidence)
 

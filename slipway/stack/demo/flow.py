@@ -67,7 +67,7 @@ def _report(home: Path, loaded: LoadedCatalog, story: Story, progress: Say) -> b
     if manifest is None:
         raise RuntimeError(f"{model.name} has no manifest in the store, although it was served.")
     # Requests for a model that is not there belong to no deployment.
-    latencies = [each for each in queries.latencies(copy, first, until) if each.deployment]
+    latencies = [latency for latency in queries.latencies(copy, first, until) if latency.deployment]
     document = numbers.summary(loaded.catalog, manifest, story.record, bills, latencies, prices)
     (home / "summary.json").write_text(json.dumps(document, indent=2) + "\n")
     (home / "report.html").write_text(report.page(document, judged))

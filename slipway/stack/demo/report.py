@@ -95,13 +95,13 @@ def _price_rows(prices: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     head = ["deployment", "version", "in force from", "input", "cached input", "output", "per 1M tokens"]
     rows = [
         [
-            each["deployment"],
-            each["version"],
-            each["effective_from"],
-            *each["per_1m"].values(),
-            each["currency"],
+            price["deployment"],
+            price["version"],
+            price["effective_from"],
+            *price["per_1m"].values(),
+            price["currency"],
         ]
-        for each in prices
+        for price in prices
     ]
     return [head, *rows]
 

@@ -152,7 +152,7 @@ class Story:
                 )
             self.record.rollback_flow = flow
             edits.set_args(self.catalog_dir, CHAT, "--no-such-argument=1", "--ctx-size=3072")
-            failed = [each for each in self.revisions.all(CHAT) if each.state == "failed"]
+            failed = [revision for revision in self.revisions.all(CHAT) if revision.state == "failed"]
             self.record.bad_digest = failed[0].spec_digest if failed else ""
             self.record.serving_digest = self._routed().get(CHAT, "")
             self._say(f"   the run ended {self.record.rollback.status}; {len(flow)} requests meanwhile")
@@ -206,12 +206,12 @@ class Story:
             raise RuntimeError(f"run {run.id} ended {run.status}. Open it: {self.dagster.url}/runs/{run.id}")
 
     def _detail(self, line: str) -> None:
-        for each in line.splitlines()[:3]:
-            self._say(f"   | {each[:150]}")
+        for detail in line.splitlines()[:3]:
+            self._say(f"   | {detail[:150]}")
 
     def _show(self, seen: Seen) -> None:
-        said = seen.text.strip().replace("\n", " ")[:60] or seen.error[:100]
-        self._say(f"   {seen.org:8} {seen.model:15} {seen.status}  {said}")
+        answer = seen.text.strip().replace("\n", " ")[:60] or seen.error[:100]
+        self._say(f"   {seen.org:8} {seen.model:15} {seen.status}  {answer}")
 
 
 def _accepted(client: Client) -> bool:

@@ -43,18 +43,18 @@ def summary(
         "tenants": [_tenant(org, record, bills.get(org), prices) for org in record.clients],
         "latency": [
             {
-                "deployment": each.deployment,
-                "ttft_ms": dict(each.ttft_ms),
-                "itl_ms": dict(each.itl_ms),
-                "requests": each.requests,
+                "deployment": latency.deployment,
+                "ttft_ms": dict(latency.ttft_ms),
+                "itl_ms": dict(latency.itl_ms),
+                "requests": latency.requests,
             }
-            for each in latencies
+            for latency in latencies
         ],
         "prices": [_price(row) for row in prices],
         "redeploy": {
             "run_id": record.redeploy.id if record.redeploy else None,
             "requests_during": len(record.redeploy_flow),
-            "failed_during": sum(each.status != 200 for each in record.redeploy_flow),
+            "failed_during": sum(request.status != 200 for request in record.redeploy_flow),
         },
         "rollback": {
             "run_id": record.rollback.id if record.rollback else None,

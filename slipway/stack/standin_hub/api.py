@@ -41,33 +41,33 @@ class ApiHandler(Handler):
         """Route by path; the health check is `/-/health`."""
         if path == "/-/health":
             self.reply_json({"status": "ok", "standin": True})
-        elif found := _TREE.match(path):
-            self._tree(found["repo"], found["revision"], query)
-        elif found := _XET_TOKEN.match(path):
-            self._xet_token(found["repo"], found["revision"])
-        elif found := _INFO.match(path):
-            self._info(found["repo"], found["revision"] or "main")
-        elif found := _RESOLVE.match(path):
-            self._resolve(found["repo"], found["revision"], found["path"])
+        elif match := _TREE.match(path):
+            self._tree(match["repo"], match["revision"], query)
+        elif match := _XET_TOKEN.match(path):
+            self._xet_token(match["repo"], match["revision"])
+        elif match := _INFO.match(path):
+            self._info(match["repo"], match["revision"] or "main")
+        elif match := _RESOLVE.match(path):
+            self._resolve(match["repo"], match["revision"], match["path"])
         else:
             self.refuse(404, "Not found")
 
     def _info(self, repo: str, revision: str) -> None:
         if self.struck_down(self.standin.faults.take("api", repo)):
             return
-        found = self._find(repo, revision)
-        if found is not None:
-            repository, commit = found
+        located = self._find(repo, revision)
+        if located is not None:
+            repository, commit = located
             self.reply_json(_info(repository, commit))
 
     def _tree(self, repo: str, revision: str, query: str) -> None:
         if self.struck_down(self.standin.faults.take("api", repo)):
             return
-        found = self._find(repo, revision)
-        if found is None:
+        located = self._find(repo, revision)
+        if located is None:
             return
         first = int(parse_qs(query).get("cursor", ["0"])[0])
-        entries = sorted(found[1].files.items())
+        entries = sorted(located[1].files.items())
         page = entries[first : first + _PAGE_ENTRIES]
         headers = {}
         if first + _PAGE_ENTRIES < len(entries):
@@ -81,10 +81,10 @@ class ApiHandler(Handler):
         faults = self.standin.faults.take("resolve", path)
         if self.struck_down(faults):
             return
-        found = self._find(repo, revision)
-        if found is None:
+        located = self._find(repo, revision)
+        if located is None:
             return
-        repository, commit = found
+        repository, commit = located
         if not self._admitted(repository):
             return
         file = commit.files.get(path)
@@ -107,8 +107,8 @@ class ApiHandler(Handler):
     def _xet_token(self, repo: str, revision: str) -> None:
         if self.struck_down(self.standin.faults.take("xet-token", repo)):
             return
-        found = self._find(repo, revision)
-        if found is None or not self._admitted(found[0]):
+        located = self._find(repo, revision)
+        if located is None or not self._admitted(located[0]):
             return
         if self.standin.xet is None:
             self.refuse(404, "Not found")

@@ -24,11 +24,11 @@ def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
     """(start, end) of one byte range, end exclusive; None for the whole file; ValueError when beyond it."""
     if header is None:
         return None
-    found = _RANGE.match(header)
-    if not found:
+    match = _RANGE.match(header)
+    if not match:
         return None  # RFC 9110: a server may ignore a Range that it does not understand
-    start = int(found[1])
-    end = min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes
+    start = int(match[1])
+    end = min(int(match[2]) + 1, size_bytes) if match[2] else size_bytes
     if start >= end:
         raise ValueError(header)
     return start, end

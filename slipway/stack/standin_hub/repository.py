@@ -68,16 +68,16 @@ class Repository:
 
     def commit_directory(self, directory: Path, *, message: str = "Add files", ref: str = "main") -> Commit:
         """Add a commit that holds every regular file under the directory."""
-        found = (path for path in directory.rglob("*") if path.is_file())
-        return self.commit({p.relative_to(directory).as_posix(): p for p in found}, message=message, ref=ref)
+        files = (path for path in directory.rglob("*") if path.is_file())
+        return self.commit({p.relative_to(directory).as_posix(): p for p in files}, message=message, ref=ref)
 
     def find(self, revision: str) -> Commit | None:
         """The commit of a branch, a tag, a commit id or its unambiguous beginning (7 hex digits or more)."""
         revision = self.refs.get(revision, revision)
         if len(revision) < 7:
             return None
-        found = [commit for oid, commit in self.commits.items() if oid.startswith(revision)]
-        return found[0] if len(found) == 1 else None
+        matching = [commit for oid, commit in self.commits.items() if oid.startswith(revision)]
+        return matching[0] if len(matching) == 1 else None
 
 
 def describe(location: Path, path: str) -> HubFile:
