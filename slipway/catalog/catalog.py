@@ -55,8 +55,8 @@ class Catalog(Spec):
 
     def source(self, artifact: str) -> str:
         """The source of a model or adapter (their names never meet); KeyError when there is none."""
-        found = self._models.get(artifact)
-        return found.source if found is not None else self._adapters[artifact].source
+        model = self._models.get(artifact)
+        return model.source if model is not None else self._adapters[artifact].source
 
     @cached_property
     def _models(self) -> dict[str, Model]:

@@ -33,8 +33,8 @@ def of_endpoint(catalog: Catalog, endpoint: Endpoint) -> str | None:
     """The one that an endpoint's gateway runs on; None where there is none, or several and none is named."""
     if endpoint.data_plane is not None:
         return endpoint.data_plane
-    found = _of_deployments(catalog)
-    return next(iter(found)) if len(found) == 1 else None
+    planes = _of_deployments(catalog)
+    return next(iter(planes)) if len(planes) == 1 else None
 
 
 def endpoints(catalog: Catalog, name: str) -> tuple[Endpoint, ...]:

@@ -23,8 +23,8 @@ def of_data_plane(catalog: Catalog, name: str) -> str:
     Its gateways count by name: those of endpoints that are no more are taken away.
     """
     around = [
-        (each.runtime, each.isolation.model_dump(mode="json"), _sharing(each))
-        for each in data_planes.deployments(catalog, name)
+        (deployment.runtime, deployment.isolation.model_dump(mode="json"), _sharing(deployment))
+        for deployment in data_planes.deployments(catalog, name)
     ]
     gateways = sorted(each.name for each in data_planes.endpoints(catalog, name))
     return digest_of([sorted(around, key=str), gateways])
@@ -32,14 +32,14 @@ def of_data_plane(catalog: Catalog, name: str) -> str:
 
 def of_gateway(catalog: Catalog, endpoint: Endpoint) -> str:
     """Digest of what an endpoint's gateway and edge are made from: itself, and the public paths behind it."""
-    said = endpoint.model_dump(mode="json", exclude={"description", "owner"})
+    spec = endpoint.model_dump(mode="json", exclude={"description", "owner"})
     served = endpoint.deployments
     paths = sorted(
-        (each.name, each.path)
-        for each in catalog.deployments
-        if each.path is not None and (served == "all" or each.name in served)
+        (deployment.name, deployment.path)
+        for deployment in catalog.deployments
+        if deployment.path is not None and (served == "all" or deployment.name in served)
     )
-    return digest_of([said, data_planes.of_endpoint(catalog, endpoint), paths])
+    return digest_of([spec, data_planes.of_endpoint(catalog, endpoint), paths])
 
 
 def _sharing(deployment: Deployment) -> tuple[str, str | None] | None:

@@ -41,11 +41,11 @@ class Spec(BaseModel):
 
 def size_in_bytes(quantity: str) -> int:
     """Bytes of a Kubernetes memory quantity such as `512Mi`; raises ValueError with the remedy."""
-    found = _SIZE.match(quantity)
-    if not found:
+    match = _SIZE.match(quantity)
+    if not match:
         raise ValueError("not a Kubernetes quantity. Write a number with Ki, Mi, Gi or Ti, such as 16Gi")
-    factor = {**_BINARY, **_DECIMAL}.get(found[2] or "", 1)
-    return int(Decimal(found[1]) * factor)
+    factor = {**_BINARY, **_DECIMAL}.get(match[2] or "", 1)
+    return int(Decimal(match[1]) * factor)
 
 
 def cpu_in_millicores(quantity: str) -> int:

@@ -41,9 +41,9 @@ class Problem:
     severity: Literal["error", "warning"] = dataclasses.field(default="error", compare=False)
 
     def __str__(self) -> str:
-        said = f" = {self.value}" if self.value is not None else ""
+        value = f" = {self.value}" if self.value is not None else ""
         mark = "" if self.severity == "error" else "warning: "
-        return f"{self.file}:{self.line}  {mark}{self.field}{said}: {self.message.rstrip('.')}."
+        return f"{self.file}:{self.line}  {mark}{self.field}{value}: {self.message.rstrip('.')}."
 
 
 class CatalogError(ValueError):

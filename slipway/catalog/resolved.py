@@ -119,7 +119,7 @@ def declared_digest(catalog: Catalog, deployment: Deployment) -> str:
         model,
         *(catalog.adapter(served.adapter) for served in deployment.adapters),
     ]
-    refs = {each.name: str(split_revision(each.source)[1]) for each in artifacts}
+    refs = {artifact.name: str(split_revision(artifact.source)[1]) for artifact in artifacts}
     return resolve(catalog, deployment, refs).spec_digest
 
 

@@ -73,8 +73,12 @@ def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
     catalog = _assemble(reading)
     for rule in (*RULES, *rules):
         # What is written but wrong is reported as such, not also as missing.
-        found = [each for each in rule(catalog) if each.missing is None or each.missing not in reading.named]
-        reading.problems += [_place(finding, reading) for finding in found]
+        findings = [
+            finding
+            for finding in rule(catalog)
+            if finding.missing is None or finding.missing not in reading.named
+        ]
+        reading.problems += [_place(finding, reading) for finding in findings]
     problems = sorted(set(reading.problems))
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
@@ -159,14 +163,14 @@ def _problems_of(
     error: ValidationError, model: type[Document], path: Path, document: PositionedDocument, label: str
 ) -> list[Problem]:
     problems: dict[FieldPath, Problem] = {}
-    for found in error.errors(include_url=False):
-        where, known = _written_path(tuple(found["loc"]), model)
+    for detail in error.errors(include_url=False):
+        where, known = _written_path(tuple(detail["loc"]), model)
         if where in problems:  # a union tries each member; the first says enough
             continue
         place = where if where[:1] and where[0] in HEADER else ("spec", *where)
-        value = None if found["type"] == "missing" else shown(document.value_of(place))
+        value = None if detail["type"] == "missing" else shown(document.value_of(place))
         problems[where] = Problem(
-            path, document.line_of(place), f"{label}.{dotted(where)}", value, explain(found, known)
+            path, document.line_of(place), f"{label}.{dotted(where)}", value, explain(detail, known)
         )
     inner = {where[:n] for where in problems for n in range(len(where))}
     # A list whose items are wrong is also "too short" to pydantic: only the items are worth saying.
@@ -210,9 +214,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
+        model = _model_in(argument)
+        if model is not None:
+            return model
     return None
 
 

@@ -70,8 +70,8 @@ def _paths(model: type[BaseModel]) -> Iterator[str]:
 def _section(
     heading: str, model: type[BaseModel], parts: list[type[BaseModel]], skip: tuple[str, ...] = ()
 ) -> str:
-    said = " ".join((model.__doc__ or "").split())
-    lines = [heading, "", said, "", "| field | value | default | meaning |", "|---|---|---|---|"]
+    summary = " ".join((model.__doc__ or "").split())
+    lines = [heading, "", summary, "", "| field | value | default | meaning |", "|---|---|---|---|"]
     hints = typing.get_type_hints(model, include_extras=True)
     for name, item in model.model_fields.items():
         if name in skip:
@@ -95,7 +95,7 @@ def _words(annotation: Any) -> str:
     if origin is Literal:
         return _choices(arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(_words(each) for each in arguments if each is not type(None))
+        return " or ".join(_words(argument) for argument in arguments if argument is not type(None))
     if origin is tuple:
         return f"list of {_words(arguments[0])}"
     if origin is dict:
@@ -110,13 +110,13 @@ def _choices(names: Iterable[str]) -> str:
 
 
 def _bounds(item: FieldInfo) -> str:
-    found = [
+    bounds = [
         f"{sign} {getattr(rule, name)}"
         for name, sign in _BOUNDS
         for rule in item.metadata
         if getattr(rule, name, None) is not None
     ]
-    return ", ".join(found)
+    return ", ".join(bounds)
 
 
 def _default(item: FieldInfo) -> str:
@@ -134,7 +134,7 @@ def _default(item: FieldInfo) -> str:
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for each in typing.get_args(annotation) for model in _models_in(each)]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
 
 
 def _cell(text: str) -> str:

@@ -28,42 +28,46 @@ _OURS = re.compile(r"^(SLIPWAY_.*|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)$")
 def aliases(catalog: Catalog) -> Iterator[Finding]:
     """The Service of an alias has no other deployment's name."""
     known = {each.name for each in catalog.deployments}
-    for each in catalog.deployments:
-        if each.alias and f"{each.name}-predictor" in known:
-            message = f"makes a Service {each.name}-predictor, as that deployment does. Rename one of them"
-            yield Finding("Deployment", each.name, ("alias",), message)
+    for deployment in catalog.deployments:
+        if deployment.alias and f"{deployment.name}-predictor" in known:
+            message = (
+                f"makes a Service {deployment.name}-predictor, as that deployment does. Rename one of them"
+            )
+            yield Finding("Deployment", deployment.name, ("alias",), message)
 
 
 def labels(catalog: Catalog) -> Iterator[Finding]:
     """What selects nodes is written as labels are, and what is named as objects are."""
-    for each in catalog.deployments:
-        for key, value in each.node_selector.items():
-            yield from _judged(each, ("node_selector", key), key, _LABEL_KEY, "no label's key")
-            yield from _judged(each, ("node_selector", key), value, _LABEL_VALUE, "no label's value")
-        for n, toleration in enumerate(each.tolerations):
-            yield from _judged(each, ("tolerations", n, "key"), toleration.key, _LABEL_KEY, "no taint's key")
-        gpu = each.resources.gpu
+    for deployment in catalog.deployments:
+        for key, value in deployment.node_selector.items():
+            yield from _judged(deployment, ("node_selector", key), key, _LABEL_KEY, "no label's key")
+            yield from _judged(deployment, ("node_selector", key), value, _LABEL_VALUE, "no label's value")
+        for n, toleration in enumerate(deployment.tolerations):
+            yield from _judged(
+                deployment, ("tolerations", n, "key"), toleration.key, _LABEL_KEY, "no taint's key"
+            )
+        gpu = deployment.resources.gpu
         if gpu is not None and gpu.gpu_class is not None:
             where = ("resources", "gpu", "class")
             yield from _judged(
-                each, where, gpu.gpu_class, _LABEL_VALUE, "no label's value, which it is on nodes"
+                deployment, where, gpu.gpu_class, _LABEL_VALUE, "no label's value, which it is on nodes"
             )
         for path, name in (
-            (("isolation", "runtime_class"), each.isolation.runtime_class),
-            (("resources", "volume_class"), each.resources.volume_class),
+            (("isolation", "runtime_class"), deployment.isolation.runtime_class),
+            (("resources", "volume_class"), deployment.resources.volume_class),
         ):
             if name is not None:
-                yield from _judged(each, path, name, _OBJECT_NAME, "no object's name")
+                yield from _judged(deployment, path, name, _OBJECT_NAME, "no object's name")
 
 
 def _judged(
-    each: Deployment, path: FieldPath, text: str, pattern: re.Pattern[str], what: str
+    deployment: Deployment, path: FieldPath, text: str, pattern: re.Pattern[str], what: str
 ) -> Iterator[Finding]:
     if not pattern.match(text):
         message = (
             f"{what} on Kubernetes. Write letters, digits, - and . alone, letters or digits at both ends"
         )
-        yield Finding("Deployment", each.name, path, message)
+        yield Finding("Deployment", deployment.name, path, message)
 
 
 def variables(catalog: Catalog) -> Iterator[Finding]:
@@ -72,14 +76,14 @@ def variables(catalog: Catalog) -> Iterator[Finding]:
         for document in documents:
             for name in document.env:
                 yield from _variable(kind, document.name, ("env", name), name)
-    for each in catalog.deployments:
-        given = Counter([*each.env, *(secret.name for secret in each.secrets)])
-        for n, secret in enumerate(each.secrets):
+    for deployment in catalog.deployments:
+        given = Counter([*deployment.env, *(secret.name for secret in deployment.secrets)])
+        for n, secret in enumerate(deployment.secrets):
             where = ("secrets", n, "name")
-            yield from _variable("Deployment", each.name, where, secret.name)
+            yield from _variable("Deployment", deployment.name, where, secret.name)
             if given[secret.name] > 1:
                 message = f"{secret.name} is given {given[secret.name]} times. Keep one of env and secrets"
-                yield Finding("Deployment", each.name, where, message)
+                yield Finding("Deployment", deployment.name, where, message)
 
 
 def _variable(kind: str, owner: str, path: FieldPath, name: str) -> Iterator[Finding]:

@@ -31,15 +31,19 @@ def references(catalog: Catalog) -> Iterator[Finding]:
     orgs = _names(catalog.organizations)
     for adapter in catalog.adapters:
         yield from _missing("Adapter", adapter.name, ("base",), adapter.base, "Model", models)
-    for each in catalog.deployments:
-        yield from _missing("Deployment", each.name, ("model",), each.model, "Model", models)
-        yield from _missing("Deployment", each.name, ("engine",), each.engine, "Engine", engines)
-        if each.price is not None:
-            yield from _missing("Deployment", each.name, ("price",), each.price, "PriceBook", books)
-        for n, served in enumerate(each.adapters):
-            yield from _missing("Deployment", each.name, ("adapters", n), served.adapter, "Adapter", adapters)
-        for n, org in enumerate(each.sharing if isinstance(each.sharing, tuple) else ()):
-            yield from _missing("Deployment", each.name, ("sharing", n), org, "Organization", orgs)
+    for deployment in catalog.deployments:
+        yield from _missing("Deployment", deployment.name, ("model",), deployment.model, "Model", models)
+        yield from _missing("Deployment", deployment.name, ("engine",), deployment.engine, "Engine", engines)
+        if deployment.price is not None:
+            yield from _missing(
+                "Deployment", deployment.name, ("price",), deployment.price, "PriceBook", books
+            )
+        for n, served in enumerate(deployment.adapters):
+            yield from _missing(
+                "Deployment", deployment.name, ("adapters", n), served.adapter, "Adapter", adapters
+            )
+        for n, org in enumerate(deployment.sharing if isinstance(deployment.sharing, tuple) else ()):
+            yield from _missing("Deployment", deployment.name, ("sharing", n), org, "Organization", orgs)
 
 
 def references_of_endpoints_and_prices(catalog: Catalog) -> Iterator[Finding]:
@@ -59,32 +63,32 @@ def references_of_endpoints_and_prices(catalog: Catalog) -> Iterator[Finding]:
 def adapters_fit_their_base(catalog: Catalog) -> Iterator[Finding]:
     """An adapter is only listed by deployments of the model that it was trained on."""
     bases = {adapter.name: adapter.base for adapter in catalog.adapters}
-    for each in catalog.deployments:
-        for n, served in enumerate(each.adapters):
-            base = bases.get(served.adapter, each.model)
-            if base != each.model:
+    for deployment in catalog.deployments:
+        for n, served in enumerate(deployment.adapters):
+            base = bases.get(served.adapter, deployment.model)
+            if base != deployment.model:
                 message = (
-                    f"adapter for another base: it was made for {base}, this deployment serves {each.model}. "
-                    "Remove the adapter, or deploy its base"
+                    f"adapter for another base: it was made for {base}, this deployment serves "
+                    f"{deployment.model}. Remove the adapter, or deploy its base"
                 )
-                yield Finding("Deployment", each.name, ("adapters", n), message)
+                yield Finding("Deployment", deployment.name, ("adapters", n), message)
 
 
 def served_names(catalog: Catalog) -> Iterator[Finding]:
     """A name in requests means one thing: deployments' and adapters' names do not meet."""
     owners: dict[str, list[str]] = defaultdict(list)
-    for each in catalog.deployments:
-        for name in each.served_names:
-            owners[name].append(each.name)
-    for each in catalog.deployments:
-        for n, served in enumerate(each.adapters):
+    for deployment in catalog.deployments:
+        for name in deployment.served_names:
+            owners[name].append(deployment.name)
+    for deployment in catalog.deployments:
+        for n, served in enumerate(deployment.adapters):
             others = owners[served.model_name]
             if len(others) > 1:
                 message = (
                     f"model name {served.model_name} is served by {' and '.join(sorted(set(others)))}. "
                     "Give the adapter a served_name of its own"
                 )
-                yield Finding("Deployment", each.name, ("adapters", n), message)
+                yield Finding("Deployment", deployment.name, ("adapters", n), message)
 
 
 def weights_names(catalog: Catalog) -> Iterator[Finding]:
@@ -98,35 +102,35 @@ def weights_names(catalog: Catalog) -> Iterator[Finding]:
 
 def scaling(catalog: Catalog) -> Iterator[Finding]:
     """Bounds and idle policies that contradict each other."""
-    for each in catalog.deployments:
-        auto = each.autoscaling
+    for deployment in catalog.deployments:
+        auto = deployment.autoscaling
         if auto is None:
             continue
         if auto.min_replicas > auto.max_replicas:
             message = (
                 f"larger than max_replicas = {auto.max_replicas}. Lower min_replicas or raise max_replicas"
             )
-            yield Finding("Deployment", each.name, ("autoscaling", "min_replicas"), message)
+            yield Finding("Deployment", deployment.name, ("autoscaling", "min_replicas"), message)
         if auto.idle == "zero" and auto.min_replicas > 0:
             message = f"contradicts min_replicas = {auto.min_replicas}. Set that to 0, or idle to keep"
-            yield Finding("Deployment", each.name, ("autoscaling", "idle"), message)
+            yield Finding("Deployment", deployment.name, ("autoscaling", "idle"), message)
         if not auto.target.model_dump(exclude_none=True):
             message = "says no target. Give one of cpu_percent, memory_percent, ongoing_requests, queue_depth"
-            yield Finding("Deployment", each.name, ("autoscaling", "target"), message)
-        if each.replicas != Deployment.model_fields["replicas"].default:
+            yield Finding("Deployment", deployment.name, ("autoscaling", "target"), message)
+        if deployment.replicas != Deployment.model_fields["replicas"].default:
             message = "given beside autoscaling, which decides the count. Remove replicas"
-            yield Finding("Deployment", each.name, ("replicas",), message)
+            yield Finding("Deployment", deployment.name, ("replicas",), message)
 
 
 def resources(catalog: Catalog) -> Iterator[Finding]:
     """A limit is not below its request."""
-    for each in catalog.deployments:
-        requests, limits = each.resources.requests, each.resources.limits
+    for deployment in catalog.deployments:
+        requests, limits = deployment.resources.requests, deployment.resources.limits
         for name in ("cpu", "memory"):
             asked, most = _amount(requests, name), _amount(limits, name)
             if asked is not None and most is not None and asked > most:
                 message = f"larger than limits.{name} = {getattr(limits, name)}. Lower it or raise the limit"
-                yield Finding("Deployment", each.name, ("resources", "requests", name), message)
+                yield Finding("Deployment", deployment.name, ("resources", "requests", name), message)
 
 
 def licences(catalog: Catalog) -> Iterator[Finding]:
@@ -139,12 +143,12 @@ def licences(catalog: Catalog) -> Iterator[Finding]:
 
 def load_balancing(catalog: Catalog) -> Iterator[Finding]:
     """Settings of a strategy go with it."""
-    for each in catalog.deployments:
+    for deployment in catalog.deployments:
         for name in ("prefix_length", "load_factor_percent"):
-            is_given = getattr(each.load_balancing, name) != LoadBalancing.model_fields[name].default
-            if is_given and each.load_balancing.strategy != "prefix-hash":
+            is_given = getattr(deployment.load_balancing, name) != LoadBalancing.model_fields[name].default
+            if is_given and deployment.load_balancing.strategy != "prefix-hash":
                 message = "goes with strategy = prefix-hash. Set that, or remove it"
-                yield Finding("Deployment", each.name, ("load_balancing", name), message)
+                yield Finding("Deployment", deployment.name, ("load_balancing", name), message)
 
 
 _ENVIRONMENT_ALONE = "Slipway reads it where it pulls, from the environment alone. Name a variable in env"
@@ -154,15 +158,15 @@ def sources(catalog: Catalog) -> Iterator[Finding]:
     """A hub source names a revision, and a token is one that Slipway can read and has a use for."""
     artifacts: list[tuple[str, Model | Adapter]] = [("Model", each) for each in catalog.models]
     artifacts += [("Adapter", each) for each in catalog.adapters]
-    for kind, each in artifacts:
-        if each.source.startswith("hf://") and split_revision(each.source)[1] is None:
+    for kind, artifact in artifacts:
+        if artifact.source.startswith("hf://") and split_revision(artifact.source)[1] is None:
             message = "names no revision. Add @<commit> to pin it, or @main to follow it"
-            yield Finding(kind, each.name, ("source",), message)
-        if each.token is not None and each.source.startswith(("s3://", "file://")):
+            yield Finding(kind, artifact.name, ("source",), message)
+        if artifact.token is not None and artifact.source.startswith(("s3://", "file://")):
             message = "this source takes no token. Remove it; a bucket's keys are in Settings.s3_sources"
-            yield Finding(kind, each.name, ("token",), message)
-        elif each.token is not None and each.token.env is None:
-            yield Finding(kind, each.name, ("token",), _ENVIRONMENT_ALONE)
+            yield Finding(kind, artifact.name, ("token",), message)
+        elif artifact.token is not None and artifact.token.env is None:
+            yield Finding(kind, artifact.name, ("token",), _ENVIRONMENT_ALONE)
     for model in catalog.models:
         if not model.host_locally:
             message = "the engine downloads at every start, which is slow and fails with the hub. Prefer true"
@@ -194,30 +198,30 @@ def registries(catalog: Catalog) -> Iterator[Finding]:
 def secrets(catalog: Catalog) -> Iterator[Finding]:
     """What looks like a secret is not written down in the catalog."""
     for kind, documents in (("Deployment", catalog.deployments), ("Engine", catalog.engines)):
-        for each in documents:
-            for name in each.env:
+        for document in documents:
+            for name in document.env:
                 if _SECRET_NAME.search(name):
                     message = "looks like a secret in plain text. Move it to secrets, by reference"
-                    yield Finding(kind, each.name, ("env", name), message, show_value=False)
+                    yield Finding(kind, document.name, ("env", name), message, show_value=False)
 
 
 def limits(catalog: Catalog) -> Iterator[Finding]:
     """A narrower scope's limit above a wider one's can never be reached."""
     scopes = ("api_key", "user", "org")
-    for each in catalog.deployments:
+    for deployment in catalog.deployments:
         for n, narrow in enumerate(scopes):
             for wide in scopes[n + 1 :]:
-                yield from _unreachable(each, narrow, wide)
+                yield from _unreachable(deployment, narrow, wide)
 
 
-def _unreachable(each: Deployment, narrow: str, wide: str) -> Iterator[Finding]:
-    inner: Limit | None = getattr(each.limits, narrow)
-    outer: Limit | None = getattr(each.limits, wide)
+def _unreachable(deployment: Deployment, narrow: str, wide: str) -> Iterator[Finding]:
+    inner: Limit | None = getattr(deployment.limits, narrow)
+    outer: Limit | None = getattr(deployment.limits, wide)
     for name in Limit.model_fields:
         low, high = getattr(inner, name, None), getattr(outer, name, None)
         if low is not None and high is not None and low > high:
             message = f"above limits.{wide}.{name} = {high}, so never reached. Lower it or raise that one"
-            yield Finding("Deployment", each.name, ("limits", narrow, name), message)
+            yield Finding("Deployment", deployment.name, ("limits", narrow, name), message)
 
 
 def prices(catalog: Catalog) -> Iterator[Finding]:
@@ -238,13 +242,13 @@ def prices(catalog: Catalog) -> Iterator[Finding]:
 def paths(catalog: Catalog) -> Iterator[Finding]:
     """A public path belongs to one deployment."""
     owners: dict[str, str] = {}
-    for each in catalog.deployments:
-        if each.path is None:
+    for deployment in catalog.deployments:
+        if deployment.path is None:
             continue
-        if each.path in owners:
-            message = f"the path of {owners[each.path]}, too. Change one of them"
-            yield Finding("Deployment", each.name, ("path",), message)
-        owners.setdefault(each.path, each.name)
+        if deployment.path in owners:
+            message = f"the path of {owners[deployment.path]}, too. Change one of them"
+            yield Finding("Deployment", deployment.name, ("path",), message)
+        owners.setdefault(deployment.path, deployment.name)
 
 
 RULES: tuple[Rule, ...] = (

@@ -20,37 +20,39 @@ _LONGEST_LABEL = 63  # RFC 1035
 def gateways(catalog: Catalog) -> Iterator[Finding]:
     """Each gateway has one data plane, and a name of its own."""
     planes = data_planes.kubernetes(catalog)
-    for each in catalog.endpoints:
-        if each.name == _TAKEN:
-            yield Finding("Endpoint", each.name, ("name",), "is the route table's name. Rename the endpoint")
-        if len(planes) > 1 and data_planes.of_endpoint(catalog, each) is None:
+    for endpoint in catalog.endpoints:
+        if endpoint.name == _TAKEN:
+            yield Finding(
+                "Endpoint", endpoint.name, ("name",), "is the route table's name. Rename the endpoint"
+            )
+        if len(planes) > 1 and data_planes.of_endpoint(catalog, endpoint) is None:
             message = (
                 f"says no data plane, and deployments are on {', '.join(planes)}. Name one in data_plane"
             )
-            yield Finding("Endpoint", each.name, ("data_plane",), message)
+            yield Finding("Endpoint", endpoint.name, ("data_plane",), message)
 
 
 def hosts(catalog: Catalog) -> Iterator[Finding]:
     """A public host belongs to one endpoint; names of hosts know no case."""
     owners: dict[str, str] = {}
-    for each in catalog.endpoints:
-        host = each.host.lower()
+    for endpoint in catalog.endpoints:
+        host = endpoint.host.lower()
         if host in owners:
             message = f"the host of {owners[host]}, too. Change one of them"
-            yield Finding("Endpoint", each.name, ("host",), message)
-        owners.setdefault(host, each.name)
+            yield Finding("Endpoint", endpoint.name, ("host",), message)
+        owners.setdefault(host, endpoint.name)
         if not all(part and len(part) <= _LONGEST_LABEL for part in host.split(".")):
             message = f"has a part that is empty, or longer than {_LONGEST_LABEL} characters. Correct it"
-            yield Finding("Endpoint", each.name, ("host",), message)
+            yield Finding("Endpoint", endpoint.name, ("host",), message)
 
 
 def addresses(catalog: Catalog) -> Iterator[Finding]:
     """A pool is of networks and ranges that are some."""
-    for each in catalog.endpoints:
-        for n, written in enumerate(each.address_pool.addresses if each.address_pool else ()):
+    for endpoint in catalog.endpoints:
+        for n, written in enumerate(endpoint.address_pool.addresses if endpoint.address_pool else ()):
             if not _are_addresses(written):
                 message = "neither a network nor a range. Write 10.0.0.0/28, or 10.0.0.1-10.0.0.9"
-                yield Finding("Endpoint", each.name, ("address_pool", "addresses", n), message)
+                yield Finding("Endpoint", endpoint.name, ("address_pool", "addresses", n), message)
 
 
 def _are_addresses(written: str) -> bool:
