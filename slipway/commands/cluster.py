@@ -39,10 +39,10 @@ def get_deployments(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_row(each) for each in revisions], indent=1))
         return
-    for each in revisions:
-        live, names = each.live, _names(each) or each.live.deployment
+    for revision in revisions:
+        live, names = revision.live, _names(revision) or revision.live.deployment
         click.echo(
-            f"{live.name}  {each.runtime}  {live.state} ({each.state})  "
+            f"{live.name}  {revision.runtime}  {live.state} ({revision.state})  "
             f"{live.replicas_ready}/{live.replicas_wanted}  {live.upstream}  {names}"
         )
     click.echo(f"{len(revisions)} on {at.planes}")
@@ -54,9 +54,9 @@ def describe(name: str) -> None:
     """Show a deployment's revisions: spec, model, replicas, conditions, pods, and the last warnings."""
     from slipway.control import reading
 
-    for each in reading.described(_connected(), name):
-        _say_revision(each)
-        for title, lines in each.told.items():
+    for revision in reading.described(_connected(), name):
+        _say_revision(revision)
+        for title, lines in revision.told.items():
             for number, line in enumerate(lines):
                 click.echo(f"  {title if number == 0 else '':<11}{line}")
 

@@ -39,7 +39,7 @@ def image_mirror(name: str | None, accelerator: str | None, every: bool, catalog
         raise click.UsageError("give one NAME, or --all")
     known = options.load(catalog).catalog
     chosen = list(_requests(known, name, accelerator))
-    failed = [each.engine for each in chosen if not _mirrored(each, known)]
+    failed = [request.engine for request in chosen if not _mirrored(request, known)]
     if failed:
         raise RuntimeError(f"not mirrored: {', '.join(dict.fromkeys(failed))}. The causes are above.")
 
@@ -50,12 +50,13 @@ def image_list() -> None:
     from slipway.artifacts.images.record import ImageRecords
 
     records = ImageRecords(_store()).all()
-    for each in records:
-        tag = f":{each.tag}" if each.tag else ""
-        platforms = ", ".join(each.platforms) or "no platform named"
+    for record in records:
+        tag = f":{record.tag}" if record.tag else ""
+        platforms = ", ".join(record.platforms) or "no platform named"
         click.echo(
-            f"{each.engine} ({each.accelerator})  {each.source}{tag}  {each.digest}  {platforms}  "
-            f"{each.size_bytes / 1e6:.1f} MB  mirrored {each.resolved_at:%F %T} UTC  at {each.reference}"
+            f"{record.engine} ({record.accelerator})  {record.source}{tag}  {record.digest}  {platforms}  "
+            f"{record.size_bytes / 1e6:.1f} MB  mirrored {record.resolved_at:%F %T} UTC  "
+            f"at {record.reference}"
         )
     click.echo(f"{len(records)} mirrored")
 
@@ -81,15 +82,13 @@ def image_moved(catalog: Path | None) -> None:
             count += 1
             continue
         try:
-            found = moved(request, record, registries) if record else None
+            move = moved(request, record, registries) if record else None
         except ArtifactError as error:
             click.echo(f"{request.engine} ({request.accelerator}): {error}", err=True)
             failed = True
             continue
-        if found is not None:
-            click.echo(
-                f"{found.engine} ({found.accelerator}): {found.tag} was {found.mirrored}, is {found.now}"
-            )
+        if move is not None:
+            click.echo(f"{move.engine} ({move.accelerator}): {move.tag} was {move.mirrored}, is {move.now}")
             count += 1
     click.echo(f"{count} moved or never mirrored" if count else "nothing moved")
     sys.exit(1 if failed else 2 if count else 0)
@@ -138,11 +137,11 @@ def _requests(catalog: Catalog, name: str | None, accelerator: str | None) -> It
         known = ", ".join(sorted(engines)) or "none"
         raise LookupError(f"{name}: no engine of the catalog with images; it has {known}.")
     for engine in engines.values() if name is None else [engines[name]]:
-        wanted = [each for each in engine.images if accelerator in {None, each}]
+        wanted = [offered for offered in engine.images if accelerator in {None, offered}]
         if name is not None and not wanted:
             raise LookupError(f"{name} has no image for {accelerator}; it has {', '.join(engine.images)}.")
-        for each in wanted:
-            yield ImageRequest.of(engine, each)
+        for offered in wanted:
+            yield ImageRequest.of(engine, offered)
 
 
 def _mirrored(request: ImageRequest, catalog: Catalog) -> bool:
@@ -155,14 +154,15 @@ def _mirrored(request: ImageRequest, catalog: Catalog) -> bool:
     title = f"{request.engine} ({request.accelerator})"
     try:
         with shown(title) as report:
-            found = mirror(request, _store(), _registries(catalog), report)
+            mirrored = mirror(request, _store(), _registries(catalog), report)
     except (ArtifactError, ObjectStoreError) as error:
         click.echo(f"{title}: {error}", err=True)
         return False
-    record = found.record
+    record = mirrored.record
     click.echo(
         f"{title}: {record.digest} at {record.reference} ({len(record.blobs)} blobs, "
-        f"{record.size_bytes / 1e6:.1f} MB, {found.moved_bytes / 1e6:.1f} MB moved in {found.seconds:.1f} s)"
+        f"{record.size_bytes / 1e6:.1f} MB, {mirrored.moved_bytes / 1e6:.1f} MB moved in "
+        f"{mirrored.seconds:.1f} s)"
     )
     return True
 

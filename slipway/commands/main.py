@@ -106,11 +106,11 @@ def status() -> None:
     from slipway.stack import supervisor
     from slipway.stack.status import summary
 
-    found = supervisor.status(Environment.load().home)
-    for service in found:
+    services = supervisor.status(Environment.load().home)
+    for service in services:
         click.echo(str(service))
-    click.echo(summary(found))
-    sys.exit(0 if found and all(service.state.value == "ready" for service in found) else 1)
+    click.echo(summary(services))
+    sys.exit(0 if services and all(service.state.value == "ready" for service in services) else 1)
 
 
 @cli.command()

@@ -43,10 +43,10 @@ def weights_list(catalog: Path | None, as_json: bool) -> None:
     from slipway.artifacts.weights.collection import collect
 
     store = _store()
-    found = collect(store, options.load(catalog).catalog, apply=False, log=_say)
-    every = sorted(found.fates, key=lambda each: (each.stored.name, each.stored.commit))
-    sources = {each.stored.prefix: _source(store, each.stored.prefix) for each in every}
-    rows = [{**_row(each), "source": sources[each.stored.prefix]} for each in every]
+    collected = collect(store, options.load(catalog).catalog, apply=False, log=_say)
+    every = sorted(collected.fates, key=lambda fate: (fate.stored.name, fate.stored.commit))
+    sources = {fate.stored.prefix: _source(store, fate.stored.prefix) for fate in every}
+    rows = [{**_row(fate), "source": sources[fate.stored.prefix]} for fate in every]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         sys.exit(int(_UNREADABLE in sources.values()))
@@ -114,29 +114,31 @@ def weights_gc(apply: bool, catalog: Path | None, as_json: bool) -> None:
     """Say what nobody names any more and, with --apply, remove it after its time of grace."""
     from slipway.artifacts.weights.collection import collect
 
-    found = collect(_store(), options.load(catalog).catalog, apply=apply, log=_say)
+    collected = collect(_store(), options.load(catalog).catalog, apply=apply, log=_say)
     if as_json:
-        click.echo(json.dumps(_document(found), indent=1))
+        click.echo(json.dumps(_document(collected), indent=1))
         return
     for word, fates in (
-        ("removed" if apply else "would remove", found.removed),
-        ("waits", found.waiting),
-        ("kept", found.kept),
+        ("removed" if apply else "would remove", collected.removed),
+        ("waits", collected.waiting),
+        ("kept", collected.kept),
     ):
-        for each in fates:
-            due = f"; goes after {each.due_at:%F %T} UTC" if word == "waits" and each.due_at else ""
-            size = f"{each.stored.size_bytes / 1e6:.1f} MB"
-            click.echo(f"{word}  {each.stored.prefix}  {size}: {each.reason}{due}")
-    for left in found.unfinished:
+        for fate in fates:
+            due = f"; goes after {fate.due_at:%F %T} UTC" if word == "waits" and fate.due_at else ""
+            size = f"{fate.stored.size_bytes / 1e6:.1f} MB"
+            click.echo(f"{word}  {fate.stored.prefix}  {size}: {fate.reason}{due}")
+    for left in collected.unfinished:
         click.echo(f"left for the next run  {left.prefix}")
-    click.echo(_summary(found))
+    click.echo(_summary(collected))
 
 
-def _summary(found: Collected) -> str:
-    count, size = len(found.removed), f"{found.removed_bytes / 1e6:.1f} MB"
-    stays = f"{len(found.waiting)} wait, {len(found.kept)} are kept ({found.kept_bytes / 1e6:.1f} MB)"
-    if found.applied:
-        return f"{count} removed ({size}), {found.aborted_uploads} uploads aborted, {stays}"
+def _summary(collected: Collected) -> str:
+    count, size = len(collected.removed), f"{collected.removed_bytes / 1e6:.1f} MB"
+    stays = (
+        f"{len(collected.waiting)} wait, {len(collected.kept)} are kept ({collected.kept_bytes / 1e6:.1f} MB)"
+    )
+    if collected.applied:
+        return f"{count} removed ({size}), {collected.aborted_uploads} uploads aborted, {stays}"
     return f"{count} would be removed ({size}), {stays}. Nothing was changed: --apply removes."
 
 
@@ -177,8 +179,8 @@ def _verified(store: ObjectStore, name: str, commit: str, sampled: bool) -> bool
         return True  # removed since it was listed
     with shown(f"{name} {commit[:8]}") as report:
         wrong = verify(manifest, store, report, "sampled" if sampled else "full")
-    for each in wrong:
-        click.echo(f"{manifest.prefix}{each.path}: {each.problem}")
+    for file in wrong:
+        click.echo(f"{manifest.prefix}{file.path}: {file.problem}")
     verdict = f"{len(wrong)} problems" if wrong else "sample as published" if sampled else "as published"
     click.echo(f"{_titled(manifest)}: {verdict}")
     if wrong:
@@ -191,16 +193,16 @@ def _titled(manifest: Manifest) -> str:
     return f"{manifest.name} {manifest.commit[:8]} ({len(manifest.files)} files, {size})"
 
 
-def _document(found: Collected) -> dict[str, Any]:
+def _document(collected: Collected) -> dict[str, Any]:
     return {
-        "applied": found.applied,
-        "removed": [_row(each) for each in found.removed],
-        "waiting": [_row(each) for each in found.waiting],
-        "kept": [_row(each) for each in found.kept],
-        "unfinished": [each.prefix for each in found.unfinished],
-        "removed_bytes": found.removed_bytes,
-        "kept_bytes": found.kept_bytes,
-        "aborted_uploads": found.aborted_uploads,
+        "applied": collected.applied,
+        "removed": [_row(each) for each in collected.removed],
+        "waiting": [_row(each) for each in collected.waiting],
+        "kept": [_row(each) for each in collected.kept],
+        "unfinished": [each.prefix for each in collected.unfinished],
+        "removed_bytes": collected.removed_bytes,
+        "kept_bytes": collected.kept_bytes,
+        "aborted_uploads": collected.aborted_uploads,
     }
 
 
