@@ -61,9 +61,9 @@ def parts(catalog: Catalog) -> tuple[Part, ...]:
     """All parts of a catalog; none when every deployment is on plain Ray."""
     planes = [Part("data_plane", name) for name in data_planes.kubernetes(catalog)]
     gateways = [
-        Part("gateway", each.name)
-        for each in catalog.endpoints
-        if data_planes.of_endpoint(catalog, each) is not None
+        Part("gateway", endpoint.name)
+        for endpoint in catalog.endpoints
+        if data_planes.of_endpoint(catalog, endpoint) is not None
     ]
     return (*planes, *gateways)
 

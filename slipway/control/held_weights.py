@@ -42,8 +42,8 @@ def hold_weights(
     holder = f"the rollout of {resolved.revision_name}"
     hold_s = 2 * resolved.deployment.rollout.deadline_s + _MARGIN_S
     artifacts = (resolved.model, *resolved.adapters)
-    for each in artifacts:
-        claim(store, each.name, each.commit, holder, hold_s=hold_s, terms=terms, report=report)
-    for each in artifacts:
-        if Manifest.read_prefix(store, each.prefix) is None:
-            raise WeightsNotHeldError(each.name, each.prefix, store.location.bucket, resolved.name)
+    for artifact in artifacts:
+        claim(store, artifact.name, artifact.commit, holder, hold_s=hold_s, terms=terms, report=report)
+    for artifact in artifacts:
+        if Manifest.read_prefix(store, artifact.prefix) is None:
+            raise WeightsNotHeldError(artifact.name, artifact.prefix, store.location.bucket, resolved.name)

@@ -40,9 +40,12 @@ def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]
     routed = _routed_revisions(table, at.revisions)
     images = _mirrored(catalog, ImageRecords(at.store))
     resolved = {
-        each.name: _resolved(catalog, each, routed.get(each.name), images) for each in catalog.deployments
+        deployment.name: _resolved(catalog, deployment, routed.get(deployment.name), images)
+        for deployment in catalog.deployments
     }
-    live = observing.live(at, catalog, lambda each: _missing(at.store, resolved[each.name]), confirmed=True)
+    live = observing.live(
+        at, catalog, lambda deployment: _missing(at.store, resolved[deployment.name]), confirmed=True
+    )
     told = differences.between(catalog, resolved, live, now)
     return [
         *changes_of(catalog, resolved, routed, live, told, now),
@@ -65,9 +68,9 @@ def changes_of(
     `routed` holds the recorded revision that each deployment's route leads to. What could not be read is
     raised.
     """
-    for each in told.values():
-        if isinstance(each, Untold):
-            raise each.error
+    for outcome in told.values():
+        if isinstance(outcome, Untold):
+            raise outcome.error
     by_name = {each.name: each for each in catalog.deployments}
     for differs in sorted(differences.differing(told), key=lambda each: (each.kind, each.subject)):
         if differs.kind in ("deployment", "removed"):
@@ -79,9 +82,9 @@ def changes_of(
             yield from _or_reason(_prices(catalog, live, now), "Price", differs)
 
 
-def _or_reason(found: list[Change], kind: str, differs: Difference) -> list[Change]:
+def _or_reason(changes: list[Change], kind: str, differs: Difference) -> list[Change]:
     """These changes; where fields do not show the difference, its reason is one."""
-    return found or [Change("update", kind, differs.subject, detail=(differs.reason,))]
+    return changes or [Change("update", kind, differs.subject, detail=(differs.reason,))]
 
 
 def _deployment(
@@ -101,7 +104,9 @@ def _deployment(
     if name in routed and name in resolved:
         wanted, deployed = _wanted(catalog, resolved[name]), _deployed(table, routed[name])
         fields = tuple(
-            field for each in plan("Deployment", {name: wanted}, {name: deployed}) for field in each.fields
+            field
+            for change in plan("Deployment", {name: wanted}, {name: deployed})
+            for field in change.fields
         )
     return Change("update", "Deployment", name, fields, () if fields else (differs.reason,))
 

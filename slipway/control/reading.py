@@ -59,12 +59,14 @@ def placed(at: Connections, name: str | None = None) -> list[Placed]:
 
 def described(at: Connections, name: str) -> list[Placed]:
     """A deployment's revisions with what Kubernetes tells of each. Raises LookupError when there is none."""
-    details = {k: v for each in at.planes.kubernetes() for k, v in each.people().describe(name).items()}
+    details = {k: v for cluster in at.planes.kubernetes() for k, v in cluster.people().describe(name).items()}
     revisions = []
-    for each in placed(at, name):
-        detail = details.get(each.live.name)
+    for revision in placed(at, name):
+        detail = details.get(revision.live.name)
         titles = ("conditions", "pods", "events") if detail is not None else ()
-        revisions.append(Placed(each.live, each.record, {title: getattr(detail, title) for title in titles}))
+        revisions.append(
+            Placed(revision.live, revision.record, {title: getattr(detail, title) for title in titles})
+        )
     if not revisions:
         raise LookupError(f"{name}: nothing of it is on {at.planes}. See `slipway get deployments`.")
     return revisions
@@ -75,9 +77,9 @@ def output(
 ) -> list[PodOutput]:
     """The last lines of a deployment's containers. Raises LookupError when there are no pods."""
     outputs = [
-        each
+        pod_output
         for cluster in at.planes.kubernetes()
-        for each in cluster.people().output(name, application, lines, previous=previous)
+        for pod_output in cluster.people().output(name, application, lines, previous=previous)
     ]
     if not outputs:
         raise LookupError(f"{name}: no pods on {at.planes}. On plain Ray, see Ray's dashboard.")
@@ -86,10 +88,10 @@ def output(
 
 def edited(at: Connections, name: str | None = None) -> Iterator[Difference]:
     """What differs between a data plane and what was rolled out: edits by hand. Changes nothing."""
-    for each in placed(at, name):
-        if each.record is None or each.live.is_parked:
+    for revision in placed(at, name):
+        if revision.record is None or revision.live.is_parked:
             continue
-        difference = at.planes.diff(each.record.applied)
+        difference = at.planes.diff(revision.record.applied)
         if difference.action != "none":
             yield difference
 

@@ -22,12 +22,14 @@ def sampled(live: Iterable[LiveApplication], spec_of: SpecOf, now: datetime) -> 
     The instant is that of `now`'s interval: sampled again within it, there is still one.
     """
     rows = []
-    for each in live:
-        if each.replicas_ready:
-            spec = spec_of(each.deployment, each.spec_digest) or {}
+    for revision in live:
+        if revision.replicas_ready:
+            spec = spec_of(revision.deployment, revision.spec_digest) or {}
             cards, gpu_class = _cards(spec.get("deployment") or {})
-            gpus = cards * each.replicas_ready
-            rows.append(Sample(each.deployment, each.spec_digest, each.replicas_ready, gpus, gpu_class))
+            gpus = cards * revision.replicas_ready
+            rows.append(
+                Sample(revision.deployment, revision.spec_digest, revision.replicas_ready, gpus, gpu_class)
+            )
     return Instant(instant_of(now), INTERVAL_S, tuple(rows))
 
 

@@ -61,7 +61,9 @@ def pause(at: Connections, name: str) -> tuple[str, ...]:
     Raises LookupError where there is nothing that can.
     """
     paused = [
-        each for cluster in at.planes.kubernetes() for each in cluster.people().pause(name, paused=True)
+        application
+        for cluster in at.planes.kubernetes()
+        for application in cluster.people().pause(name, paused=True)
     ]
     if not paused:
         raise LookupError(f"{name}: nothing of it is on Kubernetes, and plain Ray cannot pause.")
@@ -116,9 +118,9 @@ def return_to(
         )
     now = datetime.now(UTC)
     back = revisions.put(records.validated(good, tuple(asdict(each) for each in results), now))
-    for each in revisions.all(good.deployment):
-        if each.state == "validated" and each.spec_digest != good.spec_digest and _is_newer(each, good):
-            revisions.put(records.withdrawn(each, now))
+    for other in revisions.all(good.deployment):
+        if other.state == "validated" and other.spec_digest != good.spec_digest and _is_newer(other, good):
+            revisions.put(records.withdrawn(other, now))
     return back
 
 
@@ -129,6 +131,6 @@ def _is_newer(one: Revision, other: Revision) -> bool:
 def resume(revisions: RevisionStore, deployment: str) -> tuple[str, ...]:
     """Let withdrawn specs be rolled out again; returns their digests."""
     withdrawn = [each for each in revisions.all(deployment) if each.state == "withdrawn"]
-    for each in withdrawn:
-        revisions.put(records.resumed(each))
+    for revision in withdrawn:
+        revisions.put(records.resumed(revision))
     return tuple(each.spec_digest for each in withdrawn)

@@ -180,7 +180,7 @@ def _undo(
         return _reapply(plane, good, report, deadline_s)
     plane.delete(frozenset({failed.application}), report)
     removed = f"{failed.application} was removed. "
-    live = {each.name for each in plane.status(failed.deployment) if each.is_serving}
+    live = {application.name for application in plane.status(failed.deployment) if application.is_serving}
     if good is not None and good.application not in live:
         return removed + _reapply(plane, good, report, deadline_s)
     if good is not None:

@@ -78,8 +78,8 @@ def _longest(deployment: Deployment, config: Mapping[str, Any], context_length: 
     asked = _flag(deployment, "max-model-len")
     if asked is not None:  # `auto` takes what fits
         return int(asked) if asked.isdigit() else None
-    found = context_length or _text_config(config).get("max_position_embeddings")
-    return int(found) if found is not None else None
+    longest = context_length or _text_config(config).get("max_position_embeddings")
+    return int(longest) if longest is not None else None
 
 
 def _layers(config: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -125,12 +125,12 @@ def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _flag(deployment: Deployment, name: str) -> str | None:
     """Value of an engine argument, in either spelling; the last one counts."""
-    found = None
+    last = None
     for arg in deployment.args:
         flag, _, value = arg.partition("=")
         if flag.removeprefix("--").replace("_", "-") == name:
-            found = value
-    return found
+            last = value
+    return last
 
 
 def _gib(amount: int) -> str:

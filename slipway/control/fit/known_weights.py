@@ -40,9 +40,9 @@ def loaded_bytes(sizes: Iterable[tuple[str, int]]) -> int:
     """
     root = [(path, size) for path, size in sizes if "/" not in path]
     for prefix, suffix in (("model", ".safetensors"), ("", ".safetensors"), ("", ".bin")):
-        found = sum(size for path, size in root if path.startswith(prefix) and path.endswith(suffix))
-        if found:
-            return found
+        weights_bytes = sum(size for path, size in root if path.startswith(prefix) and path.endswith(suffix))
+        if weights_bytes:
+            return weights_bytes
     return 0
 
 
@@ -85,10 +85,10 @@ def _of_directory(path: Path, model: Model) -> KnownWeights | None:
     """The files that a pull would take."""
     try:
         sizes = [
-            (each.name, each.stat().st_size)
-            for each in path.iterdir()
-            if (not model.include or matches(each.name, model.include))
-            and not matches(each.name, model.exclude)
+            (file.name, file.stat().st_size)
+            for file in path.iterdir()
+            if (not model.include or matches(file.name, model.include))
+            and not matches(file.name, model.exclude)
         ]
         return _known(sizes, (path / CONFIG).read_bytes())
     except OSError:
@@ -97,13 +97,13 @@ def _of_directory(path: Path, model: Model) -> KnownWeights | None:
 
 def _known(sizes: Iterable[tuple[str, int]], config: bytes) -> KnownWeights | None:
     try:
-        said = json.loads(config)
+        parsed = json.loads(config)
     except ValueError:
         return None
-    return KnownWeights(loaded_bytes(sizes), said) if isinstance(said, dict) else None
+    return KnownWeights(loaded_bytes(sizes), parsed) if isinstance(parsed, dict) else None
 
 
 def _place(home: Path, model: Model) -> Path:
     """By the source and what is taken of it."""
-    said = [model.source, model.include, model.exclude]
-    return home / "known-weights" / f"{digest_of(said)[:32]}.json"
+    identity = [model.source, model.include, model.exclude]
+    return home / "known-weights" / f"{digest_of(identity)[:32]}.json"

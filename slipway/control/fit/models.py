@@ -33,20 +33,20 @@ def models_fit(catalog: Catalog) -> Iterator[Finding]:
 def refusals(catalog: Catalog, known: Known) -> Iterator[tuple[str, str]]:
     """The same by deployment, for who knows more, such as the manifests in the store."""
     asked = [each for each in catalog.deployments if _is_judged(catalog, each)]
-    for each in _findings(catalog, asked, known):
-        yield each.name, each.message
+    for finding in _findings(catalog, asked, known):
+        yield finding.name, finding.message
 
 
 def keeping(home: Path, known: Known) -> Known:
     """As `known`, and what it says is kept for checks without a server."""
 
-    def found(model: Model) -> KnownWeights | None:
-        said = known(model)
-        if said is not None:
-            known_weights.keep(home, model, said)
-        return said
+    def kept(model: Model) -> KnownWeights | None:
+        weights = known(model)
+        if weights is not None:
+            known_weights.keep(home, model, weights)
+        return weights
 
-    return found
+    return kept
 
 
 def _is_judged(catalog: Catalog, deployment: Deployment) -> bool:
@@ -59,15 +59,15 @@ def _is_judged(catalog: Catalog, deployment: Deployment) -> bool:
 
 def _findings(catalog: Catalog, asked: list[Deployment], known: Known) -> Iterator[Finding]:
     models = {each.name: each for each in catalog.models}
-    for each in asked:
-        model = models.get(each.model)
+    for deployment in asked:
+        model = models.get(deployment.model)
         weights = known(model) if model is not None else None
         if model is None or weights is None:
             continue
-        found = fit.judge(each, weights.weights_bytes, weights.config, model.context_length)
-        if found is not None and not found.fits:
+        fitting = fit.judge(deployment, weights.weights_bytes, weights.config, model.context_length)
+        if fitting is not None and not fitting.fits:
             message = (
-                f"{model.name} cannot fit: {found.arithmetic}. Ask for more cards (gpu.count) or larger "
+                f"{model.name} cannot fit: {fitting.arithmetic}. Ask for more cards (gpu.count) or larger "
                 "ones, or give a shorter --max-model-len"
             )
-            yield Finding("Deployment", each.name, ("resources", "gpu", "memory"), message)
+            yield Finding("Deployment", deployment.name, ("resources", "gpu", "memory"), message)
