@@ -50,22 +50,22 @@ class Instant:
     def encode(self) -> bytes:
         """The object."""
         rows = [asdict(each) for each in self.samples]
-        said = {"at": self.at.astimezone(UTC).isoformat(), "interval_s": self.interval_s, "samples": rows}
-        return json.dumps(said).encode()
+        document = {"at": self.at.astimezone(UTC).isoformat(), "interval_s": self.interval_s, "samples": rows}
+        return json.dumps(document).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> Instant:
         """From the object; raises ValueError for anything else."""
         try:
-            said = json.loads(body)
-            rows = tuple(Sample(**each) for each in said["samples"])
-            at = datetime.fromisoformat(said["at"])
-            found = cls(at, int(said["interval_s"]), rows)
+            document = json.loads(body)
+            rows = tuple(Sample(**each) for each in document["samples"])
+            at = datetime.fromisoformat(document["at"])
+            instant = cls(at, int(document["interval_s"]), rows)
         except (KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(f"not a sample: {error}") from error
-        if at.tzinfo is None or found.interval_s <= 0:
-            raise ValueError(f"not a sample: at = {said['at']}, interval_s = {found.interval_s}")
-        return found
+        if at.tzinfo is None or instant.interval_s <= 0:
+            raise ValueError(f"not a sample: at = {document['at']}, interval_s = {instant.interval_s}")
+        return instant
 
 
 @dataclass(frozen=True)

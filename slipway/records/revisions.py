@@ -75,7 +75,7 @@ class Revision:
     def artifacts(self) -> tuple[tuple[str, str], ...]:
         """Name and commit of the weights that it serves: of its model, then of its adapters."""
         named = (self.spec["model"], *self.spec.get("adapters", ()))
-        return tuple((str(each["name"]), str(each["commit"])) for each in named)
+        return tuple((str(artifact["name"]), str(artifact["commit"])) for artifact in named)
 
     @property
     def images(self) -> tuple[Mapping[str, Any], ...]:
@@ -212,8 +212,8 @@ def last_good(records: Sequence[Revision], *, other_than: str | None = None) -> 
 def to_keep(records: Sequence[Revision], keep: int) -> frozenset[str]:
     """Digests to keep: the `keep` validated last, and the one applied last, whatever became of it."""
     good = sorted(
-        (each for each in records if each.state == "validated"),
-        key=lambda each: each.validated_at or "",
+        (record for record in records if record.state == "validated"),
+        key=lambda record: record.validated_at or "",
         reverse=True,
     )
     newest = sorted(records, key=lambda each: each.applied_at, reverse=True)[:1]
@@ -226,7 +226,7 @@ def decode(body: bytes) -> Revision:
     Raises ValueError, KeyError or TypeError for anything else.
     """
     read: dict[str, Any] = json.loads(body)
-    known = {each.name: read[each.name] for each in fields(Revision) if each.name in read}
+    known = {field.name: read[field.name] for field in fields(Revision) if field.name in read}
     known["served_names"] = tuple(known["served_names"])
     known["evidence"] = tuple(known.get("evidence", ()))
     return Revision(**known)

@@ -123,8 +123,8 @@ def parse(body: bytes) -> RouteTable:
 
 def _explained(error: ValidationError) -> str:
     problems = []
-    for each in error.errors(include_url=False):
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])
-        shown = "" if isinstance(each["input"], dict | list) else f" = {each['input']!r}"
-        problems.append(f"route table: {path.lstrip('.') or 'routes'}{shown}: {each['msg']}.")
+    for detail in error.errors(include_url=False):
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
+        shown = "" if isinstance(detail["input"], dict | list) else f" = {detail['input']!r}"
+        problems.append(f"route table: {path.lstrip('.') or 'routes'}{shown}: {detail['msg']}.")
     return "\n".join(problems)
