@@ -91,8 +91,8 @@ def of_verification(verified: Verified) -> dg.AssetCheckResult:
 def of_collection(collected: Collected) -> dict[str, Any]:
     """What went, what stays, and why; numbers for the plots, a table for people."""
     rows = [
-        dg.TableRecord({"weights": each.stored.prefix, "verdict": each.action, "why": each.reason})
-        for each in collected.fates
+        dg.TableRecord({"weights": fate.stored.prefix, "verdict": fate.action, "why": fate.reason})
+        for fate in collected.fates
     ]
     return {
         "removed": len(collected.removed),
@@ -157,12 +157,12 @@ def of_plans(plans: Iterable[ObjectPlan]) -> dict[str, Any]:
     rows = [
         dg.TableRecord(
             {
-                "action": each.action,
-                "object": str(each.ref),
-                "fields": "; ".join(str(change) for change in each.changes),
+                "action": plan.action,
+                "object": str(plan.ref),
+                "fields": "; ".join(str(change) for change in plan.changes),
             }
         )
-        for each in done
+        for plan in done
     ]
     return {**counts, **({"objects": dg.MetadataValue.table(rows)} if rows else {})}
 

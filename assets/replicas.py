@@ -37,9 +37,11 @@ def _replicas() -> Declared:
         hours = [hour_of(key) for key in context.partition_keys]
         with failures.explained():
             sampled = warehouse.roll_up_replicas(hours, progress=context.log.info)
-        for each in sampled:
+        for sampled_hour in sampled:
             context.add_asset_metadata(
-                metadata.of_sampled(each), asset_key=keys.REPLICAS, partition_key=key_of(each.hour)
+                metadata.of_sampled(sampled_hour),
+                asset_key=keys.REPLICAS,
+                partition_key=key_of(sampled_hour.hour),
             )
         yield dg.MaterializeResult(check_results=[metadata.of_unreadable(sampled, READABLE, keys.REPLICAS)])
 

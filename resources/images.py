@@ -36,12 +36,12 @@ class ImagesResource(dg.ConfigurableResource[None]):
         from slipway.artifacts.transfer.steady import Steady
 
         store, registries = self.store.connect(), Registries(self.environment.read(), settings)
-        found: dict[str, Mirrored] = {}
+        mirrored: dict[str, Mirrored] = {}
         for accelerator in engine.images:
 
             def line(text: str, accelerator: str = accelerator) -> None:
                 progress(f"{accelerator}: {text}")
 
             lines = Steady(line, self.line_every_s)
-            found[accelerator] = mirror(ImageRequest.of(engine, accelerator), store, registries, lines)
-        return found
+            mirrored[accelerator] = mirror(ImageRequest.of(engine, accelerator), store, registries, lines)
+        return mirrored

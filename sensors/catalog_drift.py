@@ -134,7 +134,8 @@ def _decisions(
     now: datetime,
 ) -> dict[str, drift.Decision]:
     decided = {
-        name: drift.decide(each, name in busy, before.get(name), most, now) for name, each in told.items()
+        name: drift.decide(outcome, name in busy, before.get(name), most, now)
+        for name, outcome in told.items()
     }
     return drift.capped(decided, MOST_REPAIRS)
 
@@ -187,6 +188,6 @@ def _busy_subjects(instance: dg.DagsterInstance) -> frozenset[str]:
 
 def _read_cursor(cursor: str | None) -> dict[str, drift.Attempts]:
     return {
-        name: drift.Attempts(each["digest"], each["count"], datetime.fromisoformat(each["last"]))
-        for name, each in json.loads(cursor or "{}").items()
+        name: drift.Attempts(kept["digest"], kept["count"], datetime.fromisoformat(kept["last"]))
+        for name, kept in json.loads(cursor or "{}").items()
     }
