@@ -25,6 +25,7 @@ from slipway.artifacts.images.references import Repository, digest_of, is_digest
 from slipway.artifacts.images.registry_answers import (
     LARGEST_MANIFEST_BYTES,
     Reply,
+    next_page,
     read_body,
     referrers_in,
     too_large,
@@ -120,7 +121,7 @@ class RegistryClient:
             if reply is None:
                 break
             tags += json.loads(reply.body).get("tags") or []
-            url = self._next(url, reply)
+            url = next_page(url, reply)
         return tags
 
     def referrers(self, repository: Repository, digest: str) -> list[dict[str, Any]] | None:
@@ -137,7 +138,7 @@ class RegistryClient:
             if listed is None:
                 return None
             descriptors += listed
-            url = self._next(url, reply) if reply else None
+            url = next_page(url, reply) if reply else None
         return descriptors
 
     def blob_size(self, repository: Repository, digest: str) -> int | None:
@@ -286,14 +287,6 @@ class RegistryClient:
 
     def _url(self, repository: Repository, kind: str, name: str) -> str:
         return f"{self.access.base_url}/v2/{repository.path}/{kind}/{quote(name, safe=':')}"
-
-    def _next(self, url: str, reply: Reply) -> str | None:
-        """The next page that a Link header (RFC 5988) names, at the same registry."""
-        link = reply.headers.get("Link", "")
-        if 'rel="next"' not in link or "<" not in link:
-            return None
-        following = urljoin(url, link[link.index("<") + 1 : link.index(">")])
-        return following if origin(following) == origin(url) else None
 
 
 def _pull(repository: Repository) -> Scope:

@@ -1,4 +1,4 @@
-"""What a registry answers: bodies in bounds, lists of referrers, and what a refusal means.
+"""What a registry answers: bodies in bounds, lists by pages, and what a refusal means.
 
 Belongs here: reading an answer; from its status and error document to the exception with the remedy.
 Does not: requests (transport.py, client.py), what a token server answers (auth.py).
@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.images.access import RegistryAccess
 from slipway.artifacts.images.errors import MissingBlobError, TargetError
 from slipway.artifacts.images.manifests import INDEXES
-from slipway.artifacts.transfer.connections import cause
+from slipway.artifacts.transfer.connections import cause, origin
 from slipway.artifacts.transfer.retry import TransientError, may_pass
 
 # The size that the specification tells registries to take; distribution takes as much and no more.
@@ -54,6 +55,15 @@ def referrers_in(reply: Reply | None) -> list[dict[str, Any]] | None:
         return [descriptor for descriptor in listed if isinstance(descriptor, dict)]
     except (ValueError, AttributeError):
         return None
+
+
+def next_page(url: str, reply: Reply) -> str | None:
+    """The next page of a list that a Link header (RFC 5988) names, at the same registry."""
+    link = reply.headers.get("Link", "")
+    if 'rel="next"' not in link or "<" not in link:
+        return None
+    following = urljoin(url, link[link.index("<") + 1 : link.index(">")])
+    return following if origin(following) == origin(url) else None
 
 
 def trouble(
