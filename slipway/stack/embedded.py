@@ -1,7 +1,8 @@
 """The embedded stack: SeaweedFS, the stand-in hub, Ray, the gateway and Dagster on loopback.
 
 Belongs here: which servers, with which settings, in which dependency.
-Does not: starting them (supervisor.py), how each reports its health (health.py).
+Does not: starting them (supervisor.py), how each reports its health (health.py), where Ray keeps its files
+(ray_directory.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import slipway
 from slipway.environment import S3Location
-from slipway.stack import ray_head, seaweedfs
+from slipway.stack import ray_directory, ray_head, seaweedfs
 from slipway.stack.blueprint import Blueprint, Ports, Variables
 from slipway.stack.cut_off_runs import end_cut_off_runs
 from slipway.stack.errors import StackError
@@ -168,7 +168,7 @@ def _ray(layout: Layout, ports: Ports, variables: Variables) -> Service:
             Part("raylet", re.compile(r"/raylet ")),
             Part("dashboard", re.compile(r"/dashboard/dashboard\.py ")),
         ),
-        prepare=partial(_make_ray_directory, layout),
+        prepare=partial(_prepare_ray, layout),
         trouble=lambda _since: ray_trouble(
             dashboard_url=variables["SLIPWAY_RAY_DASHBOARD_URL"],
             agent_url=f"http://127.0.0.1:{ports['ray_dashboard_agent']}",
@@ -181,26 +181,9 @@ def _ray(layout: Layout, ports: Ports, variables: Variables) -> Service:
     )
 
 
-def _make_ray_directory(layout: Layout) -> None:
-    """Make Ray's directory afresh. It lies in a directory that all users share, so it must be ours alone."""
-    remove_ray_directory(layout)
-    try:
-        layout.ray_dir.mkdir(mode=0o700)
-    except FileExistsError:
-        raise StackError(
-            f"ray: {layout.ray_dir} belongs to another user. Have it removed, or choose another SLIPWAY_HOME."
-        ) from None
+def _prepare_ray(layout: Layout) -> None:
+    ray_directory.make(layout)
     layout.node_cache.mkdir(parents=True, exist_ok=True)
-
-
-def remove_ray_directory(layout: Layout) -> None:
-    """Remove Ray's sessions, sockets and logs; harmless when there are none, or they are another user's."""
-    try:
-        status = layout.ray_dir.lstat()
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
-        shutil.rmtree(layout.ray_dir, ignore_errors=True)
 
 
 def _gateway(layout: Layout, ports: Ports, variables: Variables) -> Service:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from slipway.stack import embedded
+from slipway.stack import embedded, ray_directory
 from slipway.stack.blueprint import Blueprint
 from slipway.stack.decisions import main_process, missing_parts
 from slipway.stack.errors import StackError
@@ -122,7 +122,7 @@ def _down(layout: Layout, progress: Callable[[str], None]) -> None:
         progress("nothing runs")
     for line in strangers(state):
         progress(line)
-    embedded.remove_ray_directory(layout)
+    ray_directory.remove(layout)
     if layout.state_file.exists():
         write_state(layout, StackState(layout.home, state.ports))
 
