@@ -1,7 +1,8 @@
 """The drift sensor as a state machine: tick, execute what it asks for, tick again.
 
 Belongs here: the harness, on a real Dagster instance and the definitions that production builds.
-Does not: the clusters behind it (fakes.py), or what is expected of a state (test_drift_states.py).
+Does not: the clusters behind it (fakes.py), the catalogs (conftest.py), or what is expected of a state
+(test_drift_states.py).
 """
 
 import json
