@@ -1,15 +1,13 @@
 """The node cache: verified, shared, bounded, and never half filled."""
 
-import hashlib
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,22 +15,12 @@ import pytest
 from slipway.artifacts.errors import ArtifactError, CorruptFileError, NoSpaceError, NotPublishedError
 from slipway.artifacts.node.cache import NodeCache
 from slipway.artifacts.node.locks import CacheLocks
-from slipway.artifacts.weights.manifest import Manifest, ManifestFile
+from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.stack.ports import free_ports
+from testbed import weights
 
-FETCH = """
-import sys, time
-from pathlib import Path
-from slipway.artifacts.node.cache import NodeCache
-from slipway.environment import S3Location
-from slipway.objectstore import ObjectStore
-
-prefix, directory, max_bytes, *location = sys.argv[1:]
-cache = NodeCache(ObjectStore(S3Location(*location)), Path(directory), int(max_bytes))
-print(cache.fetch(prefix), flush=True)
-time.sleep(60)
-"""
+from . import fetching
 
 
 @pytest.fixture
@@ -80,23 +68,7 @@ def content() -> Content:
 def publish(store) -> Callable[[str, dict[str, bytes]], Manifest]:
     """Puts files and their manifest into the store, as a pull does."""
 
-    def publish(name: str, files: dict[str, bytes]) -> Manifest:
-        manifest = Manifest(
-            name=name,
-            source="hf://org/tiny",
-            commit="c" * 40,
-            created_at=datetime.now(UTC),
-            files=tuple(
-                ManifestFile(path=path, size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
-                for path, body in sorted(files.items())
-            ),
-        )
-        for path, body in files.items():
-            store.put(manifest.prefix + path, body)
-        assert manifest.publish(store)
-        return manifest
-
-    return publish
+    return partial(weights.publish, store)
 
 
 @pytest.fixture
@@ -122,22 +94,7 @@ def another_process(store, directory, content):
     started: list[subprocess.Popen[str]] = []
 
     def start(prefix: str, max_bytes: int = 2 * content.size_bytes + 100) -> subprocess.Popen[str]:
-        location = [str(value) for value in vars(store.location).values()]
-        started.append(
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    FETCH,
-                    prefix,
-                    directory,
-                    str(max_bytes),
-                    *location,
-                ],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
+        started.append(fetching.start(store.location, prefix, directory, max_bytes))
         return started[-1]
 
     yield start
