@@ -16,7 +16,7 @@ import pytest
 from slipway.stack.demo.traffic import Client
 from testbed.cluster.objects import eventually
 
-from .conftest import World
+from .world import World
 
 KILLS = int(os.environ.get("SLIPWAY_KILLS", "2"))
 REPOSITORY = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from slipway.control.plans import deployed_changes
 from slipway.environment import Environment
 
 from . import deploying
-from .conftest import ENDPOINT, World
+from .world import ENDPOINT, World
 
 GATEWAY = f"gateway-{ENDPOINT}"
 

@@ -26,7 +26,8 @@ from slipway.stack.demo.traffic import Client, Seen
 from testbed.cluster.objects import eventually
 
 from . import deploying
-from .conftest import NONSENSE, PRICE, World, flowing
+from .conftest import NONSENSE, flowing
+from .world import PRICE, World
 
 NO_IMAGE = {"cpu": {"image": "registry.slipway.test/venv/engine", "digest": f"sha256:{'0' * 64}"}}
 
