@@ -1,6 +1,7 @@
 """The running cluster, and what a test needs of it; everything that a fixture made goes with it.
 
-Belongs here: fixtures, and the build before the first test. Does not: the cluster itself (testbed/cluster).
+Belongs here: fixtures. Does not: the cluster itself (testbed/cluster), the build before the first test
+(building.py), what runs beside what (tiers.py).
 """
 
 import uuid
@@ -13,17 +14,7 @@ from kubernetes.client import ApiClient
 
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.objectstore import ObjectStore
-from testbed.cluster import (
-    addons,
-    binaries,
-    debian,
-    fake_prometheus,
-    images,
-    namespaces,
-    processes,
-    roles,
-    weights,
-)
+from testbed.cluster import addons, debian, fake_prometheus, images, namespaces, processes, roles, weights
 from testbed.cluster import cluster as test_cluster
 from testbed.cluster import crds as crd_files
 from testbed.cluster.cluster import Running
@@ -31,9 +22,7 @@ from testbed.cluster.layout import NODE, Layout
 from testbed.cluster.objects import Object, Objects, client
 from testbed.cluster.operators import OPERATORS
 
-from . import tiers
-
-HERE = Path(__file__).parent
+from . import building, tiers
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,28 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build before the first test begins, so that no test's time limit is spent on compiling."""
-    items = [item for item in session.items if HERE in item.path.parents]
-    if not items or session.config.option.collectonly:
-        return
-    asked = {name for item in items for name in getattr(item, "fixturenames", ())}
-    extra = [each.component for name, each in OPERATORS.items() if name in asked]
-    test_cluster.build(Layout.default(), _say(session.config), (*binaries.CORE, *extra))
-
-
-def _say(config: pytest.Config) -> Callable[[str], None]:
-    capture = config.pluginmanager.getplugin("capturemanager")
-
-    def say(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"test cluster: {line}", flush=True)
-
-    return say
+    building.build_for(session)
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Running]:
     """The cluster: one that `make cluster-up` made, or one of this session's that goes with it."""
-    with test_cluster.use(Layout.default(), _say(request.config)) as running:
+    with test_cluster.use(Layout.default(), building.said_past_capture(request.config)) as running:
         yield running
 
 
