@@ -1,7 +1,7 @@
 """Makes the state in this folder with the code of the version before: see README.md beside it.
 
 Belongs here: what that version is made to write, through its own modules.
-Does not: reading it with this version (../test_old_state.py).
+Does not: the servers that it writes to (servers.py), reading it with this version (../test_old_state.py).
 """
 
 from __future__ import annotations
@@ -9,15 +9,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +22,7 @@ sys.path[:0] = [str(HERE.parent), str(Path.cwd())]  # fake_ray, and the version 
 
 import dagster as dg  # noqa: E402
 from fake_ray import FakeRay  # noqa: E402
+from servers import repositories, s3  # noqa: E402
 from slipway.artifacts.node_cache import NodeCache  # noqa: E402
 from slipway.check import check_catalog  # noqa: E402
 from slipway.gateway.route_follower import RouteFollower  # noqa: E402
@@ -48,10 +43,9 @@ from slipway.metering.price_table import sync_prices  # noqa: E402
 from slipway.metering.published import PublishedCopy  # noqa: E402
 from slipway.metering.warehouse import Warehouse  # noqa: E402
 from slipway.objectstore import ObjectStore  # noqa: E402
-from slipway.stack import embedded, seaweedfs  # noqa: E402
+from slipway.stack import embedded  # noqa: E402
 from slipway.stack.layout import Layout  # noqa: E402
-from slipway.stack.ports import free_ports  # noqa: E402
-from slipway.stack.standin_hub import Repository, StandinHub  # noqa: E402
+from slipway.stack.standin_hub import StandinHub  # noqa: E402
 from slipway.stack.state import StackState, write_env, write_state  # noqa: E402
 from slipway.tenants import TenantsDatabase  # noqa: E402
 
@@ -268,44 +262,6 @@ def cached(home: Path, store: ObjectStore) -> str:
     known = known_weights.KnownWeights(1234, {"model_type": "tiny"})
     known_weights.keep(home, Model(name="big", source=f"hf://org/big@{'1' * 40}"), known)
     return prefix
-
-
-def repositories(scratch: Path) -> list[Repository]:
-    """A model and an adapter of some bytes; their commits follow from their content."""
-    found = []
-    for name in ("tiny", "formal"):
-        directory = scratch / "hub" / name
-        directory.mkdir(parents=True)
-        (directory / "model.gguf").write_bytes(b"GGUF" + name.encode() * 8)
-        repository = Repository(f"org/{name}", licence="mit")
-        repository.commit_directory(directory)
-        found.append(repository)
-        print(name, repository.refs["main"])
-    return found
-
-
-@contextmanager
-def s3(scratch: Path) -> Iterator[S3Location]:
-    """That version's embedded store, alone."""
-    for name in ("data", "log"):
-        (scratch / "s3" / name).mkdir(parents=True)
-    ports = seaweedfs.SeaweedPorts(*free_ports(10))
-    command = seaweedfs.command(scratch / "s3" / "data", scratch / "s3" / "log", ports)
-    url = f"http://127.0.0.1:{ports.s3}"
-    with (scratch / "s3" / "out.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=seaweedfs.environment("key", "secret"), stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        while process.poll() is None:
-            with suppress(OSError):
-                urllib.request.urlopen(f"{url}/healthz", timeout=2).close()
-                break
-            time.sleep(0.1)
-        yield S3Location(url, "slipway", "us-east-1", "key", "secret")
-    finally:
-        process.kill()
-        process.wait()
 
 
 def without_locks(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
