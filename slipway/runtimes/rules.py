@@ -101,11 +101,14 @@ class Refusal:
 def refused(deployment: Deployment, engine: Engine | None) -> Iterator[Refusal]:
     """What the deployment's runtime refuses, and the runtimes that could be used instead."""
     adapters = registry.adapters()
-    for field, reason in adapters.pop(deployment.runtime).refusals(deployment, engine):
-        # Another runtime's engine would be another, too.
-        others = {
-            name: {refused_field for refused_field, _ in other.refusals(deployment, None)}
-            for name, other in adapters.items()
-        }
+    own = adapters.pop(deployment.runtime).refusals(deployment, engine)
+    if not own:
+        return
+    # Another runtime's engine would be another, too.
+    others = {
+        name: {refused_field for refused_field, _ in other.refusals(deployment, None)}
+        for name, other in adapters.items()
+    }
+    for field, reason in own:
         can = tuple(name for name, fields in others.items() if field not in fields)
         yield Refusal(field, reason, can if field != "engine" else ())
