@@ -5,7 +5,7 @@ Does not: what differs (slipway.control.differences), deciding (slipway.control.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,11 @@ from resources.environment import EnvironmentResource
 from resources.gateway import GatewayResource, TenantsResource
 from resources.warehouse import WarehouseResource
 from sensors.code_location import reload_in_background
-from slipway.catalog import Catalog, digests
+from slipway.catalog import Catalog, Deployment, digests
 from slipway.catalog.problems import CatalogError
 from slipway.control import differences, drift
 from slipway.control.check import check_catalog
+from slipway.control.cluster_parts import Drift
 from slipway.control.differences import Live, Told
 from slipway.environment import MissingSettingError
 
@@ -76,18 +77,13 @@ def catalog_drift(
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
         busy = _busy_subjects(context.instance)  # first, so that a run that ends meanwhile is waited for
+
+        def missing_weights(deployment: Deployment) -> frozenset[str]:
+            return commits.missing_weights(context.instance, catalog, deployment, weights_store.is_published)
+
         try:
-            live = Live(
-                table=gateway.table(),
-                serving=data_plane.serving(),
-                orgs=tenants.orgs(),
-                prices=warehouse.prices(),
-                parts=cluster_parts.drifts(catalog),
-                revision=data_plane.revision,
-                missing_weights=lambda deployment: commits.missing_weights(
-                    context.instance, catalog, deployment, weights_store.is_published
-                ),
-            )
+            parts = cluster_parts.drifts(catalog)
+            live = _live(data_plane, gateway, tenants, warehouse, parts, missing_weights)
         except MissingSettingError as error:
             return _skip(str(error))
         told = differences.between(catalog, commits.all_resolved(context.instance, catalog), live, now)
@@ -100,6 +96,26 @@ def catalog_drift(
         return _result(decisions, drift.after(decisions, before, now), structure)
 
     return sensor
+
+
+def _live(
+    data_plane: DataPlaneResource,
+    gateway: GatewayResource,
+    tenants: TenantsResource,
+    warehouse: WarehouseResource,
+    parts: Sequence[Drift],
+    missing_weights: Callable[[Deployment], frozenset[str]],
+) -> Live:
+    """What is there, each store asked once. Raises MissingSettingError."""
+    return Live(
+        table=gateway.table(),
+        serving=data_plane.serving(),
+        orgs=tenants.orgs(),
+        prices=warehouse.prices(),
+        parts=parts,
+        revision=data_plane.revision,
+        missing_weights=missing_weights,
+    )
 
 
 class _Loaded:
