@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -57,7 +58,7 @@ class Standin(Protocol):
         """Add to the bytes of files that were sent."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, ABC):
     """One connection. Subclasses answer `get`, which also answers HEAD, without the body."""
 
     protocol_version = "HTTP/1.1"
@@ -74,9 +75,9 @@ class Handler(BaseHTTPRequestHandler):
         """http.server's entry for HEAD."""
         self._answer()
 
+    @abstractmethod
     def get(self, path: str, query: str) -> None:
         """Answer a GET or HEAD of this (unquoted) path."""
-        raise NotImplementedError
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
