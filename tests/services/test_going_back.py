@@ -6,7 +6,6 @@ The data plane and the gateways' status are fakes; that gateways load tables is 
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,6 +26,9 @@ from slipway.objectstore import ObjectStore
 from slipway.records import revisions, routes
 from slipway.records.revisions import Applied, RevisionStore
 from slipway.records.route_store import RouteStore
+from testbed import stores
+
+from .fake_plane import FakePlane
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -47,20 +49,6 @@ def catalog_of(number: int, sharing: object = "none") -> Catalog:
 
 def spec(number: int) -> ResolvedDeployment:
     return resolve(catalog_of(number), catalog_of(number).deployments[0], {})
-
-
-@dataclass
-class FakePlane:
-    """Stands for a data plane: notes what was brought back, and what stable names lead to."""
-
-    brought: list[str] = field(default_factory=list)
-    published: list[str] = field(default_factory=list)
-
-    def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
-        self.brought.append(good.spec_digest)
-
-    def publish(self, wanted: Applied) -> None:
-        self.published.append(wanted.spec_digest)
 
 
 class FakeGateway(ThreadingHTTPServer):
@@ -104,14 +92,7 @@ def gateway() -> Iterator[FakeGateway]:
 @pytest.fixture
 def at(store: ObjectStore, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Connections:
     """Two revisions of chat, the newer one routed; a route of another deployment that has no record."""
-    location = store.location
-    variables = {
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
-    }
-    connected = Connections(Environment(variables, tmp_path))
+    connected = Connections(Environment(stores.variables(store.location), tmp_path))
     connected.__dict__["planes"] = FakePlane()
     monkeypatch.setattr(validation, "validate", lambda *_: [CheckResult("completion", True, {}, "Paris")])
     records = RevisionStore(store)

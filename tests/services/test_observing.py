@@ -14,6 +14,7 @@ from slipway.environment import Environment
 from slipway.metering import price_table, prices, publish
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
+from testbed import stores
 
 PRICE = {"effective_from": "2026-01-01T00:00:00Z", "input": "1", "cached_input": "1", "output": "2"}
 CATALOG = Catalog.model_validate(
@@ -29,14 +30,7 @@ CATALOG = Catalog.model_validate(
 
 @pytest.fixture
 def at(store: ObjectStore, tmp_path: Path) -> Connections:
-    location = store.location
-    variables = {
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
-    }
-    return Connections(Environment(variables, tmp_path / "home"))
+    return Connections(Environment(stores.variables(store.location), tmp_path / "home"))
 
 
 def sync(at: Connections) -> None:

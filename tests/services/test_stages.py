@@ -1,6 +1,6 @@
 """Routing and retiring, with records and routes in a real store and a fake data plane."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from slipway.catalog.resolved import ResolvedDeployment, resolve
 from slipway.control import routing, stages
 from slipway.control.connections import Connections
 from slipway.control.stages import NotRolledOutError
-from slipway.dataplane.protocol import LiveApplication, Report
+from slipway.dataplane.protocol import LiveApplication
 from slipway.environment import Environment
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
 from slipway.records.revisions import Applied, Revision
+from testbed import stores
+
+from .fake_plane import FakePlane
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -37,27 +40,6 @@ def spec(number: int) -> ResolvedDeployment:
     return resolve(catalog_of(number), catalog_of(number).deployments[0], {})
 
 
-@dataclass
-class FakePlane:
-    """Stands for a data plane: it has what it is told, and notes what is removed and published."""
-
-    there: list[LiveApplication] = field(default_factory=list)
-    removed: set[str] = field(default_factory=set)
-    published: list[str] = field(default_factory=list)
-
-    def status(self, deployment: str | None = None) -> list[LiveApplication]:
-        return [each for each in self.there if deployment in (None, each.deployment)]
-
-    def publish(self, wanted: Applied) -> None:
-        self.published.append(wanted.spec_digest)
-
-    def park(self, applications: frozenset[str], report: Report) -> frozenset[str]:
-        return applications
-
-    def delete(self, applications: frozenset[str], report: Report) -> None:
-        self.removed |= applications
-
-
 @pytest.fixture
 def plane() -> FakePlane:
     return FakePlane()
@@ -65,14 +47,7 @@ def plane() -> FakePlane:
 
 @pytest.fixture
 def at(store: ObjectStore, tmp_path: Path, plane: FakePlane) -> Connections:
-    location = store.location
-    variables = {
-        "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-        "SLIPWAY_S3_BUCKET": location.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-        "SLIPWAY_S3_SECRET_KEY": location.secret_key,
-    }
-    connected = Connections(Environment(variables, tmp_path))
+    connected = Connections(Environment(stores.variables(store.location), tmp_path))
     connected.__dict__["planes"] = plane
     return connected
 

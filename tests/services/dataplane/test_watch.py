@@ -169,6 +169,7 @@ def test_changes_are_taken_in_as_they_come(api: KubernetesApi, fake_server: Fake
     ]
     with Watch(api, [PODS]) as watch:
         until(watch, {"b"})
+    assert fake_server.lists == 1
 
 
 def test_a_broken_connection_goes_on_from_the_last_bookmark_without_a_new_list(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.objectstore import ObjectStore
+from testbed import stores
 
 from .fake_ray import FakeRay
 
@@ -50,10 +51,7 @@ def variables(
         given = {
             "SLIPWAY_HOME": str(old_home),
             "SLIPWAY_CATALOG": str(CATALOG),
-            "SLIPWAY_S3_ENDPOINT": location.endpoint_url,
-            "SLIPWAY_S3_BUCKET": location.bucket,
-            "SLIPWAY_S3_ACCESS_KEY": location.access_key,
-            "SLIPWAY_S3_SECRET_KEY": location.secret_key,
+            **stores.variables(location),
             "SLIPWAY_RAY_DASHBOARD_URL": ray.url,
             "SLIPWAY_RAY_SERVE_URL": ray.url,
             "SLIPWAY_GATEWAY_URLS": "",

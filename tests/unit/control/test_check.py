@@ -70,30 +70,10 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
             "23  settings[all].s3_sources.bucket.secret_key: Slipway reads it where it pulls",
         ),
         (
-            "runtime: ray",
-            "runtime: nim",
-            "15  deployments[chat].engine = llama-cpp: runtime nim does not host server llama.cpp.",
-        ),
-        (
-            "runtime: ray",
-            "runtime: rai",
-            "14  deployments[chat].runtime = rai: not one of the choices. Write 'ray', 'vllm', 'kubeai', ",
-        ),
-        (
             "tiny@" + COMMIT,
             f"tiny@{COMMIT}\n  task: classification",
             "14  deployments[chat].model = tiny: its task is classification, and llama.cpp on ray does "
             "text-generation, embedding. Use vllm with vllm, kserve with vllm",
-        ),
-        (
-            "runtime: ray",
-            "runtime: nim",
-            "15  deployments[chat].engine = llama-cpp: runtime nim does not host server llama.cpp.",
-        ),
-        (
-            "runtime: ray",
-            "runtime: rai",
-            "14  deployments[chat].runtime = rai: not one of the choices. Write 'ray', 'vllm', 'kubeai', ",
         ),
         (
             "tiny@" + COMMIT,
