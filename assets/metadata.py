@@ -114,7 +114,7 @@ def of_revision(revision: Revision) -> dict[str, Any]:
         "strategy": revision.strategy,
         "state": revision.state,
         "upstream": dg.MetadataValue.url(revision.upstream),
-        "model_names": ", ".join(revision.served_names),
+        "served_names": ", ".join(revision.served_names),
     }
 
 

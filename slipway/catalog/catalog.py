@@ -53,6 +53,11 @@ class Catalog(Spec):
         """The price book of that name; KeyError when there is none."""
         return self._price_books[name]
 
+    def endpoints_of(self, deployment: str) -> tuple[str, ...]:
+        """Names of the endpoints that serve a deployment, sorted."""
+        served = (e.name for e in self.endpoints if e.deployments == "all" or deployment in e.deployments)
+        return tuple(sorted(served))
+
     def source(self, artifact: str) -> str:
         """The source of a model or adapter (their names never meet); KeyError when there is none."""
         model = self._models.get(artifact)

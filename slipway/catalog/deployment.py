@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.catalog.documents import Document
-from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, Name, SecretRef, Size, Spec
+from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, ModelName, Name, SecretRef, Size, Spec
 from slipway.catalog.runtimes import RuntimeName
 
 
@@ -151,12 +151,15 @@ class ServedAdapter(Spec):
 
     adapter: Name = Field(description="Adapter document.")
     served_name: Name | None = Field(
-        None, description="Model name in requests; the adapter's own by default."
+        None, description="What the engine calls it; the adapter's own name by default."
+    )
+    public_names: tuple[ModelName, ...] = Field(
+        (), description="Model names in requests, any text; by default what the engine calls it."
     )
 
     @property
     def model_name(self) -> str:
-        """The model name in requests."""
+        """What the engine calls it."""
         return self.served_name or self.adapter
 
 
@@ -185,6 +188,11 @@ class Deployment(Document):
     """One model, one runtime, one set of settings; requested by its name."""
 
     model: Name = Field(description="Model document.")
+    public_names: tuple[ModelName, ...] = Field(
+        (),
+        description="Model names in requests, any text, such as meta-llama/Llama-3.1-8B-Instruct; instead of "
+        "the deployment's name, which is the default.",
+    )
     adapters: Annotated[
         tuple[ServedAdapter, ...],
         BeforeValidator(_adapter_shorthand, json_schema_input_type=tuple[Name | ServedAdapter, ...]),
@@ -222,8 +230,14 @@ class Deployment(Document):
 
     @property
     def served_names(self) -> tuple[str, ...]:
-        """All model names that requests may use: the deployment's own, then its adapters'."""
+        """What its engine answers to: the deployment's own name, then its adapters'."""
         return (self.name, *(adapter.model_name for adapter in self.adapters))
+
+    @property
+    def requested_names(self) -> tuple[tuple[str, str], ...]:
+        """Each model name that requests may use, and the served name that it stands for."""
+        served = [(self.name, self.public_names), *((a.model_name, a.public_names) for a in self.adapters)]
+        return tuple((public, name) for name, publics in served for public in publics or (name,))
 
     @property
     def accelerator(self) -> Accelerator:

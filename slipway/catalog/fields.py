@@ -21,6 +21,16 @@ from slipway.catalog.sources import split_revision as split_revision
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, min_length=1, max_length=63)]
 
+
+def _can_be_asked_for(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("has a character that cannot be seen. Write the name as clients send it in `model`")
+    return name
+
+
+# What clients send in `model`: any text that a request can hold, such as meta-llama/Llama-3.1-8B-Instruct.
+ModelName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_can_be_asked_for)]
+
 Task = Literal["text-generation", "embedding", "rerank", "classification", "speech-to-text", "text-to-speech"]
 GpuVendor = Literal["nvidia", "amd", "intel"]
 Accelerator = Literal["cpu", "nvidia", "amd", "intel"]

@@ -18,7 +18,18 @@ from slipway.catalog.fields import Name, Spec, Task, is_pinned, split_revision
 
 # Fields of a deployment that change what tenants may do or pay, not what the engine runs.
 _NOT_THE_ENGINE = frozenset(
-    {"description", "owner", "limits", "price", "sharing", "rollout", "load_balancing", "alias", "path"}
+    {
+        "description",
+        "owner",
+        "limits",
+        "price",
+        "sharing",
+        "rollout",
+        "load_balancing",
+        "alias",
+        "path",
+        "public_names",
+    }
 )
 
 
@@ -73,6 +84,8 @@ class ResolvedDeployment(Spec):
         """The part of the spec that the digest covers, as plain JSON values."""
         deployment = self.deployment.model_dump(mode="json", by_alias=True, exclude=set(_NOT_THE_ENGINE))
         deployment["rollout"] = {"strategy": self.deployment.rollout.strategy}
+        for served in deployment["adapters"]:
+            del served["public_names"]
         engine = self.engine.model_dump(mode="json", exclude={"description", "owner"})
         spec = {
             "deployment": deployment,

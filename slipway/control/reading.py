@@ -6,7 +6,7 @@ Belongs here: joining what is live with what was recorded. Does not: printing (s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from slipway.catalog import Catalog
@@ -14,6 +14,7 @@ from slipway.control.connections import Connections
 from slipway.dataplane.protocol import Difference, LiveApplication
 from slipway.environment import Environment
 from slipway.records.revisions import Revision
+from slipway.records.routes import Route
 
 if TYPE_CHECKING:
     from slipway.dataplane.kubernetes.serving.reading import PodOutput
@@ -28,6 +29,8 @@ class Placed:
     record: Revision | None
     # What a cluster tells of it: conditions, pods, events.
     told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Of its deployment, as published now.
+    routes: tuple[Route, ...] = ()
 
     @property
     def runtime(self) -> str:
@@ -41,19 +44,36 @@ class Placed:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Model names that it answers to."""
-        return self.record.served_names if self.record else ()
+        """Model names that tenants ask for: those of the routes; before there are any, its own."""
+        if self.record is None:
+            return ()
+        return tuple(
+            public
+            for served in self.record.served_names
+            for public in [r.model for r in self.routes if r.name_of_revision == served] or [served]
+        )
 
     @property
     def engine_names(self) -> Mapping[str, str]:
         """The engine's own name of each of them that it does not know as it is."""
-        return self.record.engine_names if self.record else {}
+        if self.record is None:
+            return {}
+        served = {r.model: r.name_of_revision for r in self.routes}
+        own = {name: served.get(name, name) for name in self.names}
+        told = {name: self.record.engine_names.get(each, each) for name, each in own.items()}
+        return {name: engine for name, engine in told.items() if engine != name}
 
 
 def placed(at: Connections, name: str | None = None) -> list[Placed]:
     """Every revision that is on a data plane, of one deployment or of all."""
+    routes = at.routes.latest().table.routes
     return [
-        Placed(live, at.revisions.get(live.deployment, live.spec_digest)) for live in at.planes.status(name)
+        Placed(
+            live,
+            at.revisions.get(live.deployment, live.spec_digest),
+            routes=tuple(route for route in routes if route.deployment == live.deployment),
+        )
+        for live in at.planes.status(name)
     ]
 
 
@@ -64,9 +84,7 @@ def described(at: Connections, name: str) -> list[Placed]:
     for revision in placed(at, name):
         detail = details.get(revision.live.name)
         titles = ("conditions", "pods", "events") if detail is not None else ()
-        revisions.append(
-            Placed(revision.live, revision.record, {title: getattr(detail, title) for title in titles})
-        )
+        revisions.append(replace(revision, told={title: getattr(detail, title) for title in titles}))
     if not revisions:
         raise LookupError(f"{name}: nothing of it is on {at.planes}. See `slipway get deployments`.")
     return revisions

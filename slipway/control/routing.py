@@ -52,18 +52,22 @@ def table_of(catalog: Catalog, targets: Mapping[str, Target]) -> RouteTable:
 
 def routes_of(catalog: Catalog, deployment: Deployment, target: Target) -> list[Route]:
     """One route per model name of a deployment, all to one revision."""
+    served_by = catalog.endpoints_of(deployment.name)
+    endpoints = None if len(served_by) == len(catalog.endpoints) else served_by
     return [
         Route(
-            model=name,
+            model=public,
             deployment=deployment.name,
             revision=target.spec_digest,
             upstreams=(target.upstream,),
-            upstream_model=target.engine_names.get(name, name),
+            upstream_model=target.engine_names.get(served, served),
+            served_name=served if served != public else None,
+            endpoints=endpoints,
             task=catalog.model(deployment.model).task,
             sharing=deployment.sharing,
             limits=deployment.limits,
         )
-        for name in deployment.served_names
+        for public, served in deployment.requested_names
     ]
 
 
@@ -80,7 +84,12 @@ def switched(table: RouteTable, catalog: Catalog, deployment: Deployment, target
         "upstreams": (target.upstream,),
     }
     moved = [
-        route.model_copy(update={**led, "upstream_model": target.engine_names.get(route.model, route.model)})
+        route.model_copy(
+            update={
+                **led,
+                "upstream_model": target.engine_names.get(route.name_of_revision, route.name_of_revision),
+            }
+        )
         for route in own
     ]
     return build([*others, *(moved or routes_of(catalog, deployment, target))])

@@ -53,7 +53,7 @@ class Replica:
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
         self._keys = KeyFollower(TenantsDatabase(settings.tenants_db_url))
-        self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE)
+        self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE, settings.endpoint)
         self._threads = [
             Periodic("reading API keys", self._keys.poll, auth.POLL_S, (TenantsDatabaseError,)),
             Periodic("reading routes", self._routes.poll, settings.routes_interval_s, (ObjectStoreError,)),

@@ -24,6 +24,7 @@ class GatewaySettings:
     host: str
     port: int
     replica: str
+    endpoint: str | None
     spool_dir: Path
     ship_interval_s: float
     routes_interval_s: float
@@ -46,6 +47,7 @@ class GatewaySettings:
             host=environment.get("SLIPWAY_GATEWAY_HOST") or "127.0.0.1",
             port=int(_number(environment, "SLIPWAY_GATEWAY_PORT", 8080)),
             replica=replica,
+            endpoint=environment.get("SLIPWAY_GATEWAY_ENDPOINT"),
             spool_dir=Path(spool) if spool else environment.home / "gateway" / "spool",
             ship_interval_s=_number(environment, "SLIPWAY_USAGE_SHIP_S", 60),
             routes_interval_s=_number(environment, "SLIPWAY_ROUTES_POLL_S", 1),

@@ -47,7 +47,8 @@ class Applied:
 class Revision:
     """One spec of a deployment as it was rolled out. Instants are ISO 8601 in UTC.
 
-    `upstream` is the OpenAI base URL; `served_names` are the deployment's own, then its adapters'.
+    `upstream` is the OpenAI base URL; `served_names` are what its engine is asked for: the
+    deployment's own name, then its adapters'; tenants may know them by others (routes).
     `spec` is the catalog's side (ResolvedDeployment), `rendered` what the cluster was given.
     """
 
@@ -89,7 +90,7 @@ class Revision:
 
     @property
     def engine_names(self) -> Mapping[str, str]:
-        """The engine's own name of each name in requests that it does not know as it is."""
+        """The engine's own name of each served name that it does not know as it is."""
         names: Mapping[str, str] = self.rendered.get("engine_names") or {}
         return {name: own for name, own in names.items() if own != name}
 

@@ -7,7 +7,7 @@ Does not: where it lies (route_store.py), deciding what goes in (slipway.control
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -28,6 +28,10 @@ class RouteTableError(ValueError):
     """A route table that cannot be used; the message names every bad field, its value and what is wrong."""
 
 
+def _says_nothing(value: object) -> bool:
+    return value is None
+
+
 class Route(Spec):
     """One model name. `upstreams` are OpenAI base URLs that all serve `upstream_model` at `revision`."""
 
@@ -40,6 +44,20 @@ class Route(Spec):
     sharing: Literal["none", "all"] | tuple[_Filled, ...] = "none"
     limits: Limits = Limits()
     timeout_s: float = Field(300, gt=0, description="Longest silence of the upstream.")
+    # Not written where they say nothing: such a table is the same as before there were these fields.
+    served_name: _Filled | None = Field(
+        None,
+        exclude_if=_says_nothing,
+        description="What the revision calls it, before its engine's own names; absent: as in requests.",
+    )
+    endpoints: tuple[_Filled, ...] | None = Field(
+        None, exclude_if=_says_nothing, description="Whose gateways serve it; absent: those of all."
+    )
+
+    @property
+    def name_of_revision(self) -> str:
+        """The name in its revision's record."""
+        return self.served_name or self.model
 
     def is_shared_with(self, org: str) -> bool:
         """Whether an organization may know of this model."""
@@ -52,7 +70,10 @@ class Route(Spec):
 
 
 class RouteTable(Spec):
-    """All routes at one moment. `version` is a digest of the routes, so equal tables have equal versions."""
+    """All routes at one moment. `version` is a digest of the routes, so equal tables have equal versions.
+
+    A model name may have several routes, each at other endpoints; `at` gives the one that a gateway serves.
+    """
 
     version: _Filled
     generated_at: AwareDatetime
@@ -60,15 +81,28 @@ class RouteTable(Spec):
 
     @model_validator(mode="after")
     def _one_route_per_model(self) -> RouteTable:
-        if len(self.by_model) != len(self.routes):
-            names = [route.model for route in self.routes]
-            twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted({model for model, routes in self._routes_by_model().items() if _meet(routes)})
+        if twice:
             raise ValueError(f"model {', '.join(twice)} has several routes. Keep one per model name")
         return self
 
+    def at(self, endpoint: str | None) -> RouteTable:
+        """What a gateway of that endpoint serves; one of none serves every name that has a single route."""
+        if endpoint is not None:
+            kept = [r for r in self.routes if r.endpoints is None or endpoint in r.endpoints]
+        else:
+            kept = [routes[0] for routes in self._routes_by_model().values() if len(routes) == 1]
+        return RouteTable(version=self.version, generated_at=self.generated_at, routes=tuple(kept))
+
+    def _routes_by_model(self) -> dict[str, list[Route]]:
+        by_model: dict[str, list[Route]] = {}
+        for route in self.routes:
+            by_model.setdefault(route.model, []).append(route)
+        return by_model
+
     @cached_property
     def by_model(self) -> dict[str, Route]:
-        """Routes by the model name of requests."""
+        """Routes by the model name of requests; of a name that has several, the last."""
         return {route.model: route for route in self.routes}
 
     def visible(self, model: str, org: str) -> Route | None:
@@ -81,9 +115,16 @@ class RouteTable(Spec):
         return sorted(route.model for route in self.routes if route.is_shared_with(org))
 
 
+def _meet(routes: Sequence[Route]) -> bool:
+    """Whether two of them would be served by one gateway."""
+    served = [endpoint for route in routes for endpoint in route.endpoints or ()]
+    everywhere = sum(route.endpoints is None for route in routes)
+    return len(routes) > 1 and (everywhere > 0 or len(set(served)) != len(served))
+
+
 def build(routes: Iterable[Route], *, now: datetime | None = None) -> RouteTable:
     """Make a table; routes are put in order of their model names. Raises RouteTableError."""
-    ordered = tuple(sorted(routes, key=lambda route: route.model))
+    ordered = tuple(sorted(routes, key=lambda route: (route.model, route.endpoints or ())))
     content = orjson.dumps([route.model_dump(mode="json") for route in ordered], option=orjson.OPT_SORT_KEYS)
     try:
         return RouteTable(

@@ -120,6 +120,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("limits", {"limits": {"org": {"requests_per_minute": 60}}}),
     Sample("price", {"price": "standard"}),
     Sample("sharing", {"sharing": "all"}),
+    Sample("public_names", {"public_names": ["meta-llama/Llama-3.1-8B-Instruct"]}),
     Sample("isolation.namespace", {"isolation": {"namespace": "tenant-a"}}),
     Sample("isolation.network_policy", {"isolation": {"network_policy": False}}, label="false"),
     Sample("isolation.runtime_class", {"isolation": {"runtime_class": "gvisor"}}),
@@ -144,6 +145,7 @@ ELSEWHERE: Mapping[str, str] = {
     "limits": "gateway",
     "price": "metering",
     "sharing": "gateway",
+    "public_names": "gateway",
     "isolation.quota": "namespace",
     "path": "edge",
 }

@@ -251,3 +251,17 @@ def test_a_follower_starts_from_its_copy_without_a_store(store: ObjectStore, tmp
     unreachable = ObjectStore(replace(store.location, endpoint_url="http://127.0.0.1:9"))
     again = RouteFollower(unreachable, tmp_path / "cached.json")
     assert (again.loaded, set(again.table.by_model)) == (True, {"chat"})
+
+
+def test_a_follower_of_an_endpoint_holds_what_that_endpoint_serves(store: ObjectStore, tmp_path) -> None:
+    live = route("chat", 1).model_copy(update={"endpoints": ("live",)})
+    beta = route("chat", 2).model_copy(update={"endpoints": ("beta",)})
+    RouteStore(store).change(lambda _: routes.build([live, beta]))
+    held = {}
+    for endpoint in ("live", "beta", None):
+        follower = RouteFollower(store, tmp_path / f"{endpoint}.json", endpoint)
+        follower.poll()
+        held[endpoint] = {name: each.revision for name, each in follower.table.by_model.items()}
+        again = RouteFollower(store, tmp_path / f"{endpoint}.json", endpoint)  # from its copy
+        assert again.table == follower.table
+    assert held == {"live": {"chat": "1"}, "beta": {"chat": "2"}, None: {}}

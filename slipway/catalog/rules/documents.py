@@ -7,7 +7,6 @@ Does not: what needs a runtime's adapter (slipway.runtimes.rules), reading files
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from slipway.catalog.catalog import Catalog
@@ -17,6 +16,7 @@ from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revis
 from slipway.catalog.problems import FieldPath, Finding
 from slipway.catalog.rules.cluster import aliases, labels, variables
 from slipway.catalog.rules.endpoints import addresses, gateways, hosts
+from slipway.catalog.rules.model_names import engine_names, requested_names
 from slipway.catalog.servers import SERVERS
 
 Rule = Callable[[Catalog], Iterable[Finding]]
@@ -70,23 +70,6 @@ def adapters_fit_their_base(catalog: Catalog) -> Iterator[Finding]:
                 message = (
                     f"adapter for another base: it was made for {base}, this deployment serves "
                     f"{deployment.model}. Remove the adapter, or deploy its base"
-                )
-                yield Finding("Deployment", deployment.name, ("adapters", n), message)
-
-
-def served_names(catalog: Catalog) -> Iterator[Finding]:
-    """A name in requests means one thing: deployments' and adapters' names do not meet."""
-    owners: dict[str, list[str]] = defaultdict(list)
-    for deployment in catalog.deployments:
-        for name in deployment.served_names:
-            owners[name].append(deployment.name)
-    for deployment in catalog.deployments:
-        for n, served in enumerate(deployment.adapters):
-            others = owners[served.model_name]
-            if len(others) > 1:
-                message = (
-                    f"model name {served.model_name} is served by {' and '.join(sorted(set(others)))}. "
-                    "Give the adapter a served_name of its own"
                 )
                 yield Finding("Deployment", deployment.name, ("adapters", n), message)
 
@@ -255,7 +238,8 @@ RULES: tuple[Rule, ...] = (
     references,
     references_of_endpoints_and_prices,
     adapters_fit_their_base,
-    served_names,
+    requested_names,
+    engine_names,
     weights_names,
     aliases,
     labels,

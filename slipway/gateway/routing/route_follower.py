@@ -19,11 +19,13 @@ from slipway.records.routes import RouteTable, RouteTableError
 class RouteFollower:
     """Holds `table`, which is replaced as a whole. `poll` is called by one thread, readers are in another.
 
+    Of a table, it holds what a gateway of its endpoint serves.
     `number` is that of the table in use: 0 for a table of the version before numbers, or of the cached copy.
     """
 
-    def __init__(self, store: ObjectStore, cache: Path) -> None:
+    def __init__(self, store: ObjectStore, cache: Path, endpoint: str | None = None) -> None:
         self._routes = RouteStore(store)
+        self._endpoint = endpoint
         self._cache = cache
         self._seen: StoredTable | None = None  # loaded or refused: it is not read again
         self.loaded = False
@@ -61,8 +63,9 @@ class RouteFollower:
 
     def _use(self, table: RouteTable, number: int) -> None:
         # Filled before others see the table: a cached_property computes on first use.
-        names = list(table.by_model)
-        self.table = table
+        served = table.at(self._endpoint)
+        names = list(served.by_model)
+        self.table = served
         self.number = number  # last: who waits for it finds the table in use
         log.write("info", "route table in use", number=number, version=table.version, models=names)
 

@@ -184,7 +184,7 @@ def _container(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
         "name": "gateway",
         "image": cluster.slipway_image,
         "command": ["python", "-m", "slipway.gateway"],
-        "env": _environment(cluster),
+        "env": _environment(endpoint, cluster),
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "resources": _RESOURCES,
         "securityContext": pods.container_security(),
@@ -196,13 +196,14 @@ def _container(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
     }
 
 
-def _environment(cluster: ClusterSettings) -> list[Object]:
+def _environment(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
     access = node_cache_access(cluster.store, f"{pods.CACHE}/weights", None)
     settings = {
         **pods.home_environment(),
         **access.env,
         "SLIPWAY_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 (a pod has its own)
         "SLIPWAY_GATEWAY_PORT": str(PORT),
+        "SLIPWAY_GATEWAY_ENDPOINT": endpoint.name,
         "SLIPWAY_GATEWAY_SPOOL": _SPOOL,
         "SLIPWAY_GATEWAY_DRAIN_S": str(_DRAIN_S),
     }

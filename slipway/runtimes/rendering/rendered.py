@@ -44,7 +44,7 @@ class Rendered:
     """One revision on one runtime.
 
     `objects` are in the order of applying. `public` are those under stable names, to be applied when traffic
-    moves to this revision. `engine_names` maps a model name in requests to the engine's own.
+    moves to this revision. `engine_names` maps a served name to the engine's own.
     `operator_values` are Helm values that the runtime's operator takes from nowhere else.
     """
 

@@ -1,6 +1,7 @@
 """Some runtimes give models names of their own: tenants ask for theirs, engines hear their own."""
 
 import json
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -56,3 +57,24 @@ def test_where_the_engine_uses_the_tenants_name_its_bytes_pass_untouched(gateway
     assert done == b"data: [DONE]" and len(chunks) == 3
     for chunk in chunks:
         assert chunk == b"data: " + json.dumps(json.loads(chunk.removeprefix(b"data: "))).encode()
+
+
+@pytest.mark.parametrize(
+    "name", ["meta-llama/Llama-3.1-8B-Instruct", "qwen2.5-coder:1.5b", "a?b#c%20d", "modèle 七", "../x", "."]
+)
+def test_any_name_is_asked_for_listed_and_looked_up(gateway, acme, fake, route, name):
+    gateway.route(route(name, fake.url, deployment="chat", upstream_model="x", served_name="chat"))
+    answer = acme.chat.completions.create(model=name, messages=HI)
+    assert (answer.model, fake.requests[-1]["model"]) == (name, "x")
+    assert [model.id for model in acme.models.list()] == [name]
+    status, _, body = gateway.raw(f"/v1/models/{quote(name, safe='')}", secret=gateway.secrets["acme"])
+    assert (status, json.loads(body)["id"]) == (200, name)
+    (event,) = gateway.events()
+    assert (event["model"], event["deployment"]) == (name, "chat")
+
+
+def test_a_name_with_slashes_is_looked_up_as_clients_write_it(gateway, acme, fake, route):
+    name = "meta-llama/Llama-3.1-8B-Instruct"
+    gateway.route(route(name, fake.url, upstream_model="x"))
+    assert acme.models.retrieve(name).id == name
+    assert gateway.raw(f"/v1/models/{name}", secret=gateway.secrets["acme"])[0] == 200

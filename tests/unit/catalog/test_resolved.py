@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Catalog, Deployment
+from slipway.catalog.deployment import ServedAdapter
 from slipway.catalog.files.loader import load
 from slipway.catalog.resolved import UnresolvedRevisionError, resolve
 
@@ -35,10 +36,17 @@ def test_what_the_engine_runs_with_changes_the_digest(changes: dict[str, Any]) -
         {"price": None},
         {"description": "new"},
         {"limits": CATALOG.deployment("chat").limits},
+        {"public_names": ("meta-llama/Llama-3.1-8B-Instruct",)},
     ],
 )
 def test_what_only_tenants_notice_does_not(changes: dict[str, Any]) -> None:
     assert digest(**changes) == digest()
+
+
+def test_a_public_name_of_an_adapter_does_not_either() -> None:
+    plain = [ServedAdapter(adapter="a", served_name="b")]
+    named = [ServedAdapter(adapter="a", served_name="b", public_names=("org/A-1.0",))]
+    assert digest(adapters=tuple(plain)) == digest(adapters=tuple(named)) != digest()
 
 
 def test_a_revision_is_named_after_its_digest() -> None:

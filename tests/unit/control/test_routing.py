@@ -68,3 +68,47 @@ def test_a_deployment_that_has_no_route_yet_comes_as_the_catalog_says() -> None:
     table = switched(published, TWO, TWO.deployments[2], Target("a" * 64, "http://new/v1"))
     assert table.by_model["other"] == published.by_model["other"]
     assert table.by_model["new"].revision == "a" * 64
+
+
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def named(**fields: object) -> Catalog:
+    chat = {"name": "chat", "model": "m", "engine": "e", "runtime": "kubeai", **fields}
+    spare = {"name": "spare", "model": "m", "engine": "e", "runtime": "kubeai"}
+    endpoints = [{"name": "live", "host": "a.example.com", "deployments": ["chat"]}]
+    return Catalog.model_validate(
+        {**CATALOG.model_dump(), "deployments": [chat, spare], "endpoints": endpoints}
+    )
+
+
+def test_each_public_name_leads_to_what_the_engine_calls_the_model() -> None:
+    catalog = named(
+        public_names=[LLAMA, "chat"], adapters=[{"adapter": "tone", "public_names": ["org/Tone-1.5"]}]
+    )
+    table = table_of(catalog, {"chat": Target("d" * 64, UPSTREAM, OWN)})
+    assert {route.model: route.upstream_model for route in table.routes} == {
+        LLAMA: OWN["chat"],
+        "chat": OWN["chat"],
+        "org/Tone-1.5": OWN["tone"],
+    }
+    back = switched(table, catalog, catalog.deployments[0], Target("a" * 64, UPSTREAM, {"chat": "chat-old"}))
+    assert {route.model: route.upstream_model for route in back.routes} == {
+        LLAMA: "chat-old",
+        "chat": "chat-old",
+        "org/Tone-1.5": "tone",
+    }
+
+
+def test_a_new_public_name_changes_the_route_and_is_drift() -> None:
+    table = table_of(named(), {"chat": Target("d" * 64, UPSTREAM)})
+    policy = routed_revisions(table)["chat"].policy
+    assert policy == desired_policy(named(), named().deployment("chat"))
+    renamed = named(public_names=[LLAMA])
+    assert policy != desired_policy(renamed, renamed.deployment("chat"))
+
+
+def test_routes_say_whose_gateways_serve_them() -> None:
+    targets = {name: Target("d" * 64, UPSTREAM) for name in ("chat", "spare")}
+    table = table_of(named(), targets)
+    assert {r.deployment: r.endpoints for r in table.routes} == {"chat": None, "spare": ()}

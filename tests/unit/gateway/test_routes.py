@@ -90,3 +90,40 @@ def test_what_is_no_table_is_refused(body, says):
 def test_two_routes_for_one_model_are_refused():
     with pytest.raises(RouteTableError, match="chat has several routes"):
         build([route(), route(deployment="b")])
+
+
+LIVE, BETA = {"endpoints": ("live",)}, {"endpoints": ("beta",)}
+
+
+def test_a_gateway_serves_the_routes_of_its_endpoint_and_those_of_all():
+    table = build([route("m", deployment="a", **LIVE), route("m", deployment="b", **BETA), route("all")])
+    served = {at: {r.model: r.deployment for r in table.at(at).routes} for at in ("live", "beta", "x", None)}
+    assert served == {
+        "live": {"all": "chat", "m": "a"},
+        "beta": {"all": "chat", "m": "b"},
+        "x": {"all": "chat"},
+        None: {"all": "chat"},
+    }
+    assert {table.at(at).version for at in served} == {table.version}
+    assert parse(encode(table)) == table
+
+
+def test_a_gateway_of_no_endpoint_serves_what_one_endpoint_alone_has():
+    assert build([route("m", **LIVE)]).at(None).visible("m", "acme") is not None
+    assert build([route("m", endpoints=())]).at("live").visible("m", "acme") is None
+
+
+@pytest.mark.parametrize("second", [LIVE, {}, {"endpoints": ("beta", "live")}])
+def test_two_routes_of_a_name_at_one_endpoint_are_refused(second):
+    with pytest.raises(RouteTableError, match="model m has several routes"):
+        build([route("m", **LIVE), route("m", **second)])
+
+
+def test_a_table_that_needs_no_new_field_is_written_as_before_them():
+    """A gateway of the version before reads it, and equal tables stay equal."""
+    written = orjson.loads(encode(build([route()])))["routes"][0]
+    assert {"served_name", "endpoints"}.isdisjoint(written)
+    assert set(written) == {
+        *("model", "deployment", "revision", "upstreams", "upstream_model"),
+        *("task", "sharing", "limits", "timeout_s"),
+    }
