@@ -44,9 +44,10 @@ def test_what_only_tenants_notice_does_not(changes: dict[str, Any]) -> None:
 
 
 def test_a_public_name_of_an_adapter_does_not_either() -> None:
-    plain = [ServedAdapter(adapter="a", served_name="b")]
-    named = [ServedAdapter(adapter="a", served_name="b", public_names=("org/A-1.0",))]
-    assert digest(adapters=tuple(plain)) == digest(adapters=tuple(named)) != digest()
+    adapter = CATALOG.adapters[0].name
+    plain = ServedAdapter(adapter=adapter, served_name="b")
+    named = plain.model_copy(update={"public_names": ("org/A-1.0",)})
+    assert digest(adapters=(plain,)) == digest(adapters=(named,)) != digest()
 
 
 def test_a_revision_is_named_after_its_digest() -> None:
