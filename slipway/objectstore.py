@@ -92,14 +92,15 @@ class ObjectStore:
                 if _status(error) == 304 or _code(error) in {"NoSuchKey", "404", "NotModified"}:
                     return None
                 raise
-            return reply["Body"].read(), reply["ETag"]
+            return reply["Body"].read(), _field(reply, "ETag")
 
     def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> str:
         """Write the object, replacing what is there; returns its entity tag."""
         with self.explained(f"write {key}"):
-            return self.client.put_object(
+            reply = self.client.put_object(
                 Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type
-            )["ETag"]
+            )
+            return str(_field(reply, "ETag"))
 
     def create(self, key: str, body: bytes, *, content_type: str = "application/json") -> bool:
         """Write the object unless one is there (`If-None-Match: *`); False when another was first."""
@@ -107,13 +108,14 @@ class ObjectStore:
 
         with self.explained(f"create {key}"):
             try:
-                self.client.put_object(
+                reply = self.client.put_object(
                     Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
                 )
             except ClientError as error:
                 if _status(error) in {409, 412}:
                     return False
                 raise
+            _field(reply, "ETag")
             return True
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[StoredObject]:
@@ -125,7 +127,7 @@ class ObjectStore:
             )
             for page in pages:
                 for item in page.get("Contents", []):
-                    yield StoredObject(item["Key"], item["Size"], item["ETag"])
+                    yield StoredObject(_field(item, "Key"), _field(item, "Size"), _field(item, "ETag"))
 
     def delete(self, key: str) -> None:
         """Remove the object; harmless when it is gone."""
@@ -178,6 +180,16 @@ class ObjectStore:
         return _Explained(self.location, action)
 
 
+class _IncompleteAnswerError(Exception):
+    """What answered with success left out what every store says: a proxy or a portal, perhaps."""
+
+
+def _field(answer: Mapping[str, Any], name: str) -> Any:
+    if name not in answer:
+        raise _IncompleteAnswerError(f"the answer was a success without {name}, as no store's is")
+    return answer[name]
+
+
 class _Explained:
     """Turns botocore's errors into one message that names the store, the action and the remedy."""
 
@@ -191,7 +203,7 @@ class _Explained:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        if isinstance(error, ClientError | BotoCoreError):
+        if isinstance(error, ClientError | BotoCoreError | _IncompleteAnswerError):
             raise ObjectStoreError(
                 f"S3 {self._location.endpoint_url} bucket {self._location.bucket}: cannot {self._action}: "
                 f"{str(error).rstrip('.')}. {_remedy(error, self._location.bucket)}",
@@ -205,6 +217,8 @@ _REFUSALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403
 
 def _remedy(error: Exception, bucket: str) -> str:
     code = _code(error)
+    if isinstance(error, _IncompleteAnswerError):
+        return "Check that SLIPWAY_S3_ENDPOINT leads to the store itself, not to a proxy that answers for it."
     if code == "AccessDenied":
         return (
             f"Let this identity read and write bucket {bucket}, "
