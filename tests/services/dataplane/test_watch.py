@@ -256,6 +256,36 @@ def test_leaving_in_the_middle_of_what_comes_reads_nothing_that_is_encrypted(
     assert failed == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "ADDED", "object": {"metadata": {}}},
+        {"type": "ADDED"},
+        {"kind": "Status"},
+        ["no object"],
+        {"type": "MODIFIED", "object": None},
+    ],
+)
+def test_an_event_that_is_none_is_told_and_the_picture_is_made_anew(
+    api: KubernetesApi, fake_server: FakeApiServer, odd: object
+) -> None:
+    fake_server.streams = [[odd, 30], [{"type": "ADDED", "object": pod("b", 2)}, 30]]
+    with Watch(api, [PODS]) as watch:
+        until(watch, {"a", "b"})
+    assert fake_server.lists == 2
+
+
+def test_a_list_that_never_is_one_is_told_to_who_waits(
+    api: KubernetesApi, fake_server: FakeApiServer
+) -> None:
+    fake_server.pods = {"a": {"metadata": {}}}
+    with (
+        Watch(api, [PODS]) as watch,
+        pytest.raises(DataPlaneUnreachableError, match="an unexpected answer: KeyError: 'name'"),
+    ):
+        watch.wait_until_listed(1)
+
+
 class TestPatience:
     def test_a_call_is_tried_again_until_the_server_is_back(
         self, connection: ApiClient, fake_server: FakeApiServer

@@ -116,13 +116,21 @@ class Watch:
             except DataPlaneUnreachableError as error:
                 resource_version = self._known_version(target, resource_version)
                 self._tell(target, str(error))
-                self._stopped.wait(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                pause_s = self._pause(pause_s)
             except DataPlaneError as error:
                 with self._changed:
                     self._refused = error
                     self._changed.notify_all()
                 return
+            except Exception as error:  # noqa: BLE001 - such as an answer that is none of Kubernetes'
+                resource_version = ""
+                self._tell(target, f"an unexpected answer: {type(error).__name__}: {error}")
+                pause_s = self._pause(pause_s)
+
+    def _pause(self, pause_s: float) -> float:
+        """Wait so long; the length of the next pause."""
+        self._stopped.wait(pause_s)
+        return min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _list(self, target: Target) -> str:
         if not self._api.serves(target.api_version, target.kind):
