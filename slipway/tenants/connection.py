@@ -13,13 +13,18 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_
 
 _BUSY_TIMEOUT_MS = 5_000
 _BUSY_PAUSE_S = 0.005
+# Without them a server that vanishes holds whoever asked it while the kernel sends again: 15 minutes.
+_LIBPQ_DRIVERS = frozenset({"psycopg", "psycopg2"})
+_LIBPQ_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
 
 
 def connect(url: str) -> Engine:
     """Return an engine for the URL; nothing is opened before first use."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, pool_size=2, max_overflow=4)
+        patience = _LIBPQ_PATIENCE if parsed.get_driver_name() in _LIBPQ_DRIVERS else {}
+        given = {name: value for name, value in patience.items() if name not in parsed.query}
+        return create_engine(parsed, pool_pre_ping=True, pool_size=2, max_overflow=4, connect_args=given)
     # No pool: an open handle would go on reading a file that a restore has replaced. Opening takes 0.2 ms.
     engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
     event.listen(engine, "connect", _set_pragmas)
