@@ -7,7 +7,7 @@ Does not: anything for tenants; no tenant's key opens these.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import orjson
@@ -16,6 +16,7 @@ from slipway.gateway.admission.auth import KeyFollower, is_operator
 from slipway.gateway.api import asgi, errors
 from slipway.gateway.api.asgi import Scope, Send
 from slipway.gateway.api.errors import ApiError
+from slipway.gateway.periodic import Periodic
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.telemetry import log, metrics
@@ -36,6 +37,7 @@ class Operator:
         in_flight: Gauge,
         spool: Spool,
         shipper: Shipper,
+        jobs: Sequence[Periodic],
         draining: Callable[[], bool],
     ) -> None:
         self._replica = replica
@@ -45,6 +47,7 @@ class Operator:
         self._in_flight = in_flight
         self._spool = spool
         self._shipper = shipper
+        self._jobs = jobs
         self._draining = draining
 
     async def serve(self, scope: Scope, send: Send) -> None:
@@ -59,7 +62,8 @@ class Operator:
         elif endpoint == ("GET", "/-/status"):
             await asgi.answer(send, 200, orjson.dumps(self._status()))
         elif endpoint == ("GET", "/-/metrics"):
-            exposition = metrics.exposition(self._in_flight.counts(), self._spool.events)
+            ages = {job.name: job.state().age_s for job in self._jobs}
+            exposition = metrics.exposition(self._in_flight.counts(), self._spool.events, ages)
             await asgi.answer(send, 200, exposition, content_type=metrics.CONTENT_TYPE)
         elif endpoint == ("POST", "/-/ship"):
             await self._ship(send)
@@ -76,8 +80,11 @@ class Operator:
             )
             if holds
         ]
-        status = 503 if waiting else 200
-        await asgi.answer(send, status, orjson.dumps({"ready": not waiting, "waiting_for": waiting}))
+        jobs = [job.state() for job in self._jobs]
+        waiting += [job.trouble for job in jobs if job.trouble is not None]
+        ages = {job.name: round(job.age_s, 3) for job in jobs}
+        body = {"ready": not waiting, "waiting_for": waiting, "last_done_s_ago": ages}
+        await asgi.answer(send, 503 if waiting else 200, orjson.dumps(body))
 
     def _status(self) -> dict[str, object]:
         return {
@@ -88,6 +95,7 @@ class Operator:
             "models": len(self._routes.table.routes),
             "in_flight": self._in_flight.counts(),
             "spooled_events": self._spool.events,
+            "jobs": [asdict(job.state()) for job in self._jobs],
             "draining": self._draining(),
         }
 

@@ -37,6 +37,10 @@ from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 _ROUTES_CACHE = "routes.cached.json"
 _LAST_SHIPMENT_S = 15.0
 _BACKLOG = 2_048
+# So old may a job's last success be, unless a server is away (docs/operations.md). The store's client gives
+# up on a silent store after some 4 minutes: no job hangs until then. What is not shipped is on disk.
+_FOLLOWING_BOUND_S = 600
+_SHIPPING_BOUND_S = 3_600
 
 
 class PortTakenError(OSError):
@@ -55,13 +59,26 @@ class Replica:
         self._keys = KeyFollower(TenantsDatabase(settings.tenants_db_url))
         self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE, settings.endpoint)
         self._threads = [
-            Periodic("reading API keys", self._keys.poll, auth.POLL_S, (TenantsDatabaseError,)),
-            Periodic("reading routes", self._routes.poll, settings.routes_interval_s, (ObjectStoreError,)),
+            Periodic(
+                "reading API keys",
+                self._keys.poll,
+                auth.POLL_S,
+                (TenantsDatabaseError,),
+                bound_s=_FOLLOWING_BOUND_S,
+            ),
+            Periodic(
+                "reading routes",
+                self._routes.poll,
+                settings.routes_interval_s,
+                (ObjectStoreError,),
+                bound_s=_FOLLOWING_BOUND_S,
+            ),
             Periodic(
                 "shipping usage",
                 self._shipper.ship,
                 settings.ship_interval_s,
                 (ObjectStoreError, OSError),
+                bound_s=_SHIPPING_BOUND_S + settings.ship_interval_s,
                 backoff=True,
             ),
         ]
@@ -83,6 +100,7 @@ class Replica:
             in_flight=in_flight,
             spool=self._spool,
             shipper=self._shipper,
+            jobs=self._threads,
             draining=lambda: server.should_exit,
         )
         server = _Server(_uvicorn_config(Gateway(self._keys, self._routes, frame, operator), settings))

@@ -160,6 +160,10 @@ def parse(body: bytes) -> RouteTable:
         return RouteTable.model_validate_json(orjson.dumps(document))
     except ValidationError as error:
         raise RouteTableError(_explained(error)) from error
+    except (orjson.JSONEncodeError, RecursionError) as error:  # readable at a depth that is not writable
+        raise RouteTableError(
+            f"route table: nested too deep to be one ({error}). Publish the routes again."
+        ) from error
 
 
 def _explained(error: ValidationError) -> str:

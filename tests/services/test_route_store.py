@@ -1,5 +1,6 @@
 """The route table's one writer, on both stores: no change is lost, and none is made twice."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -243,6 +244,78 @@ def test_a_follower_keeps_the_good_table_while_the_newest_is_bad(
     store.put(key_of(2), routes.encode(routes.build([route("other")])))  # mended in place
     follower.poll()
     assert (follower.refused, follower.number, set(follower.table.by_model)) == (None, 2, {"other"})
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+UNREADABLE = {
+    "nested 400 deep in a field": b'{"schema": 1, "more": %s}' % nested(400),
+    "nested 400 deep": nested(400),
+    "nested 5,000 deep": nested(5_000),
+    "not UTF-8": b"\xff\xfe",
+    "half a surrogate pair": b'{"schema": 1, "version": "\\ud800"}',
+    "a number beyond all": b'{"schema": 1, "generated_at": 1e999999}',
+    "a date beyond all": b'{"schema": 1, "version": "a", "generated_at": 99999999999999999999, "routes": []}',
+    "a schema that is a list": b'{"schema": [1]}',
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+def test_whatever_a_bad_table_is_it_is_refused_and_the_next_good_one_taken(
+    store: ObjectStore, follower: RouteFollower, body: bytes
+) -> None:
+    RouteStore(store).change(lambda _: routes.build([route("chat")]))
+    follower.poll()
+    store.put(key_of(2), body)
+    follower.poll()
+    assert follower.refused is not None and follower.refused.startswith("route table: ")
+    assert (follower.number, set(follower.table.by_model)) == (1, {"chat"})
+    with pytest.raises(RouteTableError, match=r"routes/000000000002\.json"):
+        RouteStore(store).latest()
+    store.put(key_of(3), routes.encode(routes.build([route("next")])))
+    follower.poll()
+    assert (follower.refused, follower.number, set(follower.table.by_model)) == (None, 3, {"next"})
+
+
+class Panic(BaseException):
+    """As libraries written in Rust raise one."""
+
+
+@pytest.mark.parametrize("error", [RecursionError("too deep"), KeyError("x"), MemoryError(), Panic("panic")])
+def test_a_table_that_breaks_the_reader_is_refused_with_its_reason_and_not_read_again(
+    store: ObjectStore, follower: RouteFollower, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    published = RouteStore(store)
+    published.change(lambda _: routes.build([route("chat")]))
+    with monkeypatch.context() as patched:
+        patched.setattr(routes, "parse", lambda _: (_ for _ in ()).throw(error))
+        with contextlib.suppress(Panic):  # that goes on to the loop, which survives it
+            follower.poll()
+    follower.poll()
+    assert follower.refused is not None and type(error).__name__ in follower.refused
+    assert follower.number == 0
+    published.change(lambda _: routes.build([route("next")]))
+    follower.poll()
+    assert (follower.refused, follower.number) == (None, 2)
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE.values(), None], ids=[*UNREADABLE, "a directory"])
+def test_a_follower_starts_whatever_is_in_the_place_of_its_copy(
+    store: ObjectStore, tmp_path, body: bytes | None
+) -> None:
+    cache = tmp_path / "cached.json"
+    if body is None:
+        cache.mkdir()
+    else:
+        cache.write_bytes(body)
+    RouteStore(store).change(lambda _: routes.build([route("chat")]))
+    follower = RouteFollower(store, cache)
+    assert not follower.loaded
+    follower.poll()
+    assert (follower.loaded, set(follower.table.by_model)) == (True, {"chat"})
 
 
 def test_a_follower_starts_from_its_copy_without_a_store(store: ObjectStore, tmp_path) -> None:

@@ -49,6 +49,6 @@ class WarmConnector(aiohttp.TCPConnector):
                 return
             try:
                 connection = await super().connect(request, [], self._timeout)
-            except (aiohttp.ClientError, TimeoutError):
-                continue  # the next request will find out, and say so
+            except Exception:  # noqa: BLE001, S112 - the next request will find out, and say so
+                continue
             connection.release()

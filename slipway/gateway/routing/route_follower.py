@@ -46,19 +46,20 @@ class RouteFollower:
     def _take(self, newest: StoredTable, body: bytes) -> None:
         self._seen = newest
         try:
-            table = routes.parse(body)
-        except RouteTableError as error:
-            self.refused = str(error)
+            self._use(routes.parse(body), newest.number)
+        except BaseException as error:  # what breaks a library is a bad table, too: the next may be good
+            self.refused = log.reason_of(error, (RouteTableError,))
             log.write(
                 "error",
                 "route table refused",
                 key=newest.key,
-                error=str(error),
+                error=self.refused,
                 kept_version=self.table.version,
             )
+            if not isinstance(error, Exception):
+                raise
             return
         self.refused = None
-        self._use(table, newest.number)
         _write_atomically(self._cache, body)
 
     def _use(self, table: RouteTable, number: int) -> None:
@@ -70,12 +71,16 @@ class RouteFollower:
         log.write("info", "route table in use", number=number, version=table.version, models=names)
 
     def _read_cache(self) -> None:
+        """Whatever is in its place, the gateway starts: the tables in the store count."""
         with contextlib.suppress(FileNotFoundError):
             try:
                 self._use(routes.parse(self._cache.read_bytes()), 0)
                 self.loaded = True
-            except RouteTableError as error:
-                log.write("warning", "cached route table ignored", path=str(self._cache), error=str(error))
+            except FileNotFoundError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                reason = log.reason_of(error, (RouteTableError,))
+                log.write("warning", "cached route table ignored", path=str(self._cache), error=reason)
 
 
 def _write_atomically(path: Path, body: bytes) -> None:

@@ -14,14 +14,41 @@ from typing import Any
 import orjson
 
 _STANDARD_ERROR = 2
+_LONGEST_VALUE = 2_000
 
 
 def write(level: str, message: str, **fields: Any) -> None:
-    """Write one line. A reader that went away is no reason for a request to fail."""
+    """Write one line. Nothing about it is a reason for a request, or a thread, to fail."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    line = orjson.dumps({"ts": now, "level": level, "message": message, **fields}, default=str)
+    line = _encoded({"ts": now, "level": level, "message": message, **fields})
     with contextlib.suppress(OSError):
         os.write(_STANDARD_ERROR, line + b"\n")
+
+
+def reason_of(error: BaseException, expected: tuple[type[BaseException], ...] = ()) -> str:
+    """An error in words: its own for an `expected` kind, otherwise with its type, which says half of it."""
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001
+        words = "(it cannot say what it is)"
+    named = words if isinstance(error, expected) and words else f"{type(error).__name__}: {words}"
+    return named[:_LONGEST_VALUE]
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
+    """The record as JSON; what JSON cannot hold (half a surrogate pair, 300 levels) as Python writes it."""
+    try:
+        return orjson.dumps(record, default=str)
+    except Exception:  # noqa: BLE001
+        return orjson.dumps({name: _plain(value) for name, value in record.items()})
+
+
+def _plain(value: object) -> str:
+    try:
+        text = value if isinstance(value, str) else repr(value)
+        return text[:_LONGEST_VALUE].encode(errors="backslashreplace").decode()
+    except Exception:  # noqa: BLE001
+        return f"(a {type(value).__name__} that cannot be written)"
 
 
 class JsonHandler(logging.Handler):

@@ -19,23 +19,27 @@ IN_FLIGHT = "slipway_gateway_requests_in_flight"
 _REVISION_DIGITS = 8
 
 
-def exposition(in_flight: Mapping[str, int], spooled_events: int) -> bytes:
-    """The metrics, from requests in flight by `<deployment>/<spec_digest>` and events that are not shipped.
+def exposition(in_flight: Mapping[str, int], spooled_events: int, job_ages_s: Mapping[str, float]) -> bytes:
+    """The metrics, from requests in flight by `<deployment>/<spec_digest>`, events that are not shipped, and
+    how long ago each background job last succeeded.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Now(in_flight, spooled_events))
+    registry.register(_Now(in_flight, spooled_events, job_ages_s))
     return generate_latest(registry)
 
 
 class _Now(Collector):
-    def __init__(self, in_flight: Mapping[str, int], spooled_events: int) -> None:
+    def __init__(
+        self, in_flight: Mapping[str, int], spooled_events: int, job_ages_s: Mapping[str, float]
+    ) -> None:
         self._in_flight = in_flight
         self._spooled_events = spooled_events
+        self._job_ages_s = job_ages_s
 
     def collect(self) -> Iterator[Metric]:
-        """One sample per revision with requests, and the spool's."""
+        """One sample per revision with requests, the spool's, and one per job."""
         requests = GaugeMetricFamily(
             IN_FLIGHT, "Requests of tenants that are not answered yet.", labels=["deployment", "revision"]
         )
@@ -48,3 +52,11 @@ class _Now(Collector):
             "Usage events that are recorded here and not shipped yet.",
             value=self._spooled_events,
         )
+        ages = GaugeMetricFamily(
+            "slipway_gateway_job_age_seconds",
+            "Since a background job last succeeded; before its first success, since the start.",
+            labels=["job"],
+        )
+        for job, age_s in sorted(self._job_ages_s.items()):
+            ages.add_metric([job], age_s)
+        yield ages

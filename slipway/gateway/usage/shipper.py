@@ -18,7 +18,7 @@ import orjson
 
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.spool import Segment, Spool
-from slipway.objectstore import ObjectStore
+from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.records import usage
 
 
@@ -48,19 +48,36 @@ class Shipper:
         self._lock = threading.Lock()
 
     def ship(self) -> Shipped:
-        """Ship everything spooled so far. Raises ObjectStoreError; what is not in the store stays spooled."""
+        """Ship everything spooled so far. Raises ObjectStoreError; what is not in the store stays spooled.
+
+        A segment that cannot be shipped for a reason of its own (a disk's fault) holds up no other: its error
+        is raised when all were tried.
+        """
         with self._lock:
             objects = events = 0
+            own: Exception | None = None
             for segment in self._spool.seal():
-                parcel = pack(segment)
-                for key, body in parcel.objects.items():
-                    self._store.put(key, body, content_type="application/gzip")
-                if parcel.unreadable:
-                    log.write("error", "unreadable events kept aside", segment=str(segment.path))
-                self._spool.drop(segment, parcel.events + parcel.unreadable, damaged=parcel.unreadable > 0)
-                objects += len(parcel.objects)
-                events += parcel.events
+                try:
+                    parcel = self._ship(segment)
+                except ObjectStoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - raised below
+                    own = own or error
+                else:
+                    objects += len(parcel.objects)
+                    events += parcel.events
+            if own is not None:
+                raise own
             return Shipped(objects, events)
+
+    def _ship(self, segment: Segment) -> Parcel:
+        parcel = pack(segment)
+        for key, body in parcel.objects.items():
+            self._store.put(key, body, content_type="application/gzip")
+        if parcel.unreadable:
+            log.write("error", "unreadable events kept aside", segment=str(segment.path))
+        self._spool.drop(segment, parcel.events + parcel.unreadable, damaged=parcel.unreadable > 0)
+        return parcel
 
 
 def pack(segment: Segment) -> Parcel:

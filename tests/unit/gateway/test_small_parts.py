@@ -4,7 +4,6 @@ import pytest
 
 from slipway.environment import Environment, MissingSettingError
 from slipway.gateway.admission import auth
-from slipway.gateway.periodic import Periodic
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.settings import GatewaySettings, SettingError
 
@@ -52,23 +51,6 @@ def test_the_least_busy_upstream_is_taken_and_a_tried_one_only_without_another()
     assert gauge.least(["a"], without=["a"]) == "a"
     gauge.leave("a")
     assert gauge.counts() == {}
-
-
-def test_failures_wait_longer_each_time_and_are_forgotten_after_a_success():
-    outcomes = iter([OSError("x")] * 7 + [None])
-
-    def step():
-        outcome = next(outcomes)
-        if outcome:
-            raise outcome
-
-    thread = Periodic("a step", step, 60, (OSError,), backoff=True)
-    delays = []
-    for _ in range(8):
-        thread.once()
-        delays.append(thread._delay_s())
-    assert delays == [1, 2, 4, 8, 16, 30, 30, 60]
-    assert thread.error is None
 
 
 def test_settings_have_the_documented_defaults(tmp_path):
