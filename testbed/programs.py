@@ -125,6 +125,30 @@ def _from_debian(package: str) -> Program:
     return Program(program, _libraries(root))
 
 
+def unpacked(name: str, packages: tuple[str, ...]) -> Path:
+    """A folder with these Debian packages and all that they depend on, unpacked, nothing installed.
+
+    Raises MissingProgramError where there is no apt, or no such package.
+    """
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise MissingProgramError(f"{name} comes from Debian's packages, and there is no apt here.")
+    home = _cache() / f"{name}-{_release()}"
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / ".lock"):
+        if not (home / "root").is_dir():
+            _unpack_closure(home / "fetching", packages)
+            (home / "fetching" / "root").rename(home / "root")
+            shutil.rmtree(home / "fetching")
+    return home / "root"
+
+
+def _unpack_closure(fetching: Path, packages: tuple[str, ...]) -> None:
+    shutil.rmtree(fetching, ignore_errors=True)
+    apt = _Apt(fetching)
+    apt.update()
+    apt.unpack_closure(packages)
+
+
 def _fetch(root: Path, package: str, program: Path) -> None:
     apt = _Apt(root)
     apt.update()
@@ -165,6 +189,14 @@ class _Apt:
             return
         _run(["apt-get", *self._options, "-qq", "download", *sorted(set(packages))], cwd=self._debs)
         for deb in self._debs.glob("*.deb"):
+            _run(["dpkg", "-x", str(deb), str(self._root / "root")])
+            deb.unlink()
+
+    def unpack_closure(self, packages: tuple[str, ...]) -> None:
+        """Download and unpack packages with all that they depend on and this machine has not."""
+        flags = ["--yes", "--no-install-recommends", "--download-only"]
+        _run(["apt-get", *self._options, "-qq", *flags, "install", *packages])
+        for deb in sorted((self._root / "cache" / "archives").glob("*.deb")):
             _run(["dpkg", "-x", str(deb), str(self._root / "root")])
             deb.unlink()
 

@@ -1,4 +1,4 @@
-"""S3 stores, each a process of its own: SeaweedFS, which the embedded stack runs, MinIO, and moto.
+"""S3 stores, each in processes of its own: SeaweedFS, which the embedded stack runs, MinIO, Ceph, and moto.
 
 Belongs here: starting them, and what Slipway is told of them. Does not: what is in them.
 """
@@ -15,7 +15,7 @@ from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.stack import seaweedfs
 from slipway.stack.ports import free_ports
-from testbed import programs
+from testbed import ceph, programs
 from testbed.server_processes import process, wait_until_answered
 
 LOOPBACK = "127.0.0.1"
@@ -48,6 +48,13 @@ def minio(root: Path) -> Iterator[S3Location]:
     with process([*command, str(root / "data")], log, program.environment() | account) as started:
         wait_until_answered(f"http://{api}/minio/health/ready", log, by=started)
         yield _location(f"http://{api}")
+
+
+@contextmanager
+def rgw(root: Path) -> Iterator[S3Location]:
+    """Ceph's gateway over an OSD in memory; the location names a bucket that does not exist."""
+    with ceph.gateway(root, _ACCESS_KEY, _SECRET_KEY) as url:
+        yield _location(url)
 
 
 @contextmanager

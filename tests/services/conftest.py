@@ -9,6 +9,7 @@ import pytest
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from testbed import stores
+from testbed.programs import MissingProgramError
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,18 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Location]:
     """A running moto server, the second S3; the location names a bucket that does not exist."""
     with stores.moto(tmp_path_factory.mktemp("moto")) as location:
         yield location
+
+
+@pytest.fixture(scope="session")
+def rgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Location]:
+    """A running Ceph gateway, the third S3; the location names a bucket that does not exist."""
+    gateway = stores.rgw(tmp_path_factory.mktemp("ceph"))
+    try:
+        location = gateway.__enter__()
+    except MissingProgramError as error:
+        pytest.skip(f"{error} Ceph's gateway is tested where Debian's packages can be had.")
+    yield location
+    gateway.__exit__(None, None, None)
 
 
 @pytest.fixture

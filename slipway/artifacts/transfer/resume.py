@@ -6,11 +6,11 @@ Belongs here: the pure choice, and which uploads are too old for it. Does not: a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from slipway.artifacts.transfer.parts import MOST_PARTS, Cut
+from slipway.artifacts.transfer.parts import Cut
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,12 @@ def older_than(unfinished: Iterable[Unfinished], instant: datetime) -> list[Unfi
 
 
 def _fits(upload: Unfinished, cut: Cut) -> bool:
+    """Whether all its parts are of a file that was cut this way: a store may insist on completing every part
+    that it keeps (Ceph), so one part more spoils the upload.
+    """
     return all(
-        1 <= part.number <= cut.count and part.size_bytes == cut.length(part.number) for part in _ours(upload)
+        1 <= part.number <= cut.count and part.size_bytes == cut.length(part.number) for part in upload.parts
     )
-
-
-def _ours(upload: Unfinished) -> Iterator[StoredPart]:
-    """Parts of the file; numbers beyond them are only trials of what the store checks (uploads.py)."""
-    return (part for part in upload.parts if part.number <= MOST_PARTS)
 
 
 def _usable(upload: Unfinished) -> dict[int, str]:
@@ -70,6 +68,6 @@ def _usable(upload: Unfinished) -> dict[int, str]:
     differ, one of them was damaged, and none is believed.
     """
     etags: dict[int, set[str]] = {}
-    for part in _ours(upload):
+    for part in upload.parts:
         etags.setdefault(part.number, set()).add(part.etag)
     return {number: next(iter(tags)) for number, tags in etags.items() if len(tags) == 1}

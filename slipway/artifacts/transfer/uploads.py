@@ -21,8 +21,8 @@ from slipway.artifacts.transfer.retry import TransientError
 from slipway.artifacts.transfer.store_answers import UploadGoneError, broken, error_code, refuse
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
-# No file has as many parts, so this number is free for trying what the store checks.
-_TRIAL_PART = 10_000
+# Of the upload that is begun for a trial of what the store checks, and dropped.
+_TRIAL_SUFFIX = ".trial"
 _CRC_HEADER = "x-amz-checksum-crc32"
 
 
@@ -62,7 +62,7 @@ class Uploads:
         """
         action = f"write part {number} of {key}"
         query = {"uploadId": upload_id, "partNumber": str(number)}
-        if self._store_checks_crc(key, upload_id):
+        if self._store_checks_crc(key):
             reply = self._put(key, query, body, action, {_CRC_HEADER: integrity.crc32(body)})
             return Sent(reply.headers.get("ETag", ""), proven=True)
         reply = self._put(key, query, body, action)
@@ -89,11 +89,42 @@ class Uploads:
         Raises UploadGoneError, also where a part was replaced or lost, or ObjectStoreError.
         """
         parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
-        with self._calling(f"complete upload of {key}"):
-            reply = self._store.client.complete_multipart_upload(
-                Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-            )
-        return integrity.proves_whole(reply.get("ETag", ""), etags)
+        try:
+            with self._calling(f"complete upload of {key}"):
+                reply = self._store.client.complete_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                )
+        except ObjectStoreError as error:
+            if _code_of(error) in {"InvalidPart", "InvalidPartOrder"}:
+                self._judge_parts(key, upload_id, etags, error)
+            raise
+        return integrity.proves_whole(reply.get("ETag") or self._etag(key), etags)
+
+    def _etag(self, key: str) -> str:
+        """Of a complete object: Ceph leaves it out of its answer."""
+        with self._store.explained(f"look at {key}"):
+            return self._store.client.head_object(Bucket=self._bucket, Key=key).get("ETag", "")
+
+    def _judge_parts(self, key: str, upload_id: str, etags: list[str], refused: ObjectStoreError) -> None:
+        """Raise what it means that the store completes no upload of these parts.
+
+        UploadGoneError where it has other parts than we know: the next run goes by its list, or begins anew.
+        """
+        found = {part.number: part.etag.strip('"') for part in self._parts(key, upload_id)}
+        ours = {number: etag.strip('"') for number, etag in enumerate(etags, start=1)}
+        if found != ours:
+            if found.keys() - ours.keys():
+                self.abort(key, upload_id)  # it would never complete with what is no part of the file
+            wrong = sorted(number for number, _ in found.items() ^ ours.items())
+            raise UploadGoneError(
+                f"{refused} The store holds {len(found)} parts of it, of {len(ours)} that were sent; "
+                f"part {wrong[0]} is lost, or another. Run this again."
+            ) from refused
+        self.abort(key, upload_id)
+        raise ObjectStoreError(
+            f"{refused} It lists exactly the {len(ours)} parts that it was sent, so this is the store's own "
+            "fault: the upload was dropped. Run this again; if it stays, see the store's log.",
+        ) from refused
 
     def copy(self, key: str, source: StoredAt) -> Sent:
         """Let the store copy a whole object, on the condition that it is still the listed one.
@@ -143,17 +174,19 @@ class Uploads:
 
     def with_parts(self, upload: Unfinished) -> Unfinished:
         """The same upload with the parts that the store has; none when it is over meanwhile."""
-        with contextlib.suppress(UploadGoneError), self._calling(f"list parts of {upload.key}"):
+        return replace(upload, parts=self._parts(upload.key, upload.upload_id))
+
+    def _parts(self, key: str, upload_id: str) -> tuple[StoredPart, ...]:
+        with contextlib.suppress(UploadGoneError), self._calling(f"list parts of {key}"):
             pages = self._store.client.get_paginator("list_parts").paginate(
-                Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id
+                Bucket=self._bucket, Key=key, UploadId=upload_id
             )
-            parts = [
+            return tuple(
                 StoredPart(part["PartNumber"], part["Size"], part["ETag"])
                 for page in pages
                 for part in page.get("Parts", [])
-            ]
-            return replace(upload, parts=tuple(parts))
-        return upload
+            )
+        return ()
 
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an upload with its parts; harmless when it is over."""
@@ -207,29 +240,46 @@ class Uploads:
             raise TransientError(f"{action}: arrived with another MD5 than it was sent with.")
         return Sent(etag, proven is True)
 
-    def _store_checks_crc(self, key: str, upload_id: str) -> bool:
-        """Whether this store refuses a part whose CRC32 does not match; tried once, on any upload of ours."""
+    def _store_checks_crc(self, key: str) -> bool:
+        """Whether this store refuses a part whose CRC32 does not match; tried once, beside a key of ours."""
         with self._trying:
             if self._checks_crc is None:
-                trial = {"uploadId": upload_id, "partNumber": str(_TRIAL_PART)}
+                self._checks_crc = self._tried(f"{key}{_TRIAL_SUFFIX}")
+            return bool(self._checks_crc)
+
+    def _tried(self, key: str) -> bool | None:
+        """Send a part under a wrong checksum to an upload that is dropped at once; None: no answer to that.
+
+        A store that takes the part keeps it, and Ceph would then complete nothing without it.
+        """
+        with contextlib.suppress(ObjectStoreError, UploadGoneError, TransientError):
+            upload_id = self.create(key)
+            try:
+                trial = {"uploadId": upload_id, "partNumber": "1"}
                 wrong = {_CRC_HEADER: integrity.crc32(memoryview(b"what was meant"))}
                 reply = self._asked(key, trial, b"what is sent", "try a checksum", wrong)
-                if reply.status >= 500 or error_code(reply) == "NoSuchUpload":
-                    return False  # not an answer to the question; the next part asks again
-                self._checks_crc = reply.status == 400 and error_code(reply) in integrity.MISMATCH_CODES
-            return self._checks_crc
+            finally:
+                self.abort(key, upload_id)
+            if reply.status < 500 and error_code(reply) != "NoSuchUpload":
+                return reply.status == 400 and error_code(reply) in integrity.MISMATCH_CODES
+        return None
 
     @contextlib.contextmanager
     def _calling(self, action: str) -> Iterator[None]:
         """boto3's errors in our words: UploadGoneError or ObjectStoreError."""
-        from botocore.exceptions import ClientError
-
         try:
             with self._store.explained(action):
                 yield
         except ObjectStoreError as error:
-            cause = error.__cause__
-            code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else ""
-            if code in {"NoSuchUpload", "InvalidPart"}:
+            # Ceph says of an upload that was dropped just now that it has no such key.
+            if _code_of(error) in {"NoSuchUpload", "NoSuchKey"}:
                 raise UploadGoneError(f"{error} Run this again.") from error
             raise
+
+
+def _code_of(error: ObjectStoreError) -> str:
+    """S3's code of the answer behind an error; "" where there was none."""
+    from botocore.exceptions import ClientError
+
+    cause = error.__cause__
+    return str(cause.response["Error"]["Code"]) if isinstance(cause, ClientError) else ""

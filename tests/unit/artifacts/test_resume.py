@@ -31,8 +31,9 @@ def test_an_upload_that_was_cut_in_another_way_is_not_touched() -> None:
     assert choose([upload("longer", FIRST, SECOND, LAST, StoredPart(4, 2 * MIB, "d"))], CUT) is None
 
 
-def test_a_trial_of_what_the_store_checks_is_no_part() -> None:
-    assert choose([upload("one", FIRST, StoredPart(10_000, 12, "x"))], CUT) == Adopted("one", {1: "a"})
+def test_an_upload_with_a_part_that_is_none_of_the_files_is_not_gone_on_with() -> None:
+    """Ceph completes an upload with all the parts that it keeps, or not at all."""
+    assert choose([upload("one", FIRST, StoredPart(10_000, 12, "x"))], CUT) is None
 
 
 def test_a_part_that_was_sent_twice_counts_unless_it_differed() -> None:
