@@ -120,6 +120,20 @@ def cluster_role() -> Object:
     }
 
 
+def node_leases() -> Object:
+    """When each node was last heard of, which is known before its conditions turn."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {
+            "name": f"{identity.SLIPWAY}-node-leases",
+            "namespace": "kube-node-lease",
+            "labels": {identity.MANAGED_BY: identity.SLIPWAY},
+        },
+        "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}],
+    }
+
+
 def shared_cards(namespace: str) -> list[Object]:
     """On demand, for `gpu_operator_namespace`: the GPU operator's policy, and its plugin's configuration."""
     return [

@@ -34,7 +34,7 @@ def objects(
 ) -> list[Object]:
     """Roles and the ClusterRole; with `account`, a ServiceAccount, their bindings to it, too."""
     roles = [rbac.role(name, cluster.store.secret) for name in namespaces(catalog, data_plane, cluster)]
-    roles.append(rbac.cluster_role())
+    roles += [rbac.cluster_role(), rbac.node_leases()]
     if cluster.gpu_operator_namespace is not None:
         roles += rbac.shared_cards(cluster.gpu_operator_namespace)
     return roles if account is None else [*roles, *(_binding(role, account) for role in roles)]

@@ -70,7 +70,9 @@ def judge(
         return Verdict("idle", "at zero replicas", ready, 0)
     unfinished = _unfinished(status, replicas, pods, digest, ready)
     if unfinished:
-        return Verdict("waiting", _with_trouble(unfinished, new, seen), ready, replicas)
+        trouble = pod_state.trouble(new, seen.now)
+        message = f"{unfinished}; {trouble.message if trouble else _pods(new)}"
+        return Verdict("waiting", message, ready, replicas, trouble.pod if trouble else "")
     return Verdict("serving", "every ready pod carries the spec digest", ready, replicas)
 
 
@@ -112,13 +114,8 @@ def _unfinished(
     return ""
 
 
-def _with_trouble(unfinished: str, pods: Sequence[Object], seen: Seen) -> str:
-    trouble = pod_state.trouble(pods, seen.now)
-    return (
-        f"{unfinished}; {trouble.message}"
-        if trouble
-        else f"{unfinished}; pods: {pod_state.phases(pods) or 'none'}"
-    )
+def _pods(pods: Sequence[Object]) -> str:
+    return f"pods: {pod_state.phases(pods) or 'none'}"
 
 
 def _short(digest: str | None) -> str:

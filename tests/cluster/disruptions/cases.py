@@ -137,10 +137,11 @@ CASES: Mapping[str, Case] = {
         r'secret "not-there" not found', r"Make the Secret", changed(container={"env": _NO_SECRET})
     ),
     "node-lost": Case(
-        r"is on node slipway-node-2, which does not answer any more: NodeStatusUnknown.*end of its pods",
+        r"is on node slipway-node-2, which does not answer any more: "
+        r"(NodeStatusUnknown|it was last heard of).*end of its pods",
         r"Bring the node back, or remove it",
         lost_node,
-        deadline_s=45,
+        deadline_s=60,
     ),
     "finalizer-that-never-ends": Case(
         r"InvalidImageName.*could not be undone: .*example\.com/never",

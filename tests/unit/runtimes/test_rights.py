@@ -47,14 +47,18 @@ def test_there_is_a_role_wherever_the_data_plane_is_written_to() -> None:
     assert rights.namespaces(CATALOG, "default", AROUND) == expected
     assert rights.namespaces(CATALOG, "west", AROUND) == ("elsewhere", "slipway")
     made = rights.objects(CATALOG, "default", AROUND, None)
-    assert [each["metadata"].get("namespace") for each in made] == [*expected, None]
+    assert [each["metadata"].get("namespace") for each in made] == [
+        *expected,
+        None,
+        "kube-node-lease",
+    ]
     secrets = [rule for each in made for rule in each["rules"] if "resourceNames" in rule]
     assert {name for rule in secrets for name in rule["resourceNames"]} == {"keys"}
 
 
 def test_each_is_bound_to_the_account() -> None:
     made = rights.objects(CATALOG, "west", AROUND, ObjectName("ops", "slipway"))
-    roles, bindings = made[:3], made[3:]
+    roles, bindings = made[:4], made[4:]
     for role, binding in zip(roles, bindings, strict=True):
         assert binding["kind"] == f"{role['kind']}Binding"
         assert binding["roleRef"]["name"] == role["metadata"]["name"]
@@ -71,6 +75,6 @@ def test_the_command_prints_them_and_refuses_what_is_no_account(
     printed = CliRunner().invoke(cli, ["roles", *catalog, "--account", "ops/slipway"])
     assert printed.exit_code == 0, printed.output
     kinds = [each["kind"] for each in yaml.safe_load_all(printed.stdout)]
-    assert kinds == ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"]
+    assert kinds == ["Role", "ClusterRole", "Role", "RoleBinding", "ClusterRoleBinding", "RoleBinding"]
     refused = CliRunner().invoke(cli, ["roles", *catalog, "--account", "slipway"])
     assert (refused.exit_code, "slipway is no NAMESPACE/NAME" in refused.output) == (2, True)

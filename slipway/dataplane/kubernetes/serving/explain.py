@@ -1,21 +1,21 @@
 """What a person would look for when a revision does not serve: events, logs, why no node takes a pod.
 
 Belongs here: choosing what to show, and fetching it. Does not: judging (slipway.runtimes), the deadline
-(waiting.py).
+(waiting.py), nodes that do not answer (nodes.py).
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slipway.dataplane.errors import DataPlaneError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.runtimes.judging import pod_state
-from slipway.runtimes.judging.objects import Object, Ref, condition, event_time
+from slipway.runtimes.judging.objects import Object, condition, event_time
 
 _EVENTS, _LOG_LINES = 5, 20
 # Until the pod's status names the newer container.
@@ -32,13 +32,21 @@ class Output:
 
 
 def explanation(
-    api: KubernetesApi, namespace: str, application: str, pods: Sequence[Object], pod: str = ""
+    api: KubernetesApi,
+    namespace: str,
+    application: str,
+    pods: Sequence[Object],
+    pod: str = "",
+    lost: Mapping[str, str] = {},
 ) -> tuple[str, ...]:
-    """Lines for the run log; what cannot be fetched is left out. `pod` is the one the failure is about."""
+    """Lines for the run log; what cannot be fetched is left out. `pod` is the one the failure is about.
+
+    `lost` says, by the pod's name, that its node does not answer (nodes.py).
+    """
     lines = [line for living_pod in _first(pods, pod) for line in unscheduled(living_pod)]
-    lines += _lost(api, pods)
+    lines += lost.values()
     lines += _events(api, namespace, application)
-    output = crashed(_first(pods, pod))
+    output = crashed(each for each in _first(pods, pod) if each["metadata"]["name"] not in lost)
     if output is not None:
         lines += _output(api, namespace, output)
     return tuple(lines)
@@ -64,35 +72,6 @@ def requests(pod: Object) -> dict[str, str]:
         resources = container.get("resources") or {}
         amounts.update({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
     return {name: str(amount) for name, amount in amounts.items()}
-
-
-def _lost(api: KubernetesApi, pods: Sequence[Object]) -> list[str]:
-    """A line for each pod whose node is lost; the pod itself may look as if it only needed longer."""
-    waiting = [each for each in pods if not pod_state.is_ready(each) and _node_of(each)]
-    nodes: dict[str, Object] = {}
-    for name in sorted({_node_of(each) for each in waiting}):
-        try:
-            nodes[name] = api.get(Ref("v1", "Node", "", name)) or {}
-        except DataPlaneError:
-            continue
-    return [line for pod in waiting for line in lost(pod, nodes.get(_node_of(pod)))]
-
-
-def _node_of(pod: Object) -> str:
-    return str((pod.get("spec") or {}).get("nodeName") or "")
-
-
-def lost(pod: Object, node: Object | None) -> list[str]:
-    """Why a pod's node is no place to start; `node` is None when it is not known, `{}` when it is gone."""
-    if node is None:
-        return []
-    where = f"{pod['metadata']['name']} is on node {_node_of(pod)}, which"
-    if not node:
-        return [f"{where} does not answer any more: it was removed from the cluster"]
-    ready = condition(node, "Ready")
-    if ready is None or ready.get("status") == "True":
-        return []
-    return [f"{where} does not answer any more: {ready.get('reason', '')}: {ready.get('message', '')}"]
 
 
 def crashed(pods: Iterable[Object]) -> Output | None:

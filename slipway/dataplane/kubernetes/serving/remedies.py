@@ -12,6 +12,11 @@ from collections.abc import Sequence
 
 # The first that fits is told, so what is special comes before what is general.
 _REMEDIES: tuple[tuple[str, str], ...] = (
+    # Before all that containers were seen to do: it is of the time before.
+    (
+        r"does not answer any more",
+        "Bring the node back, or remove it (`kubectl delete node`): its pods are then made elsewhere.",
+    ),
     (
         r"InvalidImageName",
         "Correct the engine's image in the catalog: it is no image reference.",
@@ -54,10 +59,6 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"pods cannot be made",
         "What forbids the pods is named above: change the deployment, or the policy of its namespace.",
-    ),
-    (
-        r"does not answer any more",
-        "Bring the node back, or remove it (`kubectl delete node`): its pods are then made elsewhere.",
     ),
     (
         r"not scheduled",

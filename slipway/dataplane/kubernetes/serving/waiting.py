@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from slipway.dataplane.errors import NotServingError, OvertakenError
 from slipway.dataplane.kubernetes.api.client import KubernetesApi
 from slipway.dataplane.kubernetes.api.watch import Watch
+from slipway.dataplane.kubernetes.serving import nodes
 from slipway.dataplane.kubernetes.serving.explain import event_line, explanation
 from slipway.dataplane.kubernetes.serving.own_word import Ask
 from slipway.dataplane.kubernetes.serving.remedies import remedy
@@ -182,9 +183,23 @@ def _act(verdict: Verdict, told: _Told, actions: Actions) -> None:
         told.missing_since = None
 
 
-def _not_serving(api: KubernetesApi, wanted: Wanted, verdict: Verdict, seen: Seen) -> NotServingError:
-    lines = explanation(api, wanted.workload.namespace, wanted.application, seen.of("Pod"), verdict.pod)
-    message = f"{wanted.application} (spec {wanted.spec_digest[:8]}) does not serve"
+def with_lost_node(verdict: Verdict, lost: Mapping[str, str]) -> str:
+    """The cause as it is known: of a pod whose node does not answer, only what was seen before that is.
+
+    `lost` is a sentence by the pod's name (nodes.py).
+    """
     cause = verdict.message.rstrip(".")
+    sentence = lost.get(verdict.pod, "") if verdict.pod else next(iter(lost.values()), "")
+    if not sentence:
+        return cause
+    return f"{sentence.rstrip('.')}. What happens there is not known; what was seen before: {cause}"
+
+
+def _not_serving(api: KubernetesApi, wanted: Wanted, verdict: Verdict, seen: Seen) -> NotServingError:
+    pods, namespace = seen.of("Pod"), wanted.workload.namespace
+    lost = nodes.silent(api, pods, seen.now)
+    lines = explanation(api, namespace, wanted.application, pods, verdict.pod, lost)
+    message = f"{wanted.application} (spec {wanted.spec_digest[:8]}) does not serve"
+    cause = with_lost_node(verdict, lost)
     told = remedy(cause, lines, is_late=verdict.state != "failed")
     return NotServingError(message, cause=f"{cause}. {told}" if told else cause, log=lines)

@@ -9,7 +9,7 @@ from slipway.dataplane.kubernetes.objects.diff import APPLIED
 from slipway.dataplane.kubernetes.serving import explain, parking
 from slipway.runtimes.judging.objects import annotations_of
 
-from .observed import conditions, crashed, pod
+from .observed import crashed, pod
 from .test_diff import stored
 
 
@@ -81,20 +81,6 @@ def test_a_parked_deployment_is_what_was_applied_at_zero() -> None:
     assert parking.is_parked(found)
     assert APPLIED not in annotations_of(found)
     assert found["spec"]["template"]["spec"]["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
-
-
-def test_a_pod_on_a_lost_node_says_so_and_one_that_only_starts_does_not() -> None:
-    found = pod(0, ready=False)
-    found["spec"]["nodeName"] = "n1"
-    unknown = ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
-    lost = {"status": {"conditions": conditions(Ready=unknown)}}
-    assert explain.lost(found, lost) == [
-        "chat-aaaaaaaa-0 is on node n1, which does not answer any more: "
-        "NodeStatusUnknown: Kubelet stopped posting node status."
-    ]
-    assert "removed from the cluster" in explain.lost(found, {})[0]
-    assert explain.lost(found, {"status": {"conditions": conditions(Ready=True)}}) == []
-    assert explain.lost(found, None) == []
 
 
 def test_warnings_that_differ_in_names_alone_are_said_once() -> None:
