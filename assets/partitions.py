@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 # The running hour is included; its rows are marked not final.
-HOURLY = dg.HourlyPartitionsDefinition(start_date="2026-01-01-00:00", timezone="UTC", end_offset=1)
+HOURLY = dg.HourlyPartitionsDefinition(start_date=FIRST, timezone="UTC", end_offset=1)
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
 
@@ -22,3 +24,8 @@ def hour_of(partition_key: str) -> datetime:
 def key_of(hour: datetime) -> str:
     """The partition key of an hour's start."""
     return hour.astimezone(UTC).strftime(KEY_FORMAT)
+
+
+def range_tags(first: datetime, last: datetime) -> dict[str, str]:
+    """Tags that make one run cover these hours and all between them (a single-run partition range)."""
+    return {ASSET_PARTITION_RANGE_START_TAG: key_of(first), ASSET_PARTITION_RANGE_END_TAG: key_of(last)}

@@ -21,6 +21,7 @@ from pipelines.overriding import Job
 from pipelines.schedules import daily_maintenance, hourly_rollup
 from resources.all import resources as all_resources
 from sensors.catalog_drift import catalog_drift
+from sensors.late_usage import late_usage
 from sensors.replica_samples import replica_samples
 from slipway.catalog import Catalog
 from slipway.catalog.problems import CatalogError
@@ -65,7 +66,7 @@ def build_definitions(
         asset_checks=overriding.checks(every_check, checks),
         jobs=overriding.named(asset_jobs(able, own_checks, settings, executor), jobs),
         schedules=overriding.named(clocks, schedules),
-        sensors=overriding.named([drift_sensor, replica_samples()], sensors),
+        sensors=overriding.named([drift_sensor, replica_samples(), late_usage(ROLLUP)], sensors),
         resources={**all_resources(), **(resources or {})},
         executor=executor,
     )

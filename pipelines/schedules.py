@@ -6,15 +6,17 @@ Belongs here: cron times and the hours that a tick asks for. Does not: the jobs.
 from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.groups import MAINTENANCE, ROLLUP
-from assets.partitions import key_of
+from assets.partitions import range_tags
 from pipelines.jobs import DESCRIPTIONS
 
 
 def hourly_rollup(lookback_hours: int) -> dg.ScheduleDefinition:
-    """Five minutes past each hour: the hour that ended, and the ones before it for late events."""
+    """Five minutes past each hour: the hour that ended, and the ones before it for late events.
+
+    What is later still, or was missed, sensors.late_usage asks for.
+    """
 
     @dg.schedule(
         job_name=ROLLUP,
@@ -45,7 +47,4 @@ def daily_maintenance() -> dg.ScheduleDefinition:
 def hours_to_roll_up(now: datetime, lookback_hours: int) -> dict[str, str]:
     """Tags that make one run cover the last closed hours (a single-run partition range)."""
     this_hour = now.replace(minute=0, second=0, microsecond=0)
-    return {
-        ASSET_PARTITION_RANGE_START_TAG: key_of(this_hour - timedelta(hours=lookback_hours)),
-        ASSET_PARTITION_RANGE_END_TAG: key_of(this_hour - timedelta(hours=1)),
-    }
+    return range_tags(this_hour - timedelta(hours=lookback_hours), this_hour - timedelta(hours=1))

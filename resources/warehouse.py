@@ -21,8 +21,18 @@ from slipway.metering.checks import CheckResult as Check
 from slipway.metering.prices import PriceRow
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
+from slipway.metering.staleness import StaleHour, Survey
 
-__all__ = ["CHECKS", "Check", "HourSummary", "RollupReport", "SampledHour", "WarehouseResource"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "HourSummary",
+    "RollupReport",
+    "SampledHour",
+    "StaleHour",
+    "Survey",
+    "WarehouseResource",
+]
 
 # Each check of slipway.metering.checks, and the asset that it says most about.
 CHECKS = {
@@ -45,6 +55,10 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     ) -> RollupReport:
         """Replace the rows of these hours, publish the copy, and check what was published."""
         return accounting.roll_up(self._connected(), hours, run_id, progress)
+
+    def late_usage(self, now: datetime, earliest: datetime, after: datetime | None) -> Survey:
+        """Which hours differ in the store from what was rolled up; raises MissingSettingError."""
+        return accounting.late_usage(self._connected(), now, earliest, after)
 
     def roll_up_replicas(
         self, hours: Sequence[datetime], progress: Callable[[str], None]

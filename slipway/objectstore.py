@@ -129,6 +129,16 @@ class ObjectStore:
                 for item in page.get("Contents", []):
                     yield StoredObject(_field(item, "Key"), _field(item, "Size"), _field(item, "ETag"))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield what stands between the prefix and the next `/` of every key, each once, in order."""
+        with self.explained(f"list {prefix}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.location.bucket, Prefix=prefix, Delimiter="/"
+            )
+            for page in pages:
+                for item in page.get("CommonPrefixes", []):
+                    yield item["Prefix"].removeprefix(prefix).rstrip("/")
+
     def delete(self, key: str) -> None:
         """Remove the object; harmless when it is gone."""
         with self.explained(f"delete {key}"):

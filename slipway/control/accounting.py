@@ -17,6 +17,7 @@ from slipway.metering.checks import CheckResult, evaluate
 from slipway.metering.price_table import PriceSync
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
+from slipway.metering.staleness import Survey, survey
 
 Say = Callable[[str], None]
 
@@ -40,6 +41,11 @@ def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -
     published = publish.publish(at.warehouse, at.store, hours)
     say(f"published {published.copy_bytes} bytes and {len(published.parquet_keys)} Parquet objects")
     return RollupReport(tuple(summaries), evaluate(at.metered, hours))
+
+
+def late_usage(at: Connections, now: datetime, earliest: datetime, after: datetime | None) -> Survey:
+    """Which hours since `earliest` differ in the store from what was rolled up; see staleness.survey."""
+    return survey(at.store, at.warehouse, now=now, earliest=earliest, after=after)
 
 
 def roll_up_replicas(at: Connections, hours: Sequence[datetime], say: Say) -> list[SampledHour]:

@@ -37,8 +37,8 @@ def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime])
     Raises ObjectStoreError, WarehouseError.
     """
     asked = sorted({hour_of(hour) for hour in hours})
-    samples_of = {hour: read(store, hour) for hour in asked}
     with warehouse.writing() as connection:
+        samples_of = {hour: read(store, hour) for hour in asked}  # as the one writer: see rollup.py
         connection.execute(sql("replica_samples"))
         columns = _columns(samples_of)
         if columns["hour"]:

@@ -64,10 +64,11 @@ def roll_up(
     ObjectStoreError, WarehouseError, and ValueError for an hour that does not start one.
     """
     asked = sorted({_checked(hour) for hour in hours})
-    listing = list_hours(store, asked)
-    sizes = {hour: sum(stored.size_bytes for stored in objects) for hour, objects in listing.items()}
     summaries: list[HourSummary] = []
     with warehouse.writing() as connection:
+        # Listed as the one writer: another one that went first may have seen objects which came later.
+        listing = list_hours(store, asked)
+        sizes = {hour: sum(stored.size_bytes for stored in objects) for hour, objects in listing.items()}
         for chunk in chunks(sizes):
             connection.execute(sql("chunk_begin"))
             _load(connection, store, {hour: listing[hour] for hour in chunk}, now)

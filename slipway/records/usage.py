@@ -63,6 +63,14 @@ def hour_of(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
+def hour_in(folder: str) -> datetime | None:
+    """The hour of a folder below PREFIX, such as `hour=2026-01-31T09`; None where the folder is no hour."""
+    try:
+        return datetime.strptime(folder, "hour=%Y-%m-%dT%H").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def hour_prefix(hour: datetime) -> str:
     """Key prefix of all objects with events of an hour, such as `usage/hour=2026-01-31T09/`."""
     return f"{PREFIX}hour={hour.astimezone(UTC):%Y-%m-%dT%H}/"

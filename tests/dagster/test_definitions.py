@@ -95,5 +95,6 @@ def test_a_broken_catalog_leaves_metering_loaded(tmp_path: Path, caplog: pytest.
     definitions = build_definitions(tmp_path)
     found = definitions.resolve_asset_graph().materializable_asset_keys
     assert found == {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
-    assert [sensor.name for sensor in definitions.sensors or []] == ["catalog_drift", "replica_samples"]
+    sensors = [sensor.name for sensor in definitions.sensors or []]
+    assert sensors == ["catalog_drift", "replica_samples", "late_usage"]
     assert "broken.yaml:1  deployments[x].model: is missing" in caplog.text

@@ -60,7 +60,11 @@ def test_a_schedule_and_a_sensor_take_the_place_of_those_of_their_name() -> None
     definitions = build_definitions(CATALOG, schedules=[never], sensors=[quiet])
     assert definitions.resolve_schedule_def("daily_maintenance").cron_schedule == "0 4 * * *"
     assert definitions.resolve_sensor_def("catalog_drift") is quiet
-    assert {each.name for each in definitions.sensors or ()} == {"catalog_drift", "replica_samples"}
+    assert {each.name for each in definitions.sensors or ()} == {
+        "catalog_drift",
+        "late_usage",
+        "replica_samples",
+    }
     assert {each.name for each in definitions.schedules or ()} == {"hourly_rollup", "daily_maintenance"}
 
 

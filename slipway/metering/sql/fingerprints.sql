@@ -1,2 +1,2 @@
--- One row per asked hour that was rolled up: the fingerprint of the objects it was made of.
-SELECT hour, input_fingerprint FROM rollup_run WHERE hour IN (SELECT unnest($hours::TIMESTAMPTZ[]));
+-- One row per hour that was rolled up: the objects it was made of, and whether it was over by then.
+SELECT hour, input_fingerprint, objects, final FROM rollup_run ORDER BY hour;

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from slipway.metering.checks import evaluate
-from slipway.metering.fingerprint import stale_hours
 from slipway.metering.price_table import sync_prices
 from slipway.metering.publish import publish_copy
 from slipway.metering.published import PublishedCopy
 from slipway.metering.rollup import roll_up
+from slipway.metering.staleness import survey
 from slipway.metering.warehouse import USAGE_TABLES, Warehouse
 from slipway.objectstore import ObjectStore
 
@@ -18,6 +18,12 @@ HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (*USAGE_TABLES, "price")
+
+
+def stale(store: ObjectStore, warehouse: Warehouse, hours: list[datetime]) -> list[datetime]:
+    """Which of the hours, which are all there are, a survey right after them would roll up again."""
+    now = hours[-1] + timedelta(hours=1, minutes=10)
+    return [each.hour for each in survey(store, warehouse, now=now, earliest=hours[0]).stale]
 
 
 def test_an_hour_without_objects_is_a_valid_empty_hour(
@@ -28,7 +34,7 @@ def test_an_hour_without_objects_is_a_valid_empty_hour(
     assert len(rows("rollup_run")) == 1
     publish_copy(warehouse)
     assert all(check.passed for check in evaluate(PublishedCopy(warehouse.directory), [HOUR]))
-    assert stale_hours(store, warehouse, [HOUR]) == []
+    assert stale(store, warehouse, [HOUR]) == []
 
 
 def test_the_running_hour_is_not_final(
@@ -86,10 +92,10 @@ def test_rolling_up_again_replaces_the_hour_and_leaves_its_neighbours(
     roll_up(store, warehouse, [HOUR, neighbour], run_id="1", now=NOW)
     publish_copy(warehouse)
     ship(HOUR, [new_event(org="late")])
-    assert stale_hours(store, warehouse, [HOUR, neighbour]) == [HOUR]
+    assert stale(store, warehouse, [HOUR, neighbour]) == [HOUR]
     roll_up(store, warehouse, [HOUR], run_id="2", now=NOW)
     publish_copy(warehouse)
-    assert stale_hours(store, warehouse, [HOUR, neighbour]) == []
+    assert stale(store, warehouse, [HOUR, neighbour]) == []
     assert [(row["hour"], row["org"]) for row in rows("usage_hourly")] == [
         (HOUR, "acme"),
         (HOUR, "late"),
