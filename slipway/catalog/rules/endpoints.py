@@ -15,6 +15,8 @@ from slipway.catalog.problems import Finding
 # Where parts have names, an endpoint's gateway is gateway/<name>, and the route table is gateway/routes.
 _TAKEN = "routes"
 _LONGEST_LABEL = 63  # RFC 1035
+# Its pods carry the label `gateway-<name>-<10 characters>`.
+_LONGEST_NAME = _LONGEST_LABEL - len("gateway-") - 11
 
 
 def gateways(catalog: Catalog) -> Iterator[Finding]:
@@ -25,6 +27,11 @@ def gateways(catalog: Catalog) -> Iterator[Finding]:
             yield Finding(
                 "Endpoint", endpoint.name, ("name",), "is the route table's name. Rename the endpoint"
             )
+        if planes and len(endpoint.name) > _LONGEST_NAME:
+            message = (
+                f"longer than {_LONGEST_NAME} characters, all that labels of its gateway hold. Shorten it"
+            )
+            yield Finding("Endpoint", endpoint.name, ("name",), message)
         if len(planes) > 1 and data_planes.of_endpoint(catalog, endpoint) is None:
             message = (
                 f"says no data plane, and deployments are on {', '.join(planes)}. Name one in data_plane"

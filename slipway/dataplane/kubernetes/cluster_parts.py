@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Endpoint
@@ -34,7 +34,8 @@ _ACCEPTED_S, _PROGRAMMED_S = 3.0, 30.0
 _FIRST_LIST_S = 30.0
 
 _INSIDE = (
-    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "Deployment"),  # of versions before spools had volumes
     ("v1", "Service"),
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
@@ -112,15 +113,20 @@ class ClusterParts:
         Of the public side it is told what is known: there may be no controller of it. Raises NotServingError.
         """
         wanted = self.gateway(endpoint, deployments)
-        done = self.bring(wanted, say)
+        # What is left over serves until this does.
+        grown = replace(wanted, leftovers=())
+        done = self.bring(grown, say)
         workload = gateway.workload(endpoint, self._cluster)
         ref = Ref(workload.api_version, workload.kind, workload.namespace, workload.name)
         rendered = next(each for each in wanted.objects if ref_of(each) == ref)
         actions = Actions(
-            apply=lambda: _nothing(self.bring(wanted, say)), wake=lambda: None, ask=lambda *_: None
+            apply=lambda: _nothing(self.bring(grown, say)), wake=lambda: None, ask=lambda *_: None
         )
         judged = gateway_judge.wanted(endpoint.name, ref, rendered)
-        wait(self._api, judged, GATEWAY_DEADLINE_S, report, actions, judge=gateway_judge.JUDGE)
+        # Replicas are renewed one after the other, and each may take its grace to end.
+        deadline_s = GATEWAY_DEADLINE_S + endpoint.gateway_replicas * gateway.GRACE_S
+        wait(self._api, judged, deadline_s, report, actions, judge=gateway_judge.JUDGE)
+        done += self.bring(wanted, say)
         changed = any(plan.ref.kind in _EDGE for plan in done)
         status = self._edge_status(endpoint, ref.namespace, is_new=changed)
         return Serving(done, f"http://{ref.name}.{ref.namespace}.svc:{gateway.PORT}/v1", status)

@@ -1,7 +1,10 @@
-"""The tenant gateway of an Endpoint on Kubernetes: Deployment, Service, budget, policy, account.
+"""The tenant gateway of an Endpoint on Kubernetes: StatefulSet, Service, budget, policy, account.
 
 Belongs here: its objects. Does not: what it does (slipway.gateway), the public side (edge.py).
 It calls no Kubernetes API, so its account has no rights and its pods no token.
+
+Each replica keeps its spool on a volume of its own, which survives the pod: usage that could not be shipped
+when it ended is shipped by the next pod of that name. So it is a StatefulSet.
 """
 
 from __future__ import annotations
@@ -20,7 +23,14 @@ PORT = 8080
 ENDPOINT = "slipway.dev/endpoint"
 
 _DRAIN_S = 300
-_SPOOL = f"{pods.CACHE}/spool"
+_UNROUTED_S = 5
+# From the signal on: requests end, then what they used is shipped.
+_STOP_S = _DRAIN_S + 25
+GRACE_S = _UNROUTED_S + _STOP_S
+_VOLUME = "spool"
+_MOUNT = "/spool"
+# Not the volume's root: file systems keep things of their own there.
+_SPOOL = f"{_MOUNT}/events"
 _RESOURCES = {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}}
 
 
@@ -30,8 +40,8 @@ def name(endpoint: Endpoint) -> str:
 
 
 def workload(endpoint: Endpoint, cluster: ClusterSettings) -> Workload:
-    """The Deployment, to wait for."""
-    return Workload("apps/v1", "Deployment", cluster.gateway.namespace, name(endpoint))
+    """The StatefulSet, to wait for."""
+    return Workload("apps/v1", "StatefulSet", cluster.gateway.namespace, name(endpoint))
 
 
 def objects(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
@@ -132,19 +142,38 @@ def _serving(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
         metadata=metadata,
         spec={"maxUnavailable": 1, "selector": {"matchLabels": selected}},
     )
-    deployment = client.V1Deployment(
+    replicas = client.V1StatefulSet(
         api_version="apps/v1",
-        kind="Deployment",
+        kind="StatefulSet",
         metadata=metadata,
         spec={
             "replicas": endpoint.gateway_replicas,
+            "serviceName": name(endpoint),
             "selector": {"matchLabels": selected},
-            # A new replica before an old one goes: requests always find one.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            # In order, a replica that is never ready would hold up its own repair.
+            "podManagementPolicy": "Parallel",
+            "updateStrategy": {"type": "RollingUpdate"},
+            # What is on it and not shipped is money: a volume goes when a person removes it.
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
             "template": {"metadata": noted, "spec": pod},
+            "volumeClaimTemplates": [_claim(cluster)],
         },
     )
-    return [plain(each) for each in (deployment, service, budget)]
+    return [plain(each) for each in (replicas, service, budget)]
+
+
+def _claim(cluster: ClusterSettings) -> Object:
+    storage_class = cluster.gateway_spool_class
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": _VOLUME},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": cluster.gateway_spool_size}},
+            **({} if storage_class is None else {"storageClassName": storage_class}),
+        },
+    }
 
 
 def _pod(endpoint: Endpoint, cluster: ClusterSettings, selected: dict[str, str]) -> Object:
@@ -160,8 +189,7 @@ def _pod(endpoint: Endpoint, cluster: ClusterSettings, selected: dict[str, str])
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pods.pod_security(),
-        # Requests end, then what they used is shipped.
-        "terminationGracePeriodSeconds": _DRAIN_S + 30,
+        "terminationGracePeriodSeconds": GRACE_S,
         "topologySpreadConstraints": [spread],
         "containers": [_container(endpoint, cluster)],
         "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
@@ -191,8 +219,8 @@ def _container(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
         "readinessProbe": probe("/-/ready", 2),
         "livenessProbe": probe("/-/health", 15),
         # Its address leaves the Service first; then it drains.
-        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
-        "volumeMounts": pods.mounts(),
+        "lifecycle": {"preStop": {"sleep": {"seconds": _UNROUTED_S}}},
+        "volumeMounts": [*pods.mounts(), {"name": _VOLUME, "mountPath": _MOUNT}],
     }
 
 
@@ -206,6 +234,7 @@ def _environment(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
         "SLIPWAY_GATEWAY_ENDPOINT": endpoint.name,
         "SLIPWAY_GATEWAY_SPOOL": _SPOOL,
         "SLIPWAY_GATEWAY_DRAIN_S": str(_DRAIN_S),
+        "SLIPWAY_GATEWAY_STOP_S": str(_STOP_S),
     }
     env: list[Any] = pods.env_list(settings, access.secret_env)
     # A replica's name is part of the names of its usage objects, so each pod has its own.

@@ -18,7 +18,7 @@ Resources = dict[str, list[str]]
 # API group -> resources that Slipway makes for deployments of every runtime, and for endpoints.
 _WRITTEN: Mapping[str, tuple[str, ...]] = {
     "": ("services", "serviceaccounts", "limitranges", "resourcequotas"),
-    "apps": ("deployments",),
+    "apps": ("deployments", "statefulsets"),
     "autoscaling": ("horizontalpodautoscalers",),
     "policy": ("poddisruptionbudgets",),
     "networking.k8s.io": ("networkpolicies",),
@@ -31,7 +31,7 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
 # Made by controllers: looked at, never written.
 _READ: Mapping[str, tuple[str, ...]] = {
     "": ("pods", "pods/log", "events"),
-    "apps": ("replicasets", "statefulsets"),
+    "apps": ("replicasets",),
     "events.k8s.io": ("events",),
     "discovery.k8s.io": ("endpointslices",),
 }

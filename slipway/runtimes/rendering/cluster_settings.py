@@ -63,6 +63,8 @@ class ClusterSettings:
     ] = ()  # what drives runtimes over HTTP: KubeRay's operator, Slipway in the cluster
     edge: Pods | None = None  # the load balancer's proxies in front of the gateway; None: known to nobody
     gateway_class: str = "envoy"
+    gateway_spool_class: str | None = None  # StorageClass of its spools; None: the cluster's default
+    gateway_spool_size: str = "10Gi"  # of each replica's, for usage that is not shipped yet
     metallb_namespace: str = "metallb-system"
     gateway_secret: str = "slipway-gateway"  # noqa: S105 (a name); keys: token, tenants-db
     tenants_db_url: str | None = None  # address alone, for the gateway's NetworkPolicy: scheme://host:port

@@ -79,7 +79,7 @@ def test_a_cluster_is_prepared_and_what_its_catalog_drops_goes(
         "create NetworkPolicy slipway-deny",
         "create LimitRange slipway",
         "create ResourceQuota slipway",
-        "create Deployment gateway-public",
+        "create StatefulSet gateway-public",
         "create PodDisruptionBudget gateway-public",
         "create Gateway public",
         "create HTTPRoute public",
@@ -89,14 +89,14 @@ def test_a_cluster_is_prepared_and_what_its_catalog_drops_goes(
     assert around.missing_store_secrets(around.data_plane([bounded(4)], [public])) == (namespace,)
     assert brought(plane, [bounded(8)], [public]) == ["update ResourceQuota slipway"]
     labels = f"{identity.MANAGED_BY}={identity.SLIPWAY}"
-    assert objects.list("apps/v1", "Deployment", namespace, labels)
+    assert objects.list("apps/v1", "StatefulSet", namespace, labels)
     gone = brought(plane, [deployment(path=None)], [Endpoint(name="other", host=HOST)])
     assert {
         "delete ResourceQuota slipway",
-        "delete Deployment gateway-public",
+        "delete StatefulSet gateway-public",
         "delete Gateway public",
     } <= set(gone)
-    left = objects.list("apps/v1", "Deployment", namespace, labels)
+    left = objects.list("apps/v1", "StatefulSet", namespace, labels)
     assert [each["metadata"]["name"] for each in left] == ["gateway-other"]
 
 
@@ -125,7 +125,7 @@ def test_a_cluster_that_a_catalog_leaves_is_rid_of_its_gateways(plane: Kubernete
     used = {"models": models, "engines": [engine], "deployments": [deployment()], "endpoints": [public]}
     assert retire(planes, Catalog.model_validate(used), lambda _: None) == ()
     gone = retire(planes, Catalog(endpoints=(public,)), lambda _: None)
-    assert {"Deployment gateway-public", "Gateway public", "ServiceAccount gateway-public"} <= {
+    assert {"StatefulSet gateway-public", "Gateway public", "ServiceAccount gateway-public"} <= {
         f"{each.ref.kind} {each.ref.name}" for each in gone if each.action == "delete"
     }
     assert retire(planes, Catalog(endpoints=(public,)), lambda _: None) == ()
@@ -139,7 +139,7 @@ def test_the_gateways_of_another_slipway_in_the_same_namespace_stay(
     wanted = neighbour.data_plane([], [Endpoint(name="theirs", host=HOST)])
     plans = neighbour.plans(replace(wanted, objects=()))
     assert [each for each in plans if each.action == "delete"] == []
-    assert objects.get("apps/v1", "Deployment", "gateway-public", namespace) is not None
+    assert objects.get("apps/v1", "StatefulSet", "gateway-public", namespace) is not None
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, S
 from slipway.stack.demo.traffic import Client, Seen
 from slipway.tenants import TenantsDatabase
 from testbed import stores
-from testbed.cluster import debian, images, namespaces, weights
+from testbed.cluster import addons, debian, images, namespaces, weights
 from testbed.cluster.cluster import Running
 from testbed.cluster.objects import Object, Objects, eventually
 
@@ -91,10 +91,15 @@ def bare(
         gateway=Pods(system, _LABELS),
     )
     settings = home / "settings.yaml"
-    gateway_settings = {"namespace": system, "labels": _LABELS}
-    settings.write_text(
-        yaml.safe_dump({"namespace": namespace, "slipway_image": gateway_image, "gateway": gateway_settings})
-    )
+    spools = addons.local_storage(f"spools-{namespace}", home, 1, "10Gi")
+    objects.apply(spools)
+    known = {
+        "namespace": namespace,
+        "slipway_image": gateway_image,
+        "gateway": {"namespace": system, "labels": _LABELS},
+        "gateway_spool_class": spools[0]["metadata"]["name"],
+    }
+    settings.write_text(yaml.safe_dump(known))
     variables = {
         "SLIPWAY_HOME": str(home),
         **stores.variables(location),
@@ -117,6 +122,8 @@ def bare(
     shutil.rmtree(catalog)
     for each in (namespace, system):
         namespaces.delete(objects, each)  # now: the next one needs the room
+    for each in reversed(spools):
+        objects.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])
 
 
 def _start_gateway(cluster: Running, world: World, around: ClusterSettings) -> None:

@@ -147,12 +147,12 @@ class TestGateway:
         assert {each["kind"] for each in made} == {
             "ServiceAccount",
             "NetworkPolicy",
-            "Deployment",
+            "StatefulSet",
             "Service",
             "PodDisruptionBudget",
             "PodMonitor",
         }
-        assert of_kind(made, "Deployment")["spec"]["replicas"] == 3
+        assert of_kind(made, "StatefulSet")["spec"]["replicas"] == 3
 
     def test_prometheus_reads_the_gateways_metrics_with_the_operators_token(
         self, cluster: ClusterSettings, problems_of: Problems
@@ -163,38 +163,41 @@ class TestGateway:
         (metrics,) = monitor["spec"]["podMetricsEndpoints"]
         assert (metrics["path"], metrics["port"]) == ("/-/metrics", "http")
         assert metrics["authorization"]["credentials"] == {"name": read.gateway_secret, "key": "token"}
-        pods = of_kind(gateway.objects(public(), read), "Deployment")["spec"]["template"]
+        pods = of_kind(gateway.objects(public(), read), "StatefulSet")["spec"]["template"]
         assert monitor["spec"]["selector"]["matchLabels"] == pods["metadata"]["labels"]
 
     def test_the_pods_carry_the_digest_of_their_spec(self, cluster: ClusterSettings) -> None:
         def noted(around: ClusterSettings) -> str:
-            pod = of_kind(gateway.objects(public(), around), "Deployment")["spec"]["template"]["metadata"]
+            pod = of_kind(gateway.objects(public(), around), "StatefulSet")["spec"]["template"]["metadata"]
             return str(pod["annotations"]["slipway.dev/spec-digest"])
 
         other = replace(cluster, slipway_image=f"registry.example/slipway@sha256:{'b' * 64}")
         assert noted(cluster) == noted(cluster) != noted(other)
 
     def test_the_gateway_understands_the_environment_that_it_is_given(self, cluster: ClusterSettings) -> None:
-        pod = of_kind(gateway.objects(public(), cluster), "Deployment")["spec"]["template"]["spec"]
-        kept = {"fieldRef": "gateway-api-6c5d8-xyz", "secretKeyRef": "sqlite:///db"}
+        pod = of_kind(gateway.objects(public(), cluster), "StatefulSet")["spec"]["template"]["spec"]
+        kept = {"fieldRef": "gateway-api-0", "secretKeyRef": "sqlite:///db"}
         env = {
             each["name"]: each.get("value") or kept[next(iter(each["valueFrom"]))]
             for each in pod["containers"][0]["env"]
         }
         settings = GatewaySettings.load(Environment.load(env))
         assert (settings.host, settings.port) == ("0.0.0.0", gateway.PORT)
-        assert settings.replica == "gateway-api-6c5d8-xyz"
+        assert settings.replica == "gateway-api-0"
         assert settings.s3.endpoint_url == cluster.store.endpoint_url
-        assert settings.drain_s < pod["terminationGracePeriodSeconds"]
-        assert str(settings.spool_dir).startswith("/cache/")
+        mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+        claims = of_kind(gateway.objects(public(), cluster), "StatefulSet")["spec"]["volumeClaimTemplates"]
+        assert str(settings.spool_dir).startswith(f"{mounts[claims[0]['metadata']['name']]}/")
+        unrouted_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert settings.drain_s < settings.stop_s == pod["terminationGracePeriodSeconds"] - unrouted_s
 
     def test_an_engines_policy_lets_this_gateway_in_and_the_gateways_lets_it_out(
         self, cluster: ClusterSettings, resolved: Callable[..., ResolvedDeployment]
     ) -> None:
         made = gateway.objects(public(), cluster)
-        labels = of_kind(made, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        labels = of_kind(made, "StatefulSet")["spec"]["template"]["metadata"]["labels"]
         assert cluster.gateway.labels.items() <= labels.items()
-        assert of_kind(made, "Deployment")["metadata"]["namespace"] == cluster.gateway.namespace
+        assert of_kind(made, "StatefulSet")["metadata"]["namespace"] == cluster.gateway.namespace
         engine = vllm.render(resolved(), cluster)
         pod_labels = engine.objects[1]["spec"]["template"]["metadata"]["labels"]
         opened = of_kind(made, "NetworkPolicy")["spec"]["egress"]
@@ -221,13 +224,34 @@ class TestGateway:
     def test_its_pods_have_no_token_and_its_account_no_rights(self, cluster: ClusterSettings) -> None:
         made = gateway.objects(public(), cluster)
         assert of_kind(made, "ServiceAccount")["automountServiceAccountToken"] is False
-        pod = of_kind(made, "Deployment")["spec"]["template"]["spec"]
+        pod = of_kind(made, "StatefulSet")["spec"]["template"]["spec"]
         assert pod["automountServiceAccountToken"] is False
         assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
 
     def test_without_an_image_it_is_not_rendered(self, cluster: ClusterSettings) -> None:
         with pytest.raises(RenderError, match="Slipway's own image"):
             gateway.objects(public(), replace(cluster, slipway_image=None))
+
+    def test_usage_that_is_not_shipped_is_on_a_volume_that_survives_the_pod_and_its_removal(
+        self, cluster: ClusterSettings
+    ) -> None:
+        spec = of_kind(gateway.objects(public(), cluster), "StatefulSet")["spec"]
+        (claim,) = spec["volumeClaimTemplates"]
+        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+        assert claim["spec"]["resources"] == {"requests": {"storage": "10Gi"}}
+        assert "storageClassName" not in claim["spec"]
+        assert set(spec["persistentVolumeClaimRetentionPolicy"].values()) == {"Retain"}
+        assert claim["metadata"]["name"] not in {each["name"] for each in spec["template"]["spec"]["volumes"]}
+
+    def test_its_class_and_size_are_the_clusters(
+        self, cluster: ClusterSettings, problems_of: Problems
+    ) -> None:
+        fast = replace(cluster, gateway_spool_class="fast", gateway_spool_size="50Gi")
+        made = of_kind(gateway.objects(public(), fast), "StatefulSet")
+        assert problems_of(made) == []
+        (claim,) = made["spec"]["volumeClaimTemplates"]
+        assert claim["spec"]["storageClassName"] == "fast"
+        assert claim["spec"]["resources"]["requests"]["storage"] == "50Gi"
 
 
 class TestSharedCards:

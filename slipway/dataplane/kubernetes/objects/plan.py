@@ -21,6 +21,12 @@ Action = Literal["create", "update", "replace", "delete", "none"]
 # Fields that cannot change on an object that exists; others are found by the server's dry run.
 _IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "Deployment": ("spec.selector",),
+    "StatefulSet": (
+        "spec.selector",
+        "spec.serviceName",
+        "spec.podManagementPolicy",
+        "spec.volumeClaimTemplates",
+    ),
     "Service": ("spec.clusterIP",),
     "PersistentVolumeClaim": ("spec.storageClassName", "spec.accessModes", "spec.volumeName"),
 }

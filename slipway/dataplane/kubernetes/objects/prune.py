@@ -19,6 +19,8 @@ from slipway.runtimes.judging.objects import Object, Ref, is_owned, ref_of
 
 KindName = tuple[str, str]
 
+# Of gateways: they ship to the store while they end, as their policy lets them.
+_GATEWAYS: tuple[KindName, ...] = (("apps/v1", "StatefulSet"),)
 # Of every runtime.
 _AUTOSCALERS: tuple[KindName, ...] = (
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
@@ -46,7 +48,7 @@ def order() -> tuple[tuple[KindName, ...], ...]:
     own = registry.kinds()
     routes = tuple((kind.api_version, kind.kind) for kind in own if kind.goes == "with routes")
     mounted = tuple((kind.api_version, kind.kind) for kind in own if kind.goes == "with mounts")
-    return (_AUTOSCALERS, _ROUTES + routes, workloads(), _SERVICES, mounted + _MOUNTED)
+    return (_AUTOSCALERS, _ROUTES + routes, workloads() + _GATEWAYS, _SERVICES, mounted + _MOUNTED)
 
 
 def kinds() -> tuple[KindName, ...]:
