@@ -6,6 +6,7 @@ Belongs here: the process: its event loop, its exit status. Does not: the replic
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import uvloop
@@ -16,9 +17,11 @@ from slipway.gateway.settings import GatewaySettings, SettingError
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.spool import SpoolError
 
+_USAGE_LEFT = 3
+
 
 def main() -> int:
-    """Run until told to stop; 0 after an orderly end, 1 when it cannot start."""
+    """Run until told to stop; 0 after an orderly end, 1 when it cannot start, 3 when usage stays spooled."""
     log.take_over()
     # So long may a background thread (polling, shipping) keep the event loop from the interpreter.
     sys.setswitchinterval(0.0005)
@@ -27,9 +30,10 @@ def main() -> int:
     except (MissingSettingError, SettingError, SpoolError, PortTakenError) as error:
         log.write("error", "gateway cannot start", error=str(error))
         return 1
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(replica.serve())
-    return 0
+    left = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(replica.serve())
+    # Not by the interpreter's own end, nor the runner's: they wait for threads, and one may ask a name server
+    # that does not answer.
+    os._exit(_USAGE_LEFT if left else 0)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ Does not: anything for tenants; no tenant's key opens these.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import orjson
 
+from slipway.gateway import daemon
 from slipway.gateway.admission.auth import KeyFollower, is_operator
 from slipway.gateway.api import asgi, errors
 from slipway.gateway.api.asgi import Scope, Send
@@ -101,7 +101,7 @@ class Operator:
 
     async def _ship(self, send: Send) -> None:
         try:
-            shipped = await asyncio.to_thread(self._shipper.ship)
+            shipped = await daemon.call(self._shipper.ship, name="ship as asked")
         except ObjectStoreError as error:
             log.write("warning", "shipping fails", error=str(error))
             raise ApiError(503, "server_error", "not_shipped", str(error)) from error

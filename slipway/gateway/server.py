@@ -10,10 +10,12 @@ import contextlib
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import uvicorn
 
+from slipway.gateway import daemon
 from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.admission.limits import MemoryLimiter
@@ -29,13 +31,15 @@ from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
 from slipway.gateway.settings import GatewaySettings
 from slipway.gateway.telemetry import log
+from slipway.gateway.usage.last_shipment import ship_until
 from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 
 _ROUTES_CACHE = "routes.cached.json"
-_LAST_SHIPMENT_S = 15.0
+# Of the time to stop in; what is left of it is for the process itself.
+_LONGEST_MARGIN_S = 5.0
 _BACKLOG = 2_048
 # So old may a job's last success be, unless a server is away (docs/operations.md). The store's client gives
 # up on a silent store after some 4 minutes: no job hangs until then. What is not shipped is on disk.
@@ -83,8 +87,12 @@ class Replica:
             ),
         ]
 
-    async def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT, let requests end, ship what is spooled."""
+    async def serve(self) -> int:
+        """Serve until SIGTERM or SIGINT, let requests end, ship what is spooled.
+
+        While the store is away shipping is tried again until the time to stop in is over. Returns how many
+        events stay in the spool.
+        """
         settings, in_flight, upstreams = self._settings, Gauge(), Upstreams()
         frame = Frame(
             router=Router(self._routes, in_flight),
@@ -107,43 +115,74 @@ class Replica:
         for thread in self._threads:
             thread.start()
         log.write("info", "gateway starts", replica=settings.replica, host=settings.host, port=settings.port)
-        try:
-            await server.serve(sockets=[self._listener])
-        finally:
-            await upstreams.close()
-            await asyncio.to_thread(self._stop)
+        with server.told_by_signals():
+            try:
+                await server.serve(sockets=[self._listener])
+            finally:
+                await upstreams.close()
+                await self._end(server)
+        return self._spool.events
 
-    def _stop(self) -> None:
-        for thread in self._threads:
-            thread.stop(timeout_s=1)
-        # In a thread of its own: a store that does not answer must not keep the process from ending.
-        last = threading.Thread(target=self._ship_the_rest, daemon=True)
-        last.start()
-        last.join(_LAST_SHIPMENT_S)
-        log.write("info", "gateway ends", replica=self._settings.replica, spooled_events=self._spool.events)
+    async def _end(self, server: _Server) -> None:
+        settings = self._settings
+        margin_s = min(_LONGEST_MARGIN_S, (settings.stop_s - settings.drain_s) / 2)
+        deadline = (server.told_at or time.monotonic()) + settings.stop_s - margin_s
 
-    def _ship_the_rest(self) -> None:
-        try:
-            self._shipper.ship()
-        except (ObjectStoreError, OSError) as error:
-            log.write("warning", "usage stays spooled for the next start", error=str(error))
+        def end() -> None:
+            for thread in self._threads:
+                thread.stop(timeout_s=1)
+            ship_until(self._shipper, deadline, server.hurry)
+
+        # A store that does not answer at all is left behind with its thread.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic()) + margin_s / 2):
+                await daemon.call(end, name="end")
+        if self._spool.events == 0:
+            log.write("info", "gateway ends", replica=settings.replica, spooled_events=0)
+            return
+        log.write(
+            "error",
+            "gateway ends with usage that is not shipped. Start one with this spool: it ships it",
+            replica=settings.replica,
+            spooled_events=self._spool.events,
+            spool=str(settings.spool_dir),
+        )
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its habit of raising the signal again after serving, which would skip our own end."""
+    """uvicorn without its habit of raising the signal again after serving, which would skip our own end.
+
+    `told_at`: when the first signal came (of the monotonic clock). `hurry`: a second SIGINT came.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told_at: float | None = None
+        self.hurry = threading.Event()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT begin the drain."""
+    def told_by_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT begin the end, and keep them from cutting it short."""
         loop = asyncio.get_running_loop()
         handled = (signal.SIGTERM, signal.SIGINT)
         for number in handled:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._told, number)
         try:
             yield
         finally:
             for number in handled:
                 loop.remove_signal_handler(number)
+
+    def _told(self, number: signal.Signals) -> None:
+        if self.told_at is not None and number == signal.SIGINT:
+            self.hurry.set()
+        self.told_at = self.told_at or time.monotonic()
+        self.handle_exit(number, None)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: signals are told_by_signals's, for longer than uvicorn serves."""
+        yield
 
 
 def _listen(host: str, port: int) -> socket.socket:

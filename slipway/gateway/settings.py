@@ -12,6 +12,8 @@ from pathlib import Path
 
 from slipway.environment import Environment, S3Location
 
+_SHIPPING_S = 25
+
 
 class SettingError(ValueError):
     """A setting has a value that cannot be used."""
@@ -29,6 +31,7 @@ class GatewaySettings:
     ship_interval_s: float
     routes_interval_s: float
     drain_s: float
+    stop_s: float
     token: str = field(repr=False)
     tenants_db_url: str = field(repr=False)
     s3: S3Location
@@ -43,6 +46,13 @@ class GatewaySettings:
                 "Use at most 63 letters, digits, dots, dashes and underscores."
             )
         spool = environment.get("SLIPWAY_GATEWAY_SPOOL")
+        drain_s = _number(environment, "SLIPWAY_GATEWAY_DRAIN_S", 30)
+        stop_s = _number(environment, "SLIPWAY_GATEWAY_STOP_S", drain_s + _SHIPPING_S)
+        if stop_s <= drain_s:
+            raise SettingError(
+                f"SLIPWAY_GATEWAY_STOP_S = {stop_s:g}: not above SLIPWAY_GATEWAY_DRAIN_S = {drain_s:g}. "
+                "Raise it: usage is shipped after requests have ended."
+            )
         return cls(
             host=environment.get("SLIPWAY_GATEWAY_HOST") or "127.0.0.1",
             port=int(_number(environment, "SLIPWAY_GATEWAY_PORT", 8080)),
@@ -51,7 +61,8 @@ class GatewaySettings:
             spool_dir=Path(spool) if spool else environment.home / "gateway" / "spool",
             ship_interval_s=_number(environment, "SLIPWAY_USAGE_SHIP_S", 60),
             routes_interval_s=_number(environment, "SLIPWAY_ROUTES_POLL_S", 1),
-            drain_s=_number(environment, "SLIPWAY_GATEWAY_DRAIN_S", 30),
+            drain_s=drain_s,
+            stop_s=stop_s,
             token=environment.gateway_token,
             tenants_db_url=environment.tenants_db_url,
             s3=environment.s3,

@@ -2,6 +2,7 @@ import contextlib
 import http.client
 import json
 import random
+import signal
 import socket
 import threading
 import time
@@ -173,6 +174,66 @@ def test_a_request_that_outlasts_the_drain_is_recorded_as_cut_off(own_gateway, f
     (event,) = gateway.stored_events()
     found = event["status"], event["error_type"], event["output_tokens"]
     assert found == ("server_error", "gateway_shutdown", 3)
+
+
+@pytest.mark.parametrize("away", ["refuses", "is silent"])
+def test_a_gateway_stopped_while_the_store_is_away_tries_on_then_says_what_stays(
+    own_gateway, wire, fake, route, eventually, away
+):
+    gateway = own_gateway
+    gateway.environment |= {"SLIPWAY_GATEWAY_DRAIN_S": "1", "SLIPWAY_GATEWAY_STOP_S": "3"}
+    gateway.route(route("chat", fake.url))
+    gateway.start()
+    asked = [ask(gateway), ask(gateway, stream=True)]
+    wire.cut()
+    silent = (
+        socket.create_server(("127.0.0.1", wire.port)) if away == "is silent" else contextlib.nullcontext()
+    )
+    with silent:
+        began = time.monotonic()
+        assert gateway.stop() == 3
+        took_s = time.monotonic() - began
+    assert 1.5 < took_s < 5
+    last = json.loads(gateway.log().splitlines()[-1])
+    assert (last["level"], last["spooled_events"]) == ("error", 2)
+    assert last["spool"] == str(gateway.home / "gateway" / "spool")
+    wire.mend()
+    gateway.start()
+    eventually(lambda: gateway.status()["spooled_events"] == 0)
+    assert [event["request_id"] for event in gateway.stored_events()] == asked
+    assert gateway.stop() == 0
+
+
+def test_a_store_that_is_back_before_the_grace_is_over_gets_what_is_spooled(
+    own_gateway, wire, fake, route, eventually
+):
+    gateway = own_gateway
+    gateway.environment |= {"SLIPWAY_GATEWAY_DRAIN_S": "1", "SLIPWAY_GATEWAY_STOP_S": "60"}
+    gateway.route(route("chat", fake.url))
+    gateway.start()
+    asked = ask(gateway)
+    wire.cut()
+    gateway.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "the last shipment fails" in gateway.log())
+    gateway.process.send_signal(signal.SIGTERM)  # asked again, it goes on
+    wire.mend()
+    assert gateway.process.wait(30) == 0
+    assert [event["request_id"] for event in gateway.stored_events()] == [asked]
+
+
+def test_a_person_who_interrupts_twice_does_not_wait_for_the_store(
+    own_gateway, wire, fake, route, eventually
+):
+    gateway = own_gateway
+    gateway.environment |= {"SLIPWAY_GATEWAY_DRAIN_S": "1", "SLIPWAY_GATEWAY_STOP_S": "60"}
+    gateway.route(route("chat", fake.url))
+    gateway.start()
+    ask(gateway)
+    wire.cut()
+    gateway.process.send_signal(signal.SIGINT)
+    eventually(lambda: "the last shipment fails" in gateway.log())
+    gateway.process.send_signal(signal.SIGINT)
+    assert gateway.process.wait(20) == 3
 
 
 def test_shipping_twice_writes_each_event_once(gateway, fake, route):
