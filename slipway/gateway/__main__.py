@@ -33,6 +33,7 @@ def main() -> int:
     left = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(replica.serve())
     # Not by the interpreter's own end, nor the runner's: they wait for threads, and one may ask a name server
     # that does not answer.
+    log.flush()
     os._exit(_USAGE_LEFT if left else 0)
 
 

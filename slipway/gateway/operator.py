@@ -63,7 +63,7 @@ class Operator:
             await asgi.answer(send, 200, orjson.dumps(self._status()))
         elif endpoint == ("GET", "/-/metrics"):
             ages = {job.name: job.state().age_s for job in self._jobs}
-            exposition = metrics.exposition(self._in_flight.counts(), self._spool.events, ages)
+            exposition = metrics.exposition(self._in_flight.counts(), self._spool.events, ages, log.dropped())
             await asgi.answer(send, 200, exposition, content_type=metrics.CONTENT_TYPE)
         elif endpoint == ("POST", "/-/ship"):
             await self._ship(send)
@@ -96,6 +96,7 @@ class Operator:
             "in_flight": self._in_flight.counts(),
             "spooled_events": self._spool.events,
             "jobs": [asdict(job.state()) for job in self._jobs],
+            "log_lines_dropped": log.dropped(),
             "draining": self._draining(),
         }
 

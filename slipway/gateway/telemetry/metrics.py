@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -19,27 +19,34 @@ IN_FLIGHT = "slipway_gateway_requests_in_flight"
 _REVISION_DIGITS = 8
 
 
-def exposition(in_flight: Mapping[str, int], spooled_events: int, job_ages_s: Mapping[str, float]) -> bytes:
-    """The metrics, from requests in flight by `<deployment>/<spec_digest>`, events that are not shipped, and
-    how long ago each background job last succeeded.
+def exposition(
+    in_flight: Mapping[str, int], spooled_events: int, job_ages_s: Mapping[str, float], dropped_lines: int
+) -> bytes:
+    """The metrics, from requests in flight by `<deployment>/<spec_digest>`, events that are not shipped, how
+    long ago each background job last succeeded, and log lines that nobody read.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Now(in_flight, spooled_events, job_ages_s))
+    registry.register(_Now(in_flight, spooled_events, job_ages_s, dropped_lines))
     return generate_latest(registry)
 
 
 class _Now(Collector):
     def __init__(
-        self, in_flight: Mapping[str, int], spooled_events: int, job_ages_s: Mapping[str, float]
+        self,
+        in_flight: Mapping[str, int],
+        spooled_events: int,
+        job_ages_s: Mapping[str, float],
+        dropped_lines: int,
     ) -> None:
         self._in_flight = in_flight
         self._spooled_events = spooled_events
         self._job_ages_s = job_ages_s
+        self._dropped_lines = dropped_lines
 
     def collect(self) -> Iterator[Metric]:
-        """One sample per revision with requests, the spool's, and one per job."""
+        """One sample per revision with requests and per job, the spool's and the log's."""
         requests = GaugeMetricFamily(
             IN_FLIGHT, "Requests of tenants that are not answered yet.", labels=["deployment", "revision"]
         )
@@ -60,3 +67,8 @@ class _Now(Collector):
         for job, age_s in sorted(self._job_ages_s.items()):
             ages.add_metric([job], age_s)
         yield ages
+        yield CounterMetricFamily(
+            "slipway_gateway_log_lines_dropped",
+            "Log lines that were dropped because nobody read them.",
+            value=self._dropped_lines,
+        )

@@ -1,7 +1,11 @@
 """A gateway's background jobs against a store that answers as none should."""
 
 import contextlib
+import fcntl
 import json
+import os
+import signal
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,6 +16,7 @@ from slipway.gateway.usage.shipper import Shipped, Shipper
 from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.records import usage
+from testbed import gateways
 
 LINE = b'{"request_id": "01942c2e-5a4e-7000-8000-000000000000"}\n'
 
@@ -102,3 +107,29 @@ def test_readiness_tells_the_age_of_each_job(gateway, eventually):
     metrics = gateway.raw("/-/metrics", secret="operator-token")[2].decode()
     for name in names:
         assert f'slipway_gateway_job_age_seconds{{job="{name}"}}' in metrics
+
+
+def is_ready(gateway):
+    with contextlib.suppress(OSError):
+        return gateway.raw("/-/ready")[0] == 200
+
+
+def test_a_log_reader_that_stands_still_stops_nothing(own_gateway, fake, route, eventually):
+    gateway = own_gateway
+    gateway.route(route("chat", fake.url))
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)  # full after some ten requests
+    environment = {**os.environ, **gateway.environment}
+    gateway.process = subprocess.Popen(gateways.COMMAND, env=environment, stderr=writing)
+    os.close(writing)
+    eventually(lambda: is_ready(gateway))
+    for _ in range(100):
+        status, _, body = gateway.raw("/v1/models", b"", method="POST", secret=gateway.secrets["acme"])
+        assert status == 405, body
+    assert gateway.raw("/-/health")[0] == 200
+    gateway.process.send_signal(signal.SIGTERM)
+    with os.fdopen(reading, "rb") as log:  # the reader goes on
+        lines = [json.loads(line) for line in log]
+    assert gateway.process.wait(30) == 0
+    assert sum(line["message"] == "refused" for line in lines) == 100
+    assert lines[-1]["message"] == "gateway ends"
