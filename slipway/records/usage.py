@@ -6,11 +6,17 @@ Does not: how events are spooled (slipway.gateway) or rated (slipway.metering).
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 Status = Literal["success", "client_error", "server_error", "limited", "cancelled"]
+
+# By what the tokens were counted: the engine's own count; a bound or what was seen of the answer, where the
+# engine did not say; nothing, because nothing was done that is billed.
+CountedBy = Literal["engine", "bound", "none"]
 
 PREFIX = "usage/"
 
@@ -44,12 +50,31 @@ class UsageEvent:
     max_gap_us: int | None
     cold_start: bool
     attempt: int
+    counted_by: CountedBy | None = None  # None: written by a version that did not say
 
     def encode(self) -> bytes:
         """One NDJSON line, newline included."""
         import orjson
 
         return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def new_request_id() -> str:
+    """A UUIDv7 of this moment by the clock as it is: earlier than the one before if that was set back.
+
+    The bits after the milliseconds are the fraction of the millisecond (RFC 9562, method 3) and chance: no
+    counter, because one that never goes back keeps the latest time that it has ever seen.
+    """
+    return request_id_at(time.time_ns(), int.from_bytes(os.urandom(8)))
+
+
+def request_id_at(unix_ns: int, chance: int) -> str:
+    """The UUIDv7 of an instant, with the last 62 bits of `chance`."""
+    milliseconds, rest_ns = divmod(max(0, unix_ns), 1_000_000)
+    fraction = rest_ns * 4_096 // 1_000_000
+    last = 1 << 63 | chance & (1 << 62) - 1
+    digits = f"{milliseconds & (1 << 48) - 1:012x}7{fraction:03x}{last:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def event_time(request_id: str) -> datetime:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-import uuid_utils
-
 from slipway.catalog.fields import Task
 from slipway.gateway.api.stream import UsageCount
-from slipway.records.usage import Status, UsageEvent, event_time
+from slipway.records.usage import Status, UsageEvent, event_time, new_request_id
 from slipway.tenants.database import KeyRecord
 
 
@@ -24,7 +22,7 @@ class Call:
     key: KeyRecord
     path: str
     started: float
-    request_id: str = field(default_factory=lambda: str(uuid_utils.uuid7()))
+    request_id: str = field(default_factory=new_request_id)
     model: str = ""
     deployment: str = ""
     task: Task = "text-generation"
