@@ -206,7 +206,8 @@ class PriceBook(Document):
     )
     bill_failed: Literal["engine-output", "nothing"] = Field(
         "engine-output",
-        description="What is billed of a failed request: what the engine produced, or nothing.",
+        description="What is billed of a request that failed or was hung up: what the engine did, prompt "
+        "included, or nothing.",
     )
 
 

@@ -76,12 +76,6 @@ def answers_in(body: Body) -> int:
     return max(body.get("n") or 1, body.get("best_of") or 1) * len(prompts_of(body))
 
 
-def wants_usage(body: Body) -> bool:
-    """Whether the client asked for the usage of a stream."""
-    options = body.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
-
-
 def _check_common(body: Body) -> None:
     if not isinstance(body.get("stream"), bool | None):
         raise invalid("`stream` must be true or false.", "stream")

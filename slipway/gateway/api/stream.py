@@ -1,197 +1,261 @@
-"""Server-sent events of a streamed answer: split, looked into, corrected, and passed on at once.
+"""Streamed and whole answers of engines: looked into, corrected, and passed on at once.
 
-Belongs here: the parser, the model name and usage in chunks, and the running count of tokens.
-Does not: sockets and clocks (slipway.gateway.request.forward).
-
-What engines send, seen: llama.cpp puts a chat's usage in a chunk of its own with `choices: []` (one for
-each of `n` answers) and a completion's usage in the last chunk that has choices; vLLM sends one chunk with
-`choices: []`, and, where `continuous_usage_stats` is on, the usage so far in every chunk; llama.cpp has its
-counts so far in `timings` where a request has `timings_per_token`. Both let a request that the client gave
-up be counted exactly.
+Belongs here: the model's name, errors and usage in an answer, and what of these the client is shown.
+Does not: cutting bytes into events (events.py), which of several reports counts (usage_count.py), sockets and
+clocks (slipway.gateway.request.forward).
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from slipway.gateway.api import events
+from slipway.gateway.api.events import AnswerError, EventSplitter
+from slipway.gateway.api.usage_count import UsageCount
+
 DONE = b"[DONE]"
 _PREFIX = b"data:"
-
-
-class EventSplitter:
-    """Cuts bytes as they arrive into whole events, each without the empty line that ends it."""
-
-    __slots__ = ("_rest",)
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the events that these bytes complete."""
-        if self._rest:
-            data = self._rest + data
-        if b"\r" in data:
-            # The standard allows CRLF; inside JSON a carriage return is always escaped.
-            data = data.replace(b"\r\n", b"\n")
-        *events, self._rest = data.split(b"\n\n")
-        return events
-
-
-class UsageCount:
-    """Tokens of one answer as its engine reports them, once or as it goes."""
-
-    __slots__ = ("_final", "_running", "_several_prompts", "streamed")
-
-    def __init__(self, *, several_prompts: bool = False) -> None:
-        self._several_prompts = several_prompts
-        self._running: dict[int, tuple[int, int, int]] = {}
-        self._final: list[tuple[int, int, int]] = []
-        self.streamed = 0  # chunks with text, which is tokens for engines that send one per chunk
-
-    def report(self, usage: dict[str, Any], choices: list[Any] | None) -> None:
-        """Take note of a usage object; with choices it is the count so far of that choice."""
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-        self._note(usage.get("prompt_tokens"), cached, usage.get("completion_tokens"), choices)
-
-    def report_timings(self, timings: dict[str, Any], choices: list[Any] | None) -> None:
-        """Take note of llama.cpp's own counts so far."""
-        cached = timings.get("cache_n") or 0
-        self._note(cached + (timings.get("prompt_n") or 0), cached, timings.get("predicted_n"), choices)
-
-    def totals(self) -> tuple[int, int, int]:
-        """(input incl. cached, cached, output) tokens as far as they are known."""
-        counts = self._final or list(self._running.values())
-        output = sum(output for _, _, output in counts)
-        if not self._final:
-            output = max(output, self.streamed)
-        if self._several_prompts:
-            return sum(prompt for prompt, _, _ in counts), sum(cached for _, cached, _ in counts), output
-        # Several answers to one prompt share it.
-        prompt, cached = max(((prompt, cached) for prompt, cached, _ in counts), default=(0, 0))
-        return prompt, cached, output
-
-    def _note(self, prompt: Any, cached: Any, output: Any, choices: list[Any] | None) -> None:
-        prompt, output = max(0, int(prompt or 0)), max(0, int(output or 0))
-        counts = (prompt, min(prompt, max(0, int(cached or 0))), output)
-        if choices:
-            self._running[choices[0].get("index") or 0] = counts
-        else:
-            self._final.append(counts)
+_LONGEST_DONE = 16
+_MAX_ERROR_TYPE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """Which counts a client asked to see in a stream: the usage at its end, llama.cpp's timings per token."""
+    """Which counts a client asked to see in a stream.
+
+    The usage at its end, that so far in each chunk (vLLM's `continuous_usage_stats`), llama.cpp's timings.
+    """
 
     usage: bool
     timings: bool
+    running: bool = False
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Wants:
+        """As the body of a request says."""
+        options = body.get("stream_options")
+        if not isinstance(options, dict):
+            options = {}
+        usage = options.get("include_usage") is True
+        running = usage and options.get("continuous_usage_stats") is True
+        return cls(usage, body.get("timings_per_token") is True, running)
 
 
 class StreamEditor:
     """Turns an engine's events into the client's: its model name, and counts only if it asked for them.
 
     After `feed`: `tokens` tells whether the bytes returned carry text, `done` that the engine said [DONE],
-    `error` the engine's error in the stream, `finished` that a choice came to its end.
+    `error` the type of the engine's error in the stream, `finished` that a choice came to its end.
     """
 
-    __slots__ = ("_model", "_split", "_wants", "done", "error", "finished", "tokens", "usage")
+    __slots__ = ("_last_usage", "_model", "_split", "_wants", "done", "error", "finished", "tokens", "usage")
 
-    def __init__(self, model: str, wants: Wants, *, several_prompts: bool = False) -> None:
+    def __init__(self, model: str, wants: Wants, usage: UsageCount | None = None) -> None:
         self._model = model
         self._wants = wants
         self._split = EventSplitter()
-        self.usage = UsageCount(several_prompts=several_prompts)
+        self._last_usage = b""  # a report behind the choices: there may be another, and one is shown
+        self.usage = usage or UsageCount()
         self.tokens = False
         self.done = False
         self.finished = False
-        self.error: dict[str, Any] | None = None
+        self.error: str | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Return what to forward now; [DONE] itself is left to the caller, who records usage first."""
+        """Return what to forward now; [DONE] itself is left to the caller, who records usage first.
+
+        Raises AnswerError.
+        """
         self.tokens = False
-        return b"".join([self._edit(event) for event in self._split.feed(data)])
+        whole = self._split.feed(data)
+        if len(whole) == 1 and not self.done:
+            return self._edit(whole[0])
+        return b"".join([self._edit(event) for event in whole if not self.done])
+
+    def end(self) -> bytes:
+        """The engine has closed the stream: what is left to forward. Raises AnswerError."""
+        self.tokens = False
+        rest = b"" if self.done else self._split.end()
+        edited = b""
+        if rest and (rest.startswith(b":") or _is_whole(rest)):
+            edited = self._edit(rest)
+        return edited + self._shown_usage()
 
     def _edit(self, event: bytes) -> bytes:
-        if not event.startswith(_PREFIX):
-            return event + b"\n\n" if event else b""  # a comment (ping) or a named event: as it is
-        payload = event[len(_PREFIX) :].strip()
-        if payload == DONE:
+        named = None
+        if event.startswith(_PREFIX) and b"\n" not in event:
+            payload = event[len(_PREFIX) :]
+        else:
+            event = event.strip(b"\n")
+            named = events.parse(event)
+            if named.kind == b"error":
+                self.error = "upstream_error"
+            if named.data is None:  # a comment (ping), or nothing
+                return event + b"\n\n" if event else b""
+            payload = named.data
+        if len(payload) < _LONGEST_DONE and payload.strip() == DONE:
             self.done = True
-            return b""
-        try:
-            chunk = orjson.loads(payload)
-        except orjson.JSONDecodeError:
-            return event + b"\n\n"
+            return self._shown_usage()
+        chunk = _decoded(payload)
         if not isinstance(chunk, dict):
             return event + b"\n\n"
-        return self._edit_chunk(event, chunk)
+        return self._edit_chunk(event, named, chunk)
 
-    def _edit_chunk(self, event: bytes, chunk: dict[str, Any]) -> bytes:
+    def _edit_chunk(self, event: bytes, named: events.Event | None, chunk: dict[str, Any]) -> bytes:
         """The event for the client: the engine's own bytes, where nothing in them is to be another."""
+        error = _error_type(chunk, named)
+        if error is not None:
+            self.error = error
         choices = chunk.get("choices")
-        usage = chunk.get("usage")
-        timings = chunk.get("timings")
-        if usage:
-            self.usage.report(usage, choices)
-        elif timings and choices:
-            self.usage.report_timings(timings, choices)
-        if "error" in chunk and isinstance(chunk["error"], dict):
-            self.error = chunk["error"]
-        ended = self._look_at(choices) if choices else False
+        indices, ended = self._look_at(choices) if isinstance(choices, list) and choices else ([], False)
+        self._count(chunk, indices)
         is_edited = False
-        if timings and not (ended or not choices or self._wants.timings):
-            del chunk["timings"]
+        if not (self._wants.timings or ended or not indices) and chunk.pop("timings", None) is not None:
             is_edited = True
-        if "usage" in chunk and not (self._wants.usage and (ended or not choices)):
-            if not choices:
-                return b""
-            del chunk["usage"]
-            is_edited = True
+        is_report = False
+        if "usage" in chunk:
+            is_report = not indices and chunk["usage"] is not None and error is None
+            if not (self._wants.usage and (ended or not indices or self._wants.running)):
+                if is_report:
+                    return b""
+                del chunk["usage"]
+                is_edited = True
         if chunk.get("model", self._model) != self._model:
             chunk["model"] = self._model
             is_edited = True
-        return (b"data: " + orjson.dumps(chunk) if is_edited else event) + b"\n\n"
+        if is_edited:
+            data = _encoded(chunk)
+            event = b"data: " + data if named is None else named.with_data(data)
+        if is_report and not self._wants.running:
+            self._last_usage = event + b"\n\n"
+            return b""
+        return event + b"\n\n"
 
-    def _look_at(self, choices: list[dict[str, Any]]) -> bool:
-        """Count text in the choices of a chunk; return whether one of them ends with it."""
-        ended = False
+    def _count(self, chunk: dict[str, Any], indices: list[int]) -> None:
+        usage, timings = chunk.get("usage"), chunk.get("timings")
+        if usage and isinstance(usage, dict):
+            self.usage.report(usage, indices)
+        elif timings and indices and isinstance(timings, dict):
+            self.usage.report_timings(timings, indices)
+
+    def _look_at(self, choices: list[Any]) -> tuple[list[int], bool]:
+        """Count text in the choices of a chunk; return their indices and whether one ends with it."""
+        indices, ended = [], False
         for choice in choices:
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index")
+            index = index if type(index) is int else 0
+            indices.append(index)
             if _has_text(choice):
                 self.tokens = True
-                self.usage.streamed += 1
-            ended = ended or choice.get("finish_reason") is not None
-        self.finished = self.finished or ended
-        return ended
+                self.usage.piece(index)
+            if choice.get("finish_reason") is not None:
+                ended = self.finished = True
+                self.usage.ended(index)
+        return indices, ended
+
+    def _shown_usage(self) -> bytes:
+        shown, self._last_usage = self._last_usage, b""
+        return shown
 
 
 def edit_whole(body: bytes, model: str) -> tuple[bytes, UsageCount] | None:
     """The same for an answer in one piece; None when it is not a JSON object.
 
-    The engine's own bytes, where it calls the model as the client does.
+    The engine's own bytes, where it calls the model as the client does. Raises AnswerError.
     """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
+    document = _decoded(body)
     if not isinstance(document, dict):
         return None
     usage = UsageCount()
     if isinstance(document.get("usage"), dict):
-        usage.report(document["usage"], None)
+        usage.report(document["usage"], [])
+    if not usage.is_said:
+        usage.text_bytes = _text_bytes(document.get("choices"), most=len(body))
     if document.get("model", model) == model:
         return body, usage
     document["model"] = model
-    return orjson.dumps(document), usage
+    return _encoded(document), usage
+
+
+def _is_whole(event: bytes) -> bool:
+    """Whether an event that ends with the stream was not cut: its data is all there."""
+    data = events.parse(event).data
+    return data is not None and (data.strip() == DONE or _decoded(data) is not None)
+
+
+def _decoded(payload: bytes) -> Any:
+    """A JSON document; None for what is none. Engines in Python write NaN, which is none to be strict."""
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(payload)
+        except (ValueError, RecursionError):
+            return None
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    """As `_decoded` reads it: orjson writes no half of a surrogate pair, and nothing nested very deep."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        try:
+            return json.dumps(document, separators=(",", ":")).encode()
+        except (ValueError, RecursionError) as error:
+            raise AnswerError(f"an answer that cannot be written again: {error}") from error
+
+
+def _error_type(chunk: dict[str, Any], named: events.Event | None) -> str | None:
+    """The type of the error that an event is: in OpenAI's shape, in vLLM's (`object`), or by its name."""
+    error = chunk.get("error")
+    if not error:
+        if not (
+            (named is not None and named.kind == b"error")
+            or chunk.get("object") == "error"
+            or chunk.get("type") == "error"
+        ):
+            return None
+        error = chunk
+    kind = error.get("type") if isinstance(error, dict) else None
+    if not isinstance(kind, str) or not kind or kind == "error":
+        return "upstream_error"
+    return kind[:_MAX_ERROR_TYPE]
+
+
+def _text_bytes(choices: Any, *, most: int) -> int:
+    """Bytes of all that the answers say: no answer has more tokens."""
+    said: list[Any] = []
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict):
+            message = choice.get("message")
+            said.append(choice.get("text"))
+            said += (
+                [value for name, value in message.items() if name != "role"]
+                if isinstance(message, dict)
+                else []
+            )
+    try:
+        sizes = [
+            len(value.encode(errors="surrogatepass") if isinstance(value, str) else repr(value))
+            for value in said
+            if value
+        ]
+    except RecursionError:
+        return most
+    return min(sum(sizes), most)
 
 
 def _has_text(choice: dict[str, Any]) -> bool:
     if choice.get("text"):
         return True
     delta = choice.get("delta")
-    if not delta:
+    if not delta or not isinstance(delta, dict):
         return False
     if delta.get("content"):
         return True

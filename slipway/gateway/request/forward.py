@@ -11,15 +11,21 @@ from dataclasses import dataclass
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractStreamWriter
 
-from slipway.gateway.api import asgi, errors, stream
+from slipway.gateway.admission import estimate
+from slipway.gateway.api import asgi, bodies, errors, stream
+from slipway.gateway.api.events import AnswerError
+from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request.parse import Asked
 from slipway.gateway.request.reply import Reply
 from slipway.gateway.routing import upstream
 from slipway.gateway.routing.upstream import Exchange, Upstreams
-from slipway.gateway.usage.call import Call
+from slipway.gateway.usage.call import Call, Most
 from slipway.records.routes import Route
 from slipway.records.usage import Status
+
+_TEMPLATE_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,9 @@ class Ending:
 
 async def open_exchange(upstreams: Upstreams, asked: Asked, route: Route, call: Call) -> Exchange:
     """Send the request to an engine of the route; its answer begins. Raises ApiError."""
-    return await upstreams.open(route, asked.operation.path, _payload(asked, route), call)
+    payload = _payload(asked, route)
+    call.most = lambda: _most(asked, payload)
+    return await upstreams.open(route, asked.operation.path, _HandedOver(payload, call), call)
 
 
 async def pass_on(
@@ -53,7 +61,10 @@ async def _whole(response: aiohttp.ClientResponse, route: Route, call: Call) -> 
         body = await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise upstream.explained(error, route) from error
-    edited = stream.edit_whole(body, route.model)
+    try:
+        edited = stream.edit_whole(body, route.model)
+    except AnswerError as error:
+        raise errors.failed(route.model, str(error)) from error
     if edited is None:
         raise errors.failed(route.model, f"not JSON: {body[:200].decode(errors='replace')}")
     answer, call.usage = edited
@@ -64,22 +75,28 @@ async def _pass_on_stream(
     content: aiohttp.StreamReader, asked: Asked, route: Route, call: Call, reply: Reply
 ) -> Ending:
     """A streamed answer: each piece goes on as it comes."""
-    editor = stream.StreamEditor(route.model, asked.wants, several_prompts=asked.several_prompts)
-    call.usage = editor.usage
+    per_prompt = asked.body.get("n")
+    call.usage = UsageCount(
+        several_prompts=asked.several_prompts,
+        per_prompt=per_prompt if isinstance(per_prompt, int) else 1,
+    )
+    editor = stream.StreamEditor(route.model, asked.wants, call.usage)
     await reply.begin_stream()
     send = reply.send
     try:
         while not editor.done:
             data = await content.readany()
-            if not data:
-                break
-            out = editor.feed(data)
+            out = editor.feed(data) if data else editor.end()
             if out:
                 await asgi.send_part(send, out)
                 if editor.tokens:
                     call.note_token()
+            if not data:
+                break
     except (aiohttp.ClientError, TimeoutError) as error:
         raise upstream.explained(error, route) from error
+    except AnswerError as error:
+        raise errors.failed(route.model, str(error)) from error
     return _ending(editor, route)
 
 
@@ -87,10 +104,36 @@ def _ending(editor: stream.StreamEditor, route: Route) -> Ending:
     """How a stream ended that was read to its end. Raises ApiError when it broke off."""
     last = b"data: [DONE]\n\n"
     if editor.error is not None:
-        return Ending("server_error", str(editor.error.get("type") or "upstream_error"), last)
+        return Ending("server_error", editor.error, last)
     if not (editor.done or editor.finished):
         raise errors.unreachable(route.model, "the answer ended before it was complete")
     return Ending("success", None, last)
+
+
+class _HandedOver(aiohttp.BytesPayload):
+    """A request's body, which notes when an engine has been sent all of it."""
+
+    def __init__(self, body: bytes, call: Call) -> None:
+        super().__init__(body, content_type="application/json")
+        self._call = call
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """As the base class does."""
+        await super().write_with_length(writer, content_length)
+        self._call.hand_over()
+
+
+def _most(asked: Asked, payload: bytes) -> Most:
+    """What the request can have used at most. It was served, so it is counted, whatever it looks like."""
+    body = asked.body
+    try:
+        prompt = estimate.prompt_bound(body, _TEMPLATE_TOKENS)
+        limits = [
+            body[name] for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None
+        ]
+        return Most(prompt, max(limits) * bodies.answers_in(body) if limits else None)
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return Most(len(payload), None)
 
 
 def _payload(asked: Asked, route: Route) -> bytes:
@@ -99,6 +142,7 @@ def _payload(asked: Asked, route: Route) -> bytes:
     body["model"] = route.upstream_model
     if body.get("stream") is True:
         options = body.get("stream_options") or {}
-        # The second is vLLM's: usage as it goes, for clients that hang up. Others ignore it.
-        body["stream_options"] = {"continuous_usage_stats": True, **options, "include_usage": True}
+        # The second is vLLM's: usage as it goes, for clients that hang up. Others ignore it. What the client
+        # said of them decides what it is shown, not what is counted.
+        body["stream_options"] = {**options, "include_usage": True, "continuous_usage_stats": True}
     return orjson.dumps(body)

@@ -32,5 +32,4 @@ async def parse(operation: Operation, receive: Receive, call: Call) -> Asked:
     call.model = bodies.model_of(body)
     operation.check(body)
     call.stream = body.get("stream") is True
-    wants = Wants(bodies.wants_usage(body), body.get("timings_per_token") is True)
-    return Asked(operation, body, wants, several_prompts=len(bodies.prompts_of(body)) > 1)
+    return Asked(operation, body, Wants.of(body), several_prompts=len(bodies.prompts_of(body)) > 1)

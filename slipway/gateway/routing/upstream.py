@@ -47,7 +47,7 @@ class Upstreams:
         """Close all connections."""
         await self._session.close()
 
-    async def open(self, route: Route, path: str, payload: bytes, call: Call) -> Exchange:
+    async def open(self, route: Route, path: str, payload: aiohttp.Payload, call: Call) -> Exchange:
         """Send the request to the least busy upstream and return once its answer begins.
 
         When it does not take the connection, or breaks it off before a byte of an answer, the request goes

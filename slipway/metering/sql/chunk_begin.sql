@@ -6,6 +6,7 @@ CREATE OR REPLACE TEMP TABLE request (
     org VARCHAR, "user" VARCHAR, api_key VARCHAR, deployment VARCHAR, model VARCHAR,
     status VARCHAR, stream BOOLEAN, cold_start BOOLEAN,
     input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT, ttft_us BIGINT, duration_us BIGINT,
+    counted_by VARCHAR,
     object_number INTEGER, line_number INTEGER, reason VARCHAR, excerpt VARCHAR
 );
 

@@ -13,7 +13,7 @@ SELECT
         ORDER BY
             input_tokens + output_tokens DESC, output_tokens DESC, cached_tokens,
             status, org, "user", api_key, deployment, model, stream, cold_start,
-            ttft_us, duration_us DESC, request.rowid
+            ttft_us, duration_us DESC, counted_by, request.rowid
     ) AS rank
 FROM request
 SEMI JOIN repeated USING (request_id);

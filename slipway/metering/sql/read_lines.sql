@@ -10,7 +10,7 @@ WITH parsed AS (
             "request_id": "VARCHAR", "ts": "VARCHAR", "org": "VARCHAR", "user": "VARCHAR", "api_key": "VARCHAR",
             "deployment": "VARCHAR", "model": "VARCHAR", "status": "VARCHAR", "stream": "BOOLEAN",
             "cold_start": "BOOLEAN", "input_tokens": "DOUBLE", "cached_tokens": "DOUBLE", "output_tokens": "DOUBLE",
-            "ttft_us": "VARCHAR", "duration_us": "DOUBLE"
+            "ttft_us": "VARCHAR", "duration_us": "DOUBLE", "counted_by": "VARCHAR"
         }')) AS e
     FROM batch
 ),
@@ -23,7 +23,8 @@ typed AS (
         e.deployment AS deployment, e.model AS model, e.status AS status,
         e.stream AS stream, e.cold_start AS cold_start,
         e.input_tokens AS input_tokens, e.cached_tokens AS cached_tokens, e.output_tokens AS output_tokens,
-        e.ttft_us AS ttft_text, try_cast(e.ttft_us AS DOUBLE) AS ttft_us, e.duration_us AS duration_us
+        e.ttft_us AS ttft_text, try_cast(e.ttft_us AS DOUBLE) AS ttft_us, e.duration_us AS duration_us,
+        e.counted_by AS counted_by
     FROM parsed
 ),
 judged AS (
@@ -58,7 +59,7 @@ SELECT
     hour, arrived_at, request_id, org, "user", api_key, deployment, model, status, stream, cold_start,
     -- A bad line's counts may not fit; it is taken out by its reason before anything is summed.
     try_cast(input_tokens AS BIGINT), try_cast(cached_tokens AS BIGINT), try_cast(output_tokens AS BIGINT),
-    try_cast(ttft_us AS BIGINT), try_cast(duration_us AS BIGINT),
+    try_cast(ttft_us AS BIGINT), try_cast(duration_us AS BIGINT), counted_by,
     object_number, line_number, reason,
     CASE WHEN reason IS NOT NULL THEN left(line, 512) END
 FROM judged;

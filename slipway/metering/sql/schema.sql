@@ -22,14 +22,16 @@ CREATE TABLE IF NOT EXISTS latency_hist_hourly (
 
 -- One row per hour, org, user, API key, deployment, model and price version: an hour in which the price
 -- changes has two rows of an otherwise equal key. Tokens are the billed ones; price_version, cost and
--- currency are NULL where no price was in force.
+-- currency are NULL where no price was in force. bounded: requests whose tokens are not the engine's count alone.
 CREATE TABLE IF NOT EXISTS usage_hourly (
     hour TIMESTAMPTZ, org VARCHAR, "user" VARCHAR, api_key VARCHAR, deployment VARCHAR, model VARCHAR,
     price_version VARCHAR,
     requests BIGINT, successes BIGINT, client_errors BIGINT, server_errors BIGINT, limited BIGINT, cancelled BIGINT,
     input_uncached BIGINT, input_cached BIGINT, output BIGINT,
-    cost DECIMAL(38, 12), currency VARCHAR
+    cost DECIMAL(38, 12), currency VARCHAR,
+    bounded BIGINT
 );
+ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS bounded BIGINT;
 
 -- One row per deployment, org (NULL: every org without its own) and instant from which the price is in force.
 -- Prices are micro-units of the currency per 1M tokens, which is the same as pico-units per token.

@@ -11,6 +11,6 @@ SELECT
         + input_cached::HUGEINT * price.cached
         + metered.output::HUGEINT * price.output
     )::DECIMAL(38, 0) * 0.000000000001::DECIMAL(12, 12),
-    price.currency
+    price.currency, bounded
 FROM metered
 LEFT JOIN price ON price.rowid = metered.price_row;

@@ -1,9 +1,12 @@
 """A real gateway process, store, database and engine; and one upstream that is a fake."""
 
+import contextlib
 import gzip
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -154,6 +157,20 @@ class RunningGateway:
                 return reply.status, dict(reply.headers), reply.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
+
+    @contextlib.contextmanager
+    def hanging_up_after(self, body: dict, *, events: int) -> Iterator[None]:
+        """A client that reads that many events of a stream (0: not even the headers), then hangs up."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+        headers = {"authorization": f"Bearer {self.secrets['acme']}"}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        if events:
+            response = connection.getresponse()
+            for _ in range(2 * events):
+                response.readline()
+        yield
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     def status(self) -> dict:
         return json.loads(self.raw("/-/status", secret=TOKEN)[2])

@@ -1,7 +1,6 @@
 import contextlib
 import http.client
 import json
-import socket
 
 import openai
 import pytest
@@ -20,21 +19,6 @@ def acme(gateway) -> openai.OpenAI:
 def nowhere() -> str:
     """A base URL that refuses connections."""
     return f"http://127.0.0.1:{free_ports(1)[0]}/v1"
-
-
-@contextlib.contextmanager
-def hanging_up_after(gateway, body: dict, *, events: int):
-    """A client that reads that many events of a stream (0: not even the headers), then hangs up."""
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=90)
-    headers = {"authorization": f"Bearer {gateway.secrets['acme']}"}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-    if events:
-        response = connection.getresponse()
-        for _ in range(2 * events):
-            response.readline()
-    yield
-    connection.sock.shutdown(socket.SHUT_RDWR)
-    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +108,7 @@ def test_when_the_client_hangs_up_the_engine_is_stopped_and_what_was_streamed_is
 ):
     gateway.route(route("chat", fake.url, upstream_model="pauses" if events else "hangs"))
     body = {"model": "chat", "messages": HI, "stream": True}
-    with hanging_up_after(gateway, body, events=events):
+    with gateway.hanging_up_after(body, events=events):
         eventually(lambda: gateway.status()["in_flight"] == {f"chat/{'d' * 64}": 1})
         eventually(lambda: fake.requests)
     eventually(lambda: fake.hung_up == 1)
@@ -137,7 +121,7 @@ def test_when_the_client_hangs_up_the_engine_is_stopped_and_what_was_streamed_is
 
 def test_a_client_that_hangs_up_without_streaming_stops_the_engine_too(gateway, fake, route, eventually):
     gateway.route(route("chat", fake.url, upstream_model="hangs"))
-    with hanging_up_after(gateway, {"model": "chat", "messages": HI}, events=0):
+    with gateway.hanging_up_after({"model": "chat", "messages": HI}, events=0):
         eventually(lambda: fake.requests)
     eventually(lambda: fake.hung_up == 1)
     assert gateway.events()[0]["status"] == "cancelled"
@@ -148,7 +132,7 @@ def test_a_real_engine_stops_computing_when_the_client_hangs_up(gateway, engine,
     gateway.route(route("chat", f"{engine}/v1"))
     counted = {"ignore_eos": True, "timings_per_token": True}  # the second as slipway.engines asks for it
     body = {"model": "chat", "messages": HI, "stream": True, "max_tokens": 800, **counted}
-    with hanging_up_after(gateway, body, events=5):
+    with gateway.hanging_up_after(body, events=5):
         assert any(slot["is_processing"] for slot in slots(engine))
     eventually(lambda: not any(slot["is_processing"] for slot in slots(engine)))
     (event,) = gateway.events()
@@ -171,10 +155,10 @@ def test_in_flight_counts_every_revision_exactly(gateway, acme, fake, route, eve
     body = {"model": "chat", "messages": HI, "stream": True}
     with contextlib.ExitStack() as clients:
         for _ in range(3):
-            clients.enter_context(hanging_up_after(gateway, body, events=0))
+            clients.enter_context(gateway.hanging_up_after(body, events=0))
         eventually(lambda: gateway.status()["in_flight"] == {f"chat/{'d' * 64}": 3})
         gateway.route(routed.model_copy(update={"revision": "e" * 64}))
-        clients.enter_context(hanging_up_after(gateway, body, events=0))
+        clients.enter_context(gateway.hanging_up_after(body, events=0))
         both = {f"chat/{'d' * 64}": 3, f"chat/{'e' * 64}": 1}
         eventually(lambda: gateway.status()["in_flight"] == both)
         assert requests_in_flight(gateway) == {("chat", "d" * 8): 3, ("chat", "e" * 8): 1}

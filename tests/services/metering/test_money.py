@@ -138,6 +138,34 @@ def test_of_a_failed_request_the_price_book_says_what_is_billed(
     (run,) = rows("rollup_run")
     assert (run["input_tokens"], run["unbilled_input_tokens"]) == (100, 100)
     assert (run["unbilled_cached_tokens"], run["unbilled_output_tokens"]) == (20, 7 - billed_output)
+
+
+@pytest.mark.parametrize(
+    ("status", "counted_by", "rule", "is_billed"),
+    [
+        ("cancelled", "engine", "engine-output", True),
+        ("cancelled", "bound", "engine-output", True),
+        ("server_error", "bound", "engine-output", True),
+        ("cancelled", "engine", "nothing", False),
+    ],
+)
+def test_the_prompt_of_a_request_that_was_hung_up_is_billed_as_its_output_is(
+    store, warehouse, ship, new_event, schedule, rows: Rows,
+    status: str, counted_by: str, rule: str, is_billed: bool,
+) -> None:  # fmt: skip
+    """734 tokens of prompt and one of an answer, after which the client left."""
+    ship(HOUR, [
+        new_event(status=status, input_tokens=734, cached_tokens=4, output_tokens=1, counted_by=counted_by)
+    ])  # fmt: skip
+    copy = rolled_up(store, warehouse, schedule("chat", (JANUARY, 100, 10, 1_000), bill_failed=rule))
+    (bill,) = bills(copy, HOUR, NOW)
+    cost = 730 * 100 + 4 * 10 + 1 * 1_000
+    assert bill.cost == format(Decimal(cost if is_billed else 0).scaleb(-12), "f")
+    (usage,) = rows("usage_hourly")
+    assert (usage["bounded"], usage["requests"]) == (int(counted_by == "bound"), 1)
+    (run,) = rows("rollup_run")
+    assert run["unbilled_input_tokens"] == (0 if is_billed else 734)
+    assert {check.name for check in evaluate(copy, [HOUR]) if not check.passed} == set()
     assert all(check.passed for check in evaluate(copy, [HOUR]))
 
 

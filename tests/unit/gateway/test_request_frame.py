@@ -161,6 +161,7 @@ async def test_a_client_that_hangs_up_while_a_step_lets_it_wait_leaves_nothing_b
     assert (client.sent, granted.grant.settled) == ([], ["cancelled"])
     (event,) = gateway.events()
     assert (event["status"], event["error_type"]) == ("cancelled", "client_disconnected")
+    assert (event["input_tokens"], event["output_tokens"], event["counted_by"]) == (0, 0, "none")
 
 
 async def test_a_request_that_the_process_cannot_wait_for_is_recorded_and_its_task_ends_cancelled(replica):
