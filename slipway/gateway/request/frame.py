@@ -27,6 +27,7 @@ from slipway.gateway.request.reply import Reply
 from slipway.gateway.request.route import Routed, Router
 from slipway.gateway.routing.upstream import Exchange, Upstreams
 from slipway.gateway.usage.call import Call
+from slipway.gateway.usage.spool import Room
 from slipway.records.usage import Status
 
 
@@ -60,7 +61,7 @@ class Frame:
             await self._refuse(passage, errors.internal())
             raise  # to the server, which logs it
         finally:
-            passage.release()
+            passage.release(self.recorder)
             record.log_request(call)
 
     async def _run(self, operation: Operation, passage: _Passage, receive: Receive) -> None:
@@ -69,6 +70,7 @@ class Frame:
         asked = await parse(operation, receive, call)
         passage.routed = self.router.find(operation, call)
         route = passage.routed.route
+        passage.room = self.recorder.open(call)
         passage.watch(receive)
         await passage.grants.admit(self.steps, asked, route, call, reply)
         exchange = await forward.open_exchange(self.upstreams, asked, route, call)
@@ -104,13 +106,13 @@ class Frame:
         call.end(status, error_type)
         await passage.grants.settle(call)
         passage.leave()
-        self.recorder.record(call)
+        self.recorder.record(call, passage.room)
 
 
 class _Passage:
     """One request on its way: what it has taken so far, and must let go of."""
 
-    __slots__ = ("_watcher", "call", "exchange", "grants", "reply", "routed")
+    __slots__ = ("_watcher", "call", "exchange", "grants", "reply", "room", "routed")
 
     def __init__(self, call: Call, send: Send) -> None:
         self.call = call
@@ -118,6 +120,7 @@ class _Passage:
         self.grants = Grants()
         self.routed: Routed | None = None
         self.exchange: Exchange | None = None
+        self.room: Room | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def watch(self, receive: Receive) -> None:
@@ -131,12 +134,14 @@ class _Passage:
         if self.routed is not None:
             self.routed.leave()
 
-    def release(self) -> None:
-        """Let go of the watcher, the upstream and the count, whatever is left of them."""
+    def release(self, recorder: Recorder) -> None:
+        """Let go of the watcher, the upstream, the room and the count, whatever is left of them."""
         if self._watcher is not None:
             self._watcher.cancel()
         if self.exchange is not None:
             self.exchange.close()
+        if self.room is not None:
+            recorder.close(self.room)
         self.leave()
 
 

@@ -10,7 +10,9 @@ from slipway.gateway.api import errors
 from slipway.gateway.api.errors import ApiError, UpstreamError
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.call import Call
-from slipway.gateway.usage.spool import Spool, SpoolError
+from slipway.gateway.usage.pace import Paces
+from slipway.gateway.usage.saver import Saver
+from slipway.gateway.usage.spool import Room, Spool, SpoolError
 from slipway.records.usage import Status
 
 
@@ -20,14 +22,44 @@ class Recorder:
     def __init__(self, replica: str, spool: Spool) -> None:
         self._replica = replica
         self._spool = spool
+        self._saver = Saver(replica)
+        self._paces = Paces()
 
-    def record(self, call: Call) -> None:
-        """Spool the event of an ended request. Raises ApiError when it cannot be spooled."""
+    def open(self, call: Call) -> Room:
+        """Room for the event of a request that is to be served. Raises ApiError when there is none.
+
+        What comes of it is kept as it goes, if it is a stream. Close it, whatever becomes of the request.
+        """
         try:
-            self._spool.append(call.event(self._replica).encode())
+            room = self._spool.reserve()
         except SpoolError as error:
-            log.write("error", "usage not recorded", request_id=call.request_id, error=str(error))
-            raise errors.not_recorded() from error
+            raise _not_recorded(call, error) from error
+        call.paces = self._paces
+        if call.stream:
+            self._saver.add(room, call)
+        return room
+
+    def record(self, call: Call, room: Room | None) -> None:
+        """Spool the event of an ended request. Raises ApiError when it cannot be: not with room for it."""
+        line = call.event(self._replica).encode()
+        try:
+            if room is None:
+                self._spool.append(line)
+            else:
+                self._saver.remove(room)
+                room.record(line)
+        except SpoolError as error:
+            raise _not_recorded(call, error) from error
+
+    def close(self, room: Room) -> None:
+        """The request is over; harmless after `record`."""
+        self._saver.remove(room)
+        room.let_go()
+
+
+def _not_recorded(call: Call, error: SpoolError) -> ApiError:
+    log.write("error", "usage not recorded", request_id=call.request_id, error=str(error))
+    return errors.not_recorded()
 
 
 def status_of(error: ApiError) -> Status:

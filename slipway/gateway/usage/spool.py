@@ -1,12 +1,18 @@
 """The write-ahead spool: usage events on local disk, from before a request is answered until they are in S3.
 
-Belongs here: segments, their files, what a torn one means.
-Does not: shipping them (shipper.py).
+Belongs here: segments, their files, what a torn one means; room for the events of requests in flight, and
+what becomes of those that a killed process left.
+Does not: shipping them (shipper.py), the file in which room is kept (slots.py).
 
 A segment is a file of NDJSON lines named `<replica>-<uuid>.ndjson`. One is appended to, all others are
 sealed and never change, so that shipping one again writes the same objects. Appending is one write(2) on an
 O_APPEND file: it survives the death of this process, whenever that comes. A file is synced to disk when it
 is sealed; the loss of the whole machine can cost what was appended since.
+
+Before a request is answered it has a slot, in which its event has room when no segment takes any more: it
+stays there until one does. Meanwhile what an open stream has used is written there now and then, as the event
+that counts if this process dies. The next one appends what it finds in slots and in no segment. So each
+request has one event, and none needs room that is not there.
 """
 
 from __future__ import annotations
@@ -18,9 +24,14 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import uuid_utils
 
+from slipway.gateway.telemetry import log
+from slipway.gateway.usage.slots import Slots
+
 SUFFIX = ".ndjson"
+_IN_FLIGHT = "in-flight"
 _LOCK = "lock"
 MAX_SEGMENT_BYTES = 16 * 2**20
 
@@ -64,31 +75,68 @@ class Spool:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._guard = _lock_directory(directory)
         self._events = sum(len(segment.lines()) for segment in self._segments())
+        self._slots = Slots(directory / _IN_FLIGHT)
+        self._parked = self._left()  # events that are in a slot because no segment takes them
+        self._events += len(self._parked)
+        with contextlib.suppress(OSError):  # on a full disk they stay where they are
+            self._append_parked()
 
     @property
     def events(self) -> int:
         """Events in the spool."""
         return self._events
 
+    def reserve(self) -> Room:
+        """Room for the event of a request that is to be served. Raises SpoolError when there is none."""
+        with self._lock:
+            try:
+                self._append_parked()
+                return Room(self, self._slots.take())
+            except OSError as error:
+                raise self._failed(error) from error
+
     def append(self, line: bytes) -> None:
         """Write one encoded event. When this returns, the event outlives this process. Raises SpoolError."""
         with self._lock:
             try:
-                if self._file is None:
-                    self._open_segment()
-                self._write(line)
+                self._append(line)
             except OSError as error:
-                raise SpoolError(
-                    f"spool {self._directory}: cannot write: {error}. Free space or mend the disk; "
-                    "until then requests are answered with 503."
-                ) from error
+                raise self._failed(error) from error
             self._events += 1
-            if self._size_bytes >= MAX_SEGMENT_BYTES:
-                self._retire()
+
+    def save(self, slot: int, line: bytes) -> None:
+        """Keep in a slot what counts if this process dies. Raises SpoolError."""
+        try:
+            self._slots.write(slot, line)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def record(self, slot: int, line: bytes, *, saved: bool) -> None:
+        """Write an event that has a slot, and let go of it. Raises SpoolError if the disk is broken."""
+        with self._lock:
+            try:
+                self._append(line)
+            except OSError:
+                try:
+                    self._slots.write(slot, line)
+                except OSError as error:
+                    raise self._failed(error) from error
+                self._parked[slot] = line
+            else:
+                # Under the lock: the segment cannot be shipped and forgotten before the slot is empty.
+                self._let_go(slot, saved=saved)
+            self._events += 1
+
+    def let_go(self, slot: int, *, saved: bool) -> None:
+        """The request has no event."""
+        with self._lock:
+            self._let_go(slot, saved=saved)
 
     def seal(self) -> list[Segment]:
         """Close the segment in use, sync it to disk, and return all sealed ones, oldest first."""
         with self._lock:
+            with contextlib.suppress(OSError):
+                self._append_parked()
             self._retire()
             retired, self._retired = self._retired, []
             # Listed under the lock: the next append opens a file that is not sealed.
@@ -112,8 +160,52 @@ class Spool:
         """Seal, and let another process have the directory."""
         self.seal()
         if self._guard is not None:
+            self._slots.close()
             os.close(self._guard)
             self._guard = None
+
+    def _left(self) -> dict[int, bytes]:
+        """Events that a killed process left in slots, but for those that it had appended, too."""
+        left = {}
+        for slot, line in self._slots.left.items():
+            identity = _request_id(line)
+            if identity is None:
+                log.write("error", "unreadable event of a request in flight", slot=slot)
+            if identity is None or any(identity in segment.path.read_bytes() for segment in self._segments()):
+                self._let_go(slot, saved=True)
+            else:
+                left[slot] = line
+        return left
+
+    def _append_parked(self) -> None:
+        while self._parked:
+            slot, line = next(iter(self._parked.items()))
+            self._append(line)
+            del self._parked[slot]
+            self._let_go(slot, saved=True)
+
+    def _let_go(self, slot: int, *, saved: bool) -> None:
+        if saved:
+            try:
+                self._slots.clear(slot)
+            except OSError as error:
+                # Not taken again; the next start finds it, and its event in a segment.
+                log.write("error", "a slot cannot be emptied", slot=slot, error=str(error))
+                return
+        self._slots.give_back(slot)
+
+    def _append(self, line: bytes) -> None:
+        if self._file is None:
+            self._open_segment()
+        self._write(line)
+        if self._size_bytes >= MAX_SEGMENT_BYTES:
+            self._retire()
+
+    def _failed(self, error: OSError) -> SpoolError:
+        return SpoolError(
+            f"spool {self._directory}: cannot write: {error}. Free space or mend the disk; "
+            "until then requests are answered with 503."
+        )
 
     def _segments(self) -> list[Segment]:
         active = self._active.path if self._active else None
@@ -144,6 +236,44 @@ class Spool:
             self._retired.append(self._file)
             self._file = None
             self._active = None
+
+
+class Room:
+    """What one request in flight has in a spool: its event has room, and what it used so far is kept."""
+
+    __slots__ = ("_saved", "_slot", "_spool")
+
+    def __init__(self, spool: Spool, slot: int) -> None:
+        self._spool = spool
+        self._slot: int | None = slot
+        self._saved = False
+
+    def save(self, line: bytes) -> None:
+        """The event that counts if this process dies before `record`. Raises SpoolError."""
+        if self._slot is not None:
+            self._saved = True
+            self._spool.save(self._slot, line)
+
+    def record(self, line: bytes) -> None:
+        """The request's event; the room is used up. Raises SpoolError if the disk is broken."""
+        assert self._slot is not None
+        slot, self._slot = self._slot, None
+        self._spool.record(slot, line, saved=self._saved)
+
+    def let_go(self) -> None:
+        """The room is not needed any more; harmless twice, and after `record`."""
+        if self._slot is not None:
+            slot, self._slot = self._slot, None
+            self._spool.let_go(slot, saved=self._saved)
+
+
+def _request_id(line: bytes) -> bytes | None:
+    """The id of an encoded event; None for what is none."""
+    try:
+        identity = orjson.loads(line)["request_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return identity.encode() if isinstance(identity, str) and identity else None
 
 
 def _lock_directory(directory: Path) -> int | None:
