@@ -11,10 +11,13 @@ import time
 from dataclasses import dataclass
 
 from slipway.gateway.admission import limit_headers
-from slipway.gateway.admission.estimate import Demand, TemplateAllowance, bind, demand_of
+from slipway.gateway.admission.estimate import Demand, bind, demand_of
 from slipway.gateway.admission.limits import Denied, Limiter, Reservation, bounds_of
+from slipway.gateway.admission.template import Template, TemplateAllowance
 from slipway.gateway.api.bodies import Body
 from slipway.gateway.api.errors import Header
+from slipway.gateway.api.operations import OPERATIONS
+from slipway.gateway.api.prompts import Reads
 from slipway.gateway.usage.call import Call
 from slipway.records.routes import Route
 
@@ -27,22 +30,54 @@ class RateLimits:
         self._allowance = TemplateAllowance()
 
     async def admit(self, call: Call, route: Route, body: Body) -> ReservedLimits | None:
-        """Take what the request may use from every limit, and bind its answer to it. Raises ApiError 429."""
+        """Take what the request may use from every limit, and bind its answer to it.
+
+        Raises ApiError: 429, and 400 for what cannot be bounded.
+        """
         key = call.key
         bounds = bounds_of(route.limits, route.deployment, key.org, key.user, key.id)
         if not bounds:
             return None
-        allowance = self._allowance.of(route.deployment)
-        demand = demand_of(body, bounds, allowance) or Demand(0, 0, 0)
+        reads, now = OPERATIONS[call.path].reads, time.monotonic()
+        template = Template(route.serving, call.path, key.org)
+        allowance = self._allowance.of(template, reads.template_tokens, now)
+        demand = demand_of(reads, body, bounds, allowance)
+        tokens = demand or Demand(0, 0, 0)
         reserved = await self._limiter.reserve(
-            bounds, demand.prompt, demand.least_output, demand.most_output, time.monotonic()
+            bounds, tokens.prompt, tokens.least_output, tokens.most_output, now
         )
         if isinstance(reserved, Denied):
             raise limit_headers.rate_limited(route.model, reserved)
-        if demand.prompt:
-            bind(body, reserved.output_tokens)
-        headers = limit_headers.headers(reserved.standings)
-        return ReservedLimits(self._limiter, self._allowance, reserved, demand.prompt, headers)
+        try:
+            lesson = None
+            if demand is not None:
+                bind(reads, body, reserved.output_tokens)
+                lesson = _Lesson(
+                    self._allowance, template, reads, demand.prompt - allowance, reads.is_plain(body)
+                )
+            return ReservedLimits(
+                self._limiter, reserved, tokens.prompt, lesson, limit_headers.headers(reserved.standings)
+            )
+        except BaseException:
+            await self._limiter.refund(reserved, now, request=True)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What an engine's count of one request's prompt will teach."""
+
+    allowance: TemplateAllowance
+    template: Template
+    reads: Reads
+    written: int  # the bound without any allowance
+    is_plain: bool
+
+    def learn(self, reported: int, now: float) -> None:
+        self.allowance.learn(
+            self.template, reported - self.written,
+            is_plain=self.is_plain, least=self.reads.template_tokens, now=now,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +85,26 @@ class ReservedLimits:
     """What one request holds of its limits; `prompt_bound` is 0 where none of them is in tokens."""
 
     limiter: Limiter
-    allowance: TemplateAllowance
     reservation: Reservation
     prompt_bound: int
+    lesson: _Lesson | None
     headers: tuple[Header, ...]
 
     async def settle(self, call: Call) -> None:
         """Replace the reservation by what was used. What failed costs nothing, unless it streamed before.
 
-        What its client did wrong counts as a request; what another step refused does not.
+        What its client did wrong counts as a request; what another step refused does not. Should the count be
+        none, what was reserved stands.
         """
         now = time.monotonic()
-        reported, _, output = call.usage.totals()
-        if self.prompt_bound:
-            self.allowance.learn(call.deployment, self.prompt_bound, reported)
-        if call.status in {"client_error", "limited"} or (call.status == "server_error" and not output):
-            await self.limiter.refund(self.reservation, now, request=call.status != "client_error")
-        else:
+        used = self.prompt_bound + self.reservation.output_tokens
+        try:
+            reported, _, output = call.usage.totals()
             # Without the engine's count (the client hung up) the prompt's bound stands.
-            await self.limiter.settle(self.reservation, (reported or self.prompt_bound) + output, now)
+            used = (reported or self.prompt_bound) + output
+            if call.status in {"client_error", "limited"} or (call.status == "server_error" and not output):
+                await self.limiter.refund(self.reservation, now, request=call.status != "client_error")
+            elif self.lesson is not None and call.usage.counted_by == "engine":
+                self.lesson.learn(reported, now)
+        finally:
+            await self.limiter.settle(self.reservation, used, now)  # nothing, where it was refunded

@@ -25,7 +25,8 @@ class Grant(Protocol):
     async def settle(self, call: Call) -> None:
         """The request has ended as `call` says: count what it used, give the rest back.
 
-        Called once. It must not raise: the request is answered whether or not this could be counted.
+        Called until it has not been cancelled, and harmless the second time. The request is answered whether
+        or not this could be counted.
         """
         ...
 

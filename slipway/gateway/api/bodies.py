@@ -16,15 +16,23 @@ Body = dict[str, Any]
 
 MAX_MODEL_LENGTH = 256
 
+# orjson reads 1,024 levels and writes 254. What the gateway puts around a part of a body needs a few of them.
+_SURELY_WRITTEN = 250
+
 
 def parse(raw: bytes) -> Body:
-    """The body as an object with a usable `model`, or an ApiError with status 400."""
+    """The body as an object that can be written again, or an ApiError with status 400."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise invalid(f"The request body is not valid JSON: {error}.", None) from error
     if not isinstance(body, dict):
         raise invalid(f"The request body must be a JSON object, not {_kind(body)}.", None)
+    if raw.count(b"[") + raw.count(b"{") > _SURELY_WRITTEN and not _can_be_written(body):
+        raise invalid(
+            f"The request body nests objects and arrays too deep. Up to {_SURELY_WRITTEN} levels are taken.",
+            None,
+        )
     return body
 
 
@@ -66,14 +74,17 @@ def check_completion(body: Body) -> None:
 
 
 def prompts_of(body: Body) -> list[Any]:
-    """The prompts of a completion request, each a string or token numbers; for a chat, one of None."""
-    prompt = body.get("prompt")
+    """The prompts of a checked completion request, each a string or token numbers."""
+    prompt = body["prompt"]
     return prompt if isinstance(prompt, list) and not _is_tokens(prompt) else [prompt]
 
 
-def answers_in(body: Body) -> int:
-    """Answers that the engine makes: per prompt `n`, or `best_of` where more are made than returned."""
-    return max(body.get("n") or 1, body.get("best_of") or 1) * len(prompts_of(body))
+def _can_be_written(body: Body) -> bool:
+    try:
+        orjson.dumps([[[[body]]]])
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def _check_common(body: Body) -> None:

@@ -13,8 +13,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
-from slipway.gateway.admission import estimate
-from slipway.gateway.api import asgi, bodies, errors, stream
+from slipway.gateway.api import asgi, errors, stream
 from slipway.gateway.api.events import AnswerError
 from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request.parse import Asked
@@ -24,8 +23,6 @@ from slipway.gateway.routing.upstream import Exchange, Upstreams
 from slipway.gateway.usage.call import Call, Most
 from slipway.records.routes import Route
 from slipway.records.usage import Status
-
-_TEMPLATE_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +122,13 @@ class _HandedOver(aiohttp.BytesPayload):
 
 def _most(asked: Asked, payload: bytes) -> Most:
     """What the request can have used at most. It was served, so it is counted, whatever it looks like."""
-    body = asked.body
+    body, reads = asked.body, asked.operation.reads
     try:
-        prompt = estimate.prompt_bound(body, _TEMPLATE_TOKENS)
+        prompt = reads.template_tokens + reads.bound(body)
         limits = [
             body[name] for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None
         ]
-        return Most(prompt, max(limits) * bodies.answers_in(body) if limits else None)
+        return Most(prompt, max(limits) * reads.answers(body) if limits else None)
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return Most(len(payload), None)
 

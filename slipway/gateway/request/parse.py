@@ -32,4 +32,5 @@ async def parse(operation: Operation, receive: Receive, call: Call) -> Asked:
     call.model = bodies.model_of(body)
     operation.check(body)
     call.stream = body.get("stream") is True
-    return Asked(operation, body, Wants.of(body), several_prompts=len(bodies.prompts_of(body)) > 1)
+    several = len(operation.reads.prompts(body)) > 1
+    return Asked(operation, body, Wants.of(body), several_prompts=several)

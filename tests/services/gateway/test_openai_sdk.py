@@ -5,7 +5,7 @@ import urllib.request
 import openai
 import pytest
 
-from slipway.gateway.admission import estimate
+from slipway.gateway.api.prompts import CHAT, COMPLETION
 
 HI = [{"role": "user", "content": "Say hi in five words."}]
 # `ignore_eos` is llama.cpp's: exactly six tokens, whatever the dice say.
@@ -121,7 +121,7 @@ def test_what_the_engine_refuses_reaches_the_client_in_openais_shape(gateway, ac
 
 def test_no_prompt_has_more_tokens_than_the_gateway_reserves(engine):
     """The demo model's tokenizer and chat template against the bound that limits rely on."""
-    allowance = estimate.TemplateAllowance().of("chat")
+    allowance = CHAT.template_tokens
 
     def tokens_of(text: str) -> int:
         return len(ask("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"])
@@ -143,5 +143,5 @@ def test_no_prompt_has_more_tokens_than_the_gateway_reserves(engine):
     ):
         messages = [{"role": "user", "content": text}] * 3
         printed = ask("/apply-template", {"messages": messages})["prompt"]
-        assert tokens_of(printed) <= estimate.prompt_bound({"messages": messages}, allowance), text
-        assert tokens_of(text) <= estimate.prompt_bound({"prompt": text}, allowance), text
+        assert tokens_of(printed) <= allowance + CHAT.bound({"messages": messages}), text
+        assert tokens_of(text) <= COMPLETION.bound({"prompt": text}), text

@@ -16,12 +16,24 @@ HI = {"role": "user", "content": "hi"}
         (b'"\xff"', "not valid JSON"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object, not null"),
+        (b'{"x":' * 251 + b"1" + b"}" * 251, "too deep. Up to 250 levels"),
+        (b'{"x":' + b"[" * 254 + b"]" * 254 + b"}", "too deep"),
+        (b"[" * 1023 + b"]" * 1023, "must be a JSON object"),
+        (b'{"x":' + b"[" * 1022 + b"]" * 1022 + b"}", "too deep"),
+        (b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}", "not valid JSON"),
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused(raw, says):
     with pytest.raises(ApiError, match=says) as refused:
         bodies.parse(raw)
     assert refused.value.status == 400
+
+
+def test_what_is_taken_can_be_written_again_with_something_around_it():
+    deep = bodies.parse(b'{"x":' * 250 + b"1" + b"}" * 250)
+    assert orjson.loads(orjson.dumps([deep])) == [deep]
+    wide = bodies.parse(b'{"messages": [' + b"[{}]," * 400 + b"[]]}")
+    assert len(wide["messages"]) == 401
 
 
 @pytest.mark.parametrize(
