@@ -44,6 +44,10 @@ class Gateway:
         except ApiError as error:
             log.write("info", "refused", path=scope["path"], http_status=error.status, code=error.code)
             await asgi.answer(send, error.status, error.body(), error.headers)
+        except Exception as fault:  # noqa: BLE001 - the frame answers for requests to models; this is all else
+            log.write("error", "a fault of the gateway", path=scope["path"], error=log.reason_of(fault))
+            internal = errors.internal()
+            await asgi.answer(send, internal.status, internal.body(), internal.headers)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         path, method = scope["path"], scope["method"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from slipway.gateway.admission.step import Grant, Step
 from slipway.gateway.request.parse import Asked
 from slipway.gateway.request.reply import Reply
+from slipway.gateway.telemetry import log
 from slipway.gateway.usage.call import Call
 from slipway.records.routes import Route
 
@@ -34,6 +35,15 @@ class Grants:
                 reply.headers += grant.headers
 
     async def settle(self, call: Call) -> None:
-        """The request has ended: each grant becomes what was used of it. Harmless twice."""
+        """The request has ended: each grant becomes what was used of it, also when another one's does not.
+
+        Harmless twice: one that was cancelled in it is settled by the next.
+        """
         while self._unsettled:
-            await self._unsettled.pop().settle(call)
+            try:
+                await self._unsettled[-1].settle(call)
+            except Exception as fault:  # noqa: BLE001 - the other grants, the event and the answer come all the same
+                log.write(
+                    "error", "a grant is not settled", request_id=call.request_id, error=log.reason_of(fault)
+                )
+            self._unsettled.pop()

@@ -19,6 +19,7 @@ from slipway.gateway.api import errors
 from slipway.gateway.api.asgi import ClientGone, Receive, Send
 from slipway.gateway.api.errors import ApiError, UpstreamError
 from slipway.gateway.api.operations import Operation
+from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request import forward, record
 from slipway.gateway.request.admit import Grants
 from slipway.gateway.request.parse import parse
@@ -45,24 +46,34 @@ class Frame:
         passage = _Passage(call, send)
         try:
             await self._run(operation, passage, receive)
-        except ApiError as error:
-            await self._refuse(passage, error)
-        except ClientGone:
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, there is one way to end
+            await self._end(passage, raised)
+        finally:
+            try:
+                if not passage.is_recorded:  # it was cancelled while it ended
+                    await self._abandon(passage, "server_error", "gateway_shutdown")
+            finally:
+                passage.release(self.recorder)
+                record.log_request(call)
+
+    async def _end(self, passage: _Passage, raised: BaseException) -> None:
+        """End a request that did not go its way; raises what is the business of the process."""
+        call = passage.call
+        if isinstance(raised, ApiError):
+            await self._refuse(passage, raised)
+        elif isinstance(raised, ClientGone):
             await self._abandon(passage)
-        except asyncio.CancelledError:
-            if not call.disconnected:  # the process ends and has waited long enough
-                await self._abandon(passage, "server_error", "gateway_shutdown")
-                raise
+        elif isinstance(raised, asyncio.CancelledError) and call.disconnected:
             await self._abandon(passage)
             current = asyncio.current_task()
             if current is not None:
                 current.uncancel()
-        except Exception:
+        elif isinstance(raised, Exception):
+            record.log_fault(call, raised)
             await self._refuse(passage, errors.internal())
-            raise  # to the server, which logs it
-        finally:
-            passage.release(self.recorder)
-            record.log_request(call)
+        else:  # the process ends and has waited long enough
+            await self._abandon(passage, "server_error", "gateway_shutdown")
+            raise raised
 
     async def _run(self, operation: Operation, passage: _Passage, receive: Receive) -> None:
         """The way that everything goes when nothing goes wrong."""
@@ -78,46 +89,67 @@ class Frame:
         ending = await forward.pass_on(exchange.response, asked, route, call, reply)
         await self._record(passage, ending.status, ending.error_type)
         await reply.finish(ending.last)
+        passage.is_answered = True
         await exchange.read_to_end()
 
     async def _refuse(self, passage: _Passage, error: ApiError) -> None:
-        """End with an error."""
-        call = passage.call
+        """End with an error, unless all of the answer has been sent."""
         if isinstance(error, UpstreamError):
-            record.log_upstream_failure(call, error)
-        if call.status is None:
-            try:
-                await self._record(passage, record.status_of(error), error.code or error.kind)
-            except ApiError as unrecorded:
-                error = unrecorded
-        await passage.reply.fail(error)
+            record.log_upstream_failure(passage.call, error)
+        try:
+            await self._record(passage, record.status_of(error), error.code or error.kind)
+        except ApiError as unrecorded:
+            error = unrecorded
+        if not passage.is_answered:
+            await passage.reply.fail(error)
 
     async def _abandon(
         self, passage: _Passage, status: Status = "cancelled", error_type: str = "client_disconnected"
     ) -> None:
         """End without an answer; what was streamed counts. What cannot be recorded is in the log."""
-        if passage.call.status is None:
-            with contextlib.suppress(ApiError):
-                await self._record(passage, status, error_type)
+        with contextlib.suppress(ApiError):
+            await self._record(passage, status, error_type)
 
     async def _record(self, passage: _Passage, status: Status, error_type: str | None) -> None:
-        """The request's fate is known: settle what it was granted, and spool its event. Raises ApiError."""
+        """The request's fate is known: settle what it was granted, and spool its event. Raises ApiError.
+
+        The first fate stands. Called again after a fault, it does what is left to do.
+        """
         call = passage.call
-        call.end(status, error_type)
+        if call.status is None:
+            call.end(status, error_type)
         await passage.grants.settle(call)
         passage.leave()
-        self.recorder.record(call, passage.room)
+        if not passage.is_recorded:
+            passage.is_recorded = True
+            self._spool(passage)
+
+    def _spool(self, passage: _Passage) -> None:
+        """Spool the event: without the engine's counts, where these are such that it cannot be written."""
+        call, room = passage.call, passage.room
+        try:
+            self.recorder.record(call, room)
+        except ApiError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the request leaves an event
+            record.log_fault(call, fault)
+            call.usage = UsageCount()
+            self.recorder.record(call, room)
 
 
 class _Passage:
     """One request on its way: what it has taken so far, and must let go of."""
 
-    __slots__ = ("_watcher", "call", "exchange", "grants", "reply", "room", "routed")
+    __slots__ = (
+        "_watcher", "call", "exchange", "grants", "is_answered", "is_recorded", "reply", "room", "routed",
+    )  # fmt: skip
 
     def __init__(self, call: Call, send: Send) -> None:
         self.call = call
         self.reply = Reply(send, call)
         self.grants = Grants()
+        self.is_recorded = False
+        self.is_answered = False
         self.routed: Routed | None = None
         self.exchange: Exchange | None = None
         self.room: Room | None = None

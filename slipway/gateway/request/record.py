@@ -6,6 +6,8 @@ Does not: the event (slipway.gateway.usage.call), the spool (slipway.gateway.usa
 
 from __future__ import annotations
 
+import traceback
+
 from slipway.gateway.api import errors
 from slipway.gateway.api.errors import ApiError, UpstreamError
 from slipway.gateway.telemetry import log
@@ -79,4 +81,12 @@ def log_upstream_failure(call: Call, error: UpstreamError) -> None:
     log.write(
         "warning", "upstream failed", request_id=call.request_id,
         model=call.model, deployment=call.deployment, cause=error.cause,
+    )  # fmt: skip
+
+
+def log_fault(call: Call, fault: BaseException) -> None:
+    """What nobody expected, for whoever mends it."""
+    log.write(
+        "error", "a fault of the gateway", request_id=call.request_id, path=call.path,
+        error=log.reason_of(fault), traceback="".join(traceback.format_exception(fault)),
     )  # fmt: skip

@@ -34,9 +34,15 @@ LIMITS = Limits(org=Limit(requests_per_minute=10, tokens_per_minute=1_000))
 class FakeGrant:
     headers: tuple = ((b"x-granted", b"yes"),)
     settled: list = field(default_factory=list)
+    fault: Exception | None = None
+    waits: asyncio.Event | None = None
 
     async def settle(self, call):
         self.settled.append(call.status)
+        if self.fault is not None:
+            raise self.fault
+        if self.waits is not None:
+            await self.waits.wait()
 
 
 class FakeStep:
@@ -51,7 +57,7 @@ class FakeStep:
         self.asked.set()
         if self.does == "wait":
             await asyncio.Event().wait()
-        if isinstance(self.does, Exception):
+        if isinstance(self.does, BaseException):
             raise self.does
         return self.grant
 
@@ -60,7 +66,7 @@ class Client:
     """Sends one request and keeps what it is answered; hangs up when told to."""
 
     def __init__(self, body=BODY):
-        self.body = orjson.dumps(body)
+        self.body = body if isinstance(body, bytes) else orjson.dumps(body)
         self.sent = []
         self.hangs_up = asyncio.Event()
         self.asked = False
@@ -177,11 +183,18 @@ async def test_a_request_that_the_process_cannot_wait_for_is_recorded_and_its_ta
     assert (gateway.in_flight.counts(), gateway.used()) == ({}, 0)
 
 
-async def test_a_fault_of_the_gateway_is_settled_recorded_answered_and_told(replica):
+class Fault(BaseException):
+    """What no handler of exceptions expects."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [ZeroDivisionError("a fault"), RecursionError("a fault"), MemoryError("a fault"), TypeError("a fault")],
+)
+async def test_a_fault_of_the_gateway_is_settled_recorded_answered_and_told(replica, capfd, fault):
     granted = FakeStep("grant")
-    gateway, client = replica(granted, FakeStep(ZeroDivisionError("a fault"))), Client()
-    with pytest.raises(ZeroDivisionError):
-        await gateway.serve(client)
+    gateway, client = replica(granted, FakeStep(fault)), Client()
+    await gateway.serve(client)
     status, headers, body = client.answer
     assert (status, body["error"]["type"], body["error"]["code"]) == (500, "server_error", "internal_error")
     assert "a fault" not in body["error"]["message"]
@@ -190,3 +203,80 @@ async def test_a_fault_of_the_gateway_is_settled_recorded_answered_and_told(repl
     assert headers[b"x-request-id"].decode() == event["request_id"]
     assert granted.grant.settled == ["server_error"]
     assert (gateway.in_flight.counts(), gateway.used()) == ({}, 0)
+    told = [line for line in capfd.readouterr().err.splitlines() if '"error"' in line and "a fault" in line]
+    assert any(event["request_id"] in line and "Traceback" in line for line in told)
+
+
+async def test_even_what_ends_the_process_is_settled_and_recorded_before(replica):
+    granted = FakeStep("grant")
+    gateway = replica(granted, FakeStep(Fault()))
+    with pytest.raises(Fault):
+        await gateway.serve(Client())
+    (event,) = gateway.events()
+    assert (event["status"], granted.grant.settled) == ("server_error", ["server_error"])
+    assert (gateway.in_flight.counts(), gateway.used()) == ({}, 0)
+
+
+async def test_a_grant_that_cannot_be_settled_keeps_no_other_from_it(replica):
+    first, broken, refuses = FakeStep("grant"), FakeStep("grant"), FakeStep(refusal())
+    broken.grant.fault = ValueError("a fault")
+    gateway, client = replica(first, broken, refuses), Client()
+    await gateway.serve(client)
+    assert client.answer[0] == 429
+    assert (first.grant.settled, broken.grant.settled) == (["limited"], ["limited"])
+    assert (len(gateway.events()), gateway.used()) == (1, 0)
+
+
+async def test_a_request_that_is_cancelled_while_a_grant_is_settled_is_settled_all_the_same(replica):
+    first, slow, refuses = FakeStep("grant"), FakeStep("grant"), FakeStep(refusal())
+    slow.grant.waits = asyncio.Event()
+    gateway = replica(first, slow, refuses)
+    serving = asyncio.create_task(gateway.serve(Client()))
+    while not slow.grant.settled:
+        await asyncio.sleep(0)
+    serving.cancel()
+    slow.grant.waits = None
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert (first.grant.settled, slow.grant.settled) == (["limited"], ["limited", "limited"])
+    assert (len(gateway.events()), gateway.used(), gateway.in_flight.counts()) == (1, 0, {})
+
+
+class FakeUsage:
+    """Counts that no event can hold."""
+
+    def totals(self):
+        return 2**70, 0, 2**70
+
+
+async def test_counts_that_cannot_be_written_do_not_cost_the_event(replica):
+    class Counts(FakeStep):
+        async def admit(self, call, route, body):
+            call.usage = FakeUsage()
+            raise refusal()
+
+    gateway, client = replica(Counts("grant")), Client()
+    await gateway.serve(client)
+    assert client.answer[0] == 429
+    (event,) = gateway.events()
+    assert (event["status"], event["input_tokens"]) == ("limited", 0)
+    assert gateway.used() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({**BODY, "messages": [{"role": "user", "content": [{"type": []}]}]}, 502),
+        ({"model": "chat", "messages": BODY["messages"], "prompt": []}, 502),
+        ({**BODY, "x": [[]]}, 502),
+        (b'{"model": "chat", "messages": [{"role": "user"}], "x": ' + b"[" * 253 + b"]" * 253 + b"}", 400),
+        (b'{"model": "chat", "messages": [{"role": "user"}], "max_tokens": 1' + b"0" * 30 + b"}", 400),
+        (b'{"model": "chat", "messages": [{"role": "user"}], "n": 18446744073709551615}', 429),
+    ],
+)
+async def test_no_odd_body_reaches_the_frame_as_a_fault(replica, body, status):
+    """The engine is not there: what is passed on ends with 502."""
+    gateway, client = replica(), Client(body)
+    await gateway.serve(client)
+    assert client.answer[0] == status
+    assert (len(gateway.events()), gateway.used() if status != 400 else 0) == (1, 0)
