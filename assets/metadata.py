@@ -50,6 +50,7 @@ def of_images(mirrored: Mapping[str, Mirrored]) -> dict[str, Any]:
     moved_bytes = sum(each.moved_bytes for each in mirrored.values())
     seconds = sum(each.seconds for each in mirrored.values())
     licences = {each.record.licence for each in mirrored.values() if each.record.licence}
+    left_out = [why for each in mirrored.values() for why in each.left_out]
     return {
         **{f"digest_{name}": each.record.digest for name, each in mirrored.items()},
         **{f"reference_{name}": each.record.reference for name, each in mirrored.items()},
@@ -60,6 +61,7 @@ def of_images(mirrored: Mapping[str, Mirrored]) -> dict[str, Any]:
         "bytes_moved": moved_bytes,
         "seconds": round(seconds, 3),
         "mb_per_s": round(moved_bytes / 1e6 / max(seconds, 1e-3), 1),
+        "attachments_left_out": "; ".join(left_out) or "none",
     }
 
 

@@ -44,4 +44,6 @@ class ImagesResource(dg.ConfigurableResource[None]):
 
             lines = Steady(line, self.line_every_s)
             mirrored[accelerator] = mirror(ImageRequest.of(engine, accelerator), store, registries, lines)
+            for why in mirrored[accelerator].left_out:
+                line(f"warning: {why}")
         return mirrored

@@ -164,6 +164,8 @@ def _mirrored(request: ImageRequest, catalog: Catalog) -> bool:
         f"{record.size_bytes / 1e6:.1f} MB, {mirrored.moved_bytes / 1e6:.1f} MB moved in "
         f"{mirrored.seconds:.1f} s)"
     )
+    for why in mirrored.left_out:
+        click.echo(f"{title}: warning: {why}", err=True)
     return True
 
 

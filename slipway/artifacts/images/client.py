@@ -26,6 +26,7 @@ from slipway.artifacts.images.registry_answers import (
     LARGEST_MANIFEST_BYTES,
     Reply,
     next_page,
+    pass_to,
     read_body,
     referrers_in,
     too_large,
@@ -165,7 +166,7 @@ class RegistryClient:
 
     @contextlib.contextmanager
     def open_blob(self, repository: Repository, digest: str, offset: int) -> Iterator[Any]:
-        """A blob's bytes from an offset on, as urllib3's answer with its body unread. One attempt.
+        """A blob's bytes from an offset on, as urllib3's answer with the rest unread. One attempt.
 
         Raises TransientError, SourceError when it is missing, AccessError.
         """
@@ -179,8 +180,9 @@ class RegistryClient:
                     f"{what}: missing at its source, so this image is broken there. Push it there again, or "
                     "name another tag or digest."
                 )
-            if reply.status != (206 if offset else 200):
+            if reply.status not in {200, 206}:
                 raise self._trouble(what, reply)
+            pass_to(what, self.access.host, reply, offset)
             yield reply
         finally:
             hand_back(reply)

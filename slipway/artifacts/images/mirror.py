@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.artifacts.errors import SourceError
+from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError
 from slipway.artifacts.images import attachments
 from slipway.artifacts.images.attachments import Attached
 from slipway.artifacts.images.blobs import BlobCopier
 from slipway.artifacts.images.errors import MissingBlobError
-from slipway.artifacts.images.manifests import LICENCE, Descriptor
+from slipway.artifacts.images.manifests import LICENCE, Descriptor, Manifest
 from slipway.artifacts.images.publishing import Publisher
 from slipway.artifacts.images.record import ImageRecord, ImageRecords
 from slipway.artifacts.images.references import Repository
@@ -68,6 +68,8 @@ class Mirrored:
     moved_bytes: int
     moved_blobs: int
     seconds: float
+    # What is attached to it and did not come along, and why.
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def mirror(request: ImageRequest, store: ObjectStore, registries: Registries, pr
         records.put(record)
         # A collection that decided before it could see this record may be removing what it names.
         if not wait_for_removals(records, record):
-            return Mirrored(record, moved_bytes, moved_blobs, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            return Mirrored(record, moved_bytes, moved_blobs, seconds, run.left_out)
 
 
 def resolve(request: ImageRequest, registries: Registries) -> str:
@@ -148,24 +151,25 @@ class _Run:
         self._digest = resolve(request, registries)
         self._reader = ManifestReader(self._source, self._target, self._repository, self._mirrored)
         self.moved_bytes = self.moved_blobs = 0
+        self.left_out: tuple[str, ...] = ()
 
     def record(self) -> ImageRecord:
         """Bring everything to the mirror; returns the record to write."""
         selection = select(self._reader, self._digest, self._request.platforms)
         attached = attachments.find(self._reader, selection.subjects)
-        manifests = {
-            manifest.digest: manifest for manifest in (*selection.manifests, *attached.manifests.values())
-        }
-        blobs = {blob.digest: blob for manifest in manifests.values() for blob in manifest.blobs}
+        own = {manifest.digest for manifest in selection.manifests}
 
         def publish() -> tuple[str, ...]:
-            self._copy(list(blobs.values()))
+            self._copy(_blobs(selection.manifests), attached)
             publisher = Publisher(self._target, self._mirrored)
-            publisher.manifests(manifests.values())
+            publisher.manifests(selection.manifests)
+            publisher.attachments(attached, own)
             return (*publisher.attached(attached), *publisher.tags(selection, self._request.tag))
 
         tags = self._despite_others(publish)
-        return self._recorded(selection, attached, tuple(manifests), tags, tuple(blobs.values()))
+        self.left_out = tuple(attached.left_out)
+        manifests = {each.digest: each for each in (*selection.manifests, *attached.manifests.values())}
+        return self._recorded(selection, tuple(manifests), tags, _blobs(manifests.values()))
 
     def _despite_others(self, publish: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         """Publish, again when a blob that was there has gone.
@@ -180,7 +184,12 @@ class _Run:
                 time.sleep(wait_s)
         return publish()
 
-    def _copy(self, blobs: list[Descriptor]) -> None:
+    def _copy(self, own: Sequence[Descriptor], attached: Attached) -> None:
+        """Bring the image's blobs, and those of what is attached: which may lack some, the image none."""
+        needed = {blob.digest for blob in own}
+        others = [blob for blob in _blobs(attached.manifests.values()) if blob.digest not in needed]
+        blobs = [*own, *others]
+        lacking: dict[str, str] = {}
         meter = Meter(sum(blob.size_bytes for blob in blobs), len(blobs))
         stop = workers.Stop()
         copier = BlobCopier(self._source, self._repository, self._target, self._mirrored, meter, stop)
@@ -189,7 +198,15 @@ class _Run:
 
         def worker(shared: Iterator[Descriptor]) -> None:
             for blob in shared:
-                streamed = copier.copy(blob, mounts.of)
+                try:
+                    streamed = copier.copy(blob, mounts.of)
+                except AccessError:
+                    raise
+                except (SourceError, CorruptFileError) as error:
+                    if blob.digest in needed:
+                        raise
+                    lacking[blob.digest] = str(error)
+                    continue
                 with counted:
                     self.moved_bytes += streamed
                     self.moved_blobs += streamed > 0
@@ -204,11 +221,13 @@ class _Run:
             tick=lambda: self._progress(meter.look()),
         )
         self._progress(meter.look())
+        for digest, why in lacking.items():
+            holders = [m.digest for m in attached.manifests.values() if digest in {b.digest for b in m.blobs}]
+            attached.leave_out(holders, f"{', '.join(holders)} is left out: {why}")
 
     def _recorded(
         self,
         selection: Selection,
-        attached: Attached,
         manifests: tuple[str, ...],
         tags: tuple[str, ...],
         blobs: tuple[Descriptor, ...],
@@ -244,6 +263,11 @@ class _Run:
         labels = inner.get("Labels") if isinstance(inner, dict) else None
         licence = labels.get(LICENCE) if isinstance(labels, dict) else None
         return None if licence is None else str(licence)
+
+
+def _blobs(manifests: Iterable[Manifest]) -> tuple[Descriptor, ...]:
+    """Each blob of these once."""
+    return tuple({blob.digest: blob for manifest in manifests for blob in manifest.blobs}.values())
 
 
 class _Mounts:

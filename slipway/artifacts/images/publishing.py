@@ -6,11 +6,12 @@ Does not: blobs (blobs.py), which manifests there are (selection.py, attachments
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from slipway.artifacts.images.attachments import Attached, fallback_index
 from slipway.artifacts.images.client import RegistryClient
+from slipway.artifacts.images.errors import MissingBlobError, TargetError
 from slipway.artifacts.images.manifests import INDEXES, Manifest
 from slipway.artifacts.images.references import (
     Repository,
@@ -33,6 +34,21 @@ class Publisher:
         """Push these, in this order, byte for byte."""
         for manifest in manifests:
             self._put(manifest.digest, manifest.digest, manifest.media_type, manifest.body)
+
+    def attachments(self, attached: Attached, own: Collection[str]) -> None:
+        """Push what is attached, but what is the image's `own`; what the registry does not take is left out.
+
+        Raises ArtifactError when it takes nothing: then it is not about the attachment.
+        """
+        for manifest in list(attached.manifests.values()):
+            if manifest.digest in own or manifest.digest not in attached.manifests:
+                continue
+            try:
+                self.manifests([manifest])
+            except MissingBlobError:
+                raise
+            except TargetError as error:
+                attached.leave_out([manifest.digest], f"{manifest.digest} is left out: {error}")
 
     def attached(self, attached: Attached) -> tuple[str, ...]:
         """Put the tags of what is attached, and lists of referrers; returns the tags."""

@@ -25,6 +25,7 @@ LARGEST_MANIFEST_BYTES = 4 * 2**20
 _WORDS_OF_A_FULL_ONE = ("no space left", "file too large", "quota")
 _BLOB_UNKNOWN = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 _MOST_TEXT = 300
+_PASSED_OVER_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,29 @@ def read_body(what: str, reply: Any) -> bytes:
         return bytes(reply.read(LARGEST_MANIFEST_BYTES + 1, decode_content=False))
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(f"{what}: the answer broke off: {cause(error)}.") from error
+
+
+def pass_to(what: str, host: str, reply: Any, offset: int) -> None:
+    """Read up to the offset what a registry sends that ignored the range (200), or check what it says (206).
+
+    Raises TransientError when it breaks off, or sends another range.
+    """
+    import urllib3
+
+    if reply.status == 206:
+        sent = reply.headers.get("Content-Range", "")
+        if sent and not sent.startswith(f"bytes {offset}-"):
+            raise TransientError(f"{what}: {host} was asked for byte {offset} on, and sends {sent}.")
+        return
+    left = offset
+    while left:
+        try:
+            piece = reply.read(min(_PASSED_OVER_BYTES, left), decode_content=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise TransientError(f"{what}: {host}: {cause(error)}.") from error
+        if not piece:
+            raise TransientError(f"{what}: {host} broke off after {offset - left} bytes.")
+        left -= len(piece)
 
 
 def referrers_in(reply: Reply | None) -> list[dict[str, Any]] | None:
@@ -106,6 +130,12 @@ def _of_side(access: RegistryAccess, message: str) -> ArtifactError:
     return SourceError(message) if access.side == "source" else TargetError(message)
 
 
+def text_of(body: bytes) -> str:
+    """The beginning of a body that is text, on one line; what is none is never shown to a terminal."""
+    shown = " ".join(body[:_MOST_TEXT].decode(errors="replace").rstrip("\ufffd").split())
+    return shown if shown.isprintable() and "\ufffd" not in shown else "what is no text"
+
+
 def _errors(body: bytes) -> tuple[frozenset[str], str]:
     """Codes and text of an error document.
 
@@ -113,11 +143,11 @@ def _errors(body: bytes) -> tuple[frozenset[str], str]:
     """
     try:
         errors = [error for error in json.loads(body)["errors"] if isinstance(error, dict)]
-    except (ValueError, KeyError, TypeError):
-        return frozenset(), " ".join(body[:_MOST_TEXT].decode(errors="replace").split())
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return frozenset(), text_of(body)
     texts = []
     for error in errors:
         detail = error.get("detail")
         parts = [str(error.get("message") or error.get("code") or ""), json.dumps(detail) if detail else ""]
         texts.append(" ".join(filter(None, parts)))
-    return frozenset(str(error.get("code", "")) for error in errors), "; ".join(texts)[:_MOST_TEXT]
+    return frozenset(str(error.get("code", "")) for error in errors), text_of("; ".join(texts).encode())
