@@ -41,7 +41,7 @@ def keys_unique(rows: Rows) -> CheckResult:
 
 
 def unpriced(rows: Rows) -> CheckResult:
-    """Every request had a price in force. In: one row per deployment and org without."""
+    """Every request that used tokens had a price in force. In: one row per deployment and org without."""
     return _none("unpriced", "warn", rows, "unpriced")
 
 

@@ -14,6 +14,7 @@ from slipway.catalog.deployment import Deployment, Limit, LoadBalancing, Quantit
 from slipway.catalog.documents import Adapter, Document, Model
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
 from slipway.catalog.problems import FieldPath, Finding
+from slipway.catalog.rules.billing import prices_in_force
 from slipway.catalog.rules.cluster import aliases, labels, variables
 from slipway.catalog.rules.endpoints import addresses, gateways, hosts
 from slipway.catalog.rules.model_names import engine_names, requested_names
@@ -254,6 +255,7 @@ RULES: tuple[Rule, ...] = (
     secrets,
     limits,
     prices,
+    prices_in_force,
     paths,
     gateways,
     hosts,

@@ -56,7 +56,10 @@ judged AS (
     JOIN usage_object USING (object_number)
 )
 SELECT
-    hour, arrived_at, request_id, org, "user", api_key, deployment, model, status, stream, cold_start,
+    hour, arrived_at, request_id, org, "user", api_key, deployment,
+    -- A model that no deployment serves is any text of a tenant's: all of them are one.
+    CASE WHEN deployment = '' THEN '' ELSE model END,
+    status, stream, cold_start,
     -- A bad line's counts may not fit; it is taken out by its reason before anything is summed.
     try_cast(input_tokens AS BIGINT), try_cast(cached_tokens AS BIGINT), try_cast(output_tokens AS BIGINT),
     try_cast(ttft_us AS BIGINT), try_cast(duration_us AS BIGINT), counted_by,

@@ -1,5 +1,6 @@
 -- One row per hour of the chunk, hours without objects included.
 -- In: chunk_hour, request (deduplicated), copies, metered, unreadable.
+-- unpriced: as in check_unpriced.
 INSERT INTO rollup_run
 WITH counted AS (
     SELECT
@@ -9,7 +10,12 @@ WITH counted AS (
 ),
 rated AS (
     SELECT
-        hour, coalesce(sum(requests) FILTER (WHERE price_row IS NULL), 0)::BIGINT AS unpriced,
+        hour,
+        coalesce(
+            sum(requests) FILTER (
+                WHERE price_row IS NULL AND deployment <> '' AND input_uncached + input_cached + output > 0
+            ), 0
+        )::BIGINT AS unpriced,
         sum(unbilled_input_tokens)::BIGINT AS unbilled_input_tokens,
         sum(unbilled_cached_tokens)::BIGINT AS unbilled_cached_tokens,
         sum(unbilled_output_tokens)::BIGINT AS unbilled_output_tokens

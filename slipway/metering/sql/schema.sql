@@ -1,7 +1,8 @@
 -- The warehouse's tables. No primary keys: they make a rollup 18x slower and the file 9x larger; checks
 -- look after uniqueness. All instants are UTC; `hour` is the start of the hour of a request's UUIDv7.
 
--- One row per hour, deployment and requested model name (an adapter has its own).
+-- One row per hour, deployment and requested model name (an adapter has its own); both are empty for requests
+-- for models that nothing serves, whatever name they gave.
 -- Quantiles are exact within the row and never averaged over rows: days come from latency_hist_hourly.
 CREATE TABLE IF NOT EXISTS deployment_hourly (
     hour TIMESTAMPTZ, deployment VARCHAR, model VARCHAR,
@@ -21,8 +22,9 @@ CREATE TABLE IF NOT EXISTS latency_hist_hourly (
 );
 
 -- One row per hour, org, user, API key, deployment, model and price version: an hour in which the price
--- changes has two rows of an otherwise equal key. Tokens are the billed ones; price_version, cost and
--- currency are NULL where no price was in force. bounded: requests whose tokens are not the engine's count alone.
+-- changes has two rows of an otherwise equal key. Deployment and model are empty as above. Tokens are the billed
+-- ones; price_version, cost and currency are NULL where no price was in force. bounded: requests whose tokens are
+-- not the engine's count alone.
 CREATE TABLE IF NOT EXISTS usage_hourly (
     hour TIMESTAMPTZ, org VARCHAR, "user" VARCHAR, api_key VARCHAR, deployment VARCHAR, model VARCHAR,
     price_version VARCHAR,
@@ -42,7 +44,8 @@ CREATE TABLE IF NOT EXISTS price (
 );
 
 -- One row per hour that was rolled up: the last run, what it read, and the sums that checks compare.
--- rows_in counts readable events with all their copies; unbilled_* is what bill_failed left out.
+-- rows_in counts readable events with all their copies; unpriced those with tokens of a deployment and no price
+-- in force; unbilled_* is what bill_failed left out.
 CREATE TABLE IF NOT EXISTS rollup_run (
     hour TIMESTAMPTZ, run_id VARCHAR, input_fingerprint VARCHAR, objects BIGINT, rows_in BIGINT, duplicates BIGINT,
     conflicts BIGINT, unpriced BIGINT, quarantined BIGINT,

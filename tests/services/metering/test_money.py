@@ -180,6 +180,48 @@ def test_usage_without_a_price_is_kept_counted_and_shown(store, warehouse, ship,
     assert unpriced.evidence["rows"][0]["deployment"] == "free"
 
 
+def test_invented_model_names_are_one_row_per_key_and_no_warning(
+    store, warehouse, ship, new_event, schedule, rows: Rows
+) -> None:
+    """A tenant does not decide how large the warehouse is."""
+    nothing = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0, "status": "client_error"}
+    invented = [new_event(deployment="", model=f"invented-{n}", ttft_us=None, **nothing) for n in range(300)]
+    ship(HOUR, [*invented, new_event(deployment="", model="", org="other", ttft_us=None, **nothing)])
+    ship(HOUR, [new_event(), invented[0]])
+    copy = rolled_up(store, warehouse, schedule("chat", (JANUARY, 1, 1, 1)))
+    assert [
+        (row["org"], row["deployment"], row["model"], row["requests"]) for row in rows("usage_hourly")
+    ] == [
+        ("acme", "", "", 300),
+        ("acme", "chat", "chat", 1),
+        ("other", "", "", 1),
+    ]
+    assert [(row["model"], row["client_errors"]) for row in rows("deployment_hourly")] == [
+        ("", 301),
+        ("chat", 0),
+    ]
+    assert [check.name for check in evaluate(copy, [HOUR]) if not check.passed] == []
+    assert [row["unpriced"] for row in rows("rollup_run")] == [0]
+
+
+def test_unpriced_speaks_of_tokens_of_a_deployment_alone(
+    store, warehouse, ship, new_event, schedule, rows: Rows
+) -> None:
+    """A refused request cost nobody anything; a price that begins in a hundred years is none."""
+    nothing = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0, "ttft_us": None}
+    ship(HOUR, [new_event(status="limited", **nothing), new_event(org="other"), new_event(deployment="b")])
+    far = JANUARY.replace(year=2126)
+    copy = rolled_up(
+        store, warehouse, schedule("chat", (far, 1, 1, 1)), schedule("b", (JANUARY, 1, 1, 1, "x"))
+    )
+    (unpriced,) = [check for check in evaluate(copy, [HOUR]) if not check.passed]
+    assert [(row["deployment"], row["org"]) for row in unpriced.evidence["rows"]] == [
+        ("b", "acme"),
+        ("chat", "other"),
+    ]
+    assert [row["unpriced"] for row in rows("rollup_run")] == [2]
+
+
 def test_lines_of_a_bill_add_up_and_name_their_prices(store, warehouse, ship, new_event, schedule) -> None:
     ship(HOUR, [new_event(), new_event(deployment="b"), new_event(org="other")])
     copy = rolled_up(
