@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from slipway.catalog import profiles
 from slipway.catalog.documents import Document
 from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, ModelName, Name, SecretRef, Size, Spec
 from slipway.catalog.runtimes import RuntimeName
@@ -47,15 +48,47 @@ class Gpu(Spec):
         return self
 
 
+class Parallelism(Spec):
+    """How a replica's cards are divided; together the sizes take all of them. What is absent follows.
+
+    By default tensors go over the cards of a node, layers over nodes.
+    """
+
+    tensor: int | None = Field(None, ge=1, description="Cards that each layer is spread over.")
+    pipeline: int | None = Field(None, ge=1, description="Groups of cards that the layers are spread over.")
+    data: int | None = Field(None, ge=1, description="Copies of the model within a replica.")
+    expert: bool = Field(False, description="Experts of a mixture whole on a card each, not cut up.")
+
+
 class Resources(Spec):
     """What one replica asks for."""
 
     requests: Quantities = Field(Quantities(), description="Reserved for the replica.")
     limits: Quantities = Field(Quantities(), description="The most that the replica may use.")
     gpu: Gpu | None = Field(None, description="Absent means CPU only.")
-    profile: str | None = Field(None, description="KubeAI resource profile, such as nvidia-gpu-l4:1.")
+    profile: profiles.Profile | None = Field(
+        None, description="KubeAI resource profile and how often, such as nvidia-gpu-l4:1."
+    )
+    profile_accelerator: Accelerator | None = Field(
+        None, description="What a profile runs on, where its name does not begin with cpu, nvidia, amd, ..."
+    )
     volume_size: Size | None = Field(None, description="Ephemeral volume of each replica.")
     volume_class: str | None = Field(None, description="StorageClass of that volume.")
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """What the GPU's vendor says, else the profile."""
+        if self.gpu is not None:
+            return self.gpu.vendor
+        of_profile = profiles.accelerator(self.profile) if self.profile is not None else None
+        return self.profile_accelerator or of_profile or "cpu"
+
+    @property
+    def cards(self) -> int | None:
+        """Whole cards on one node, counted in the GPU, else in the profile's multiple."""
+        if self.gpu is not None and (self.profile is None or "count" in self.gpu.model_fields_set):
+            return self.gpu.count if self.gpu.fraction is None else None
+        return profiles.cards(self.profile, self.accelerator)
 
 
 class ScalingTarget(Spec):
@@ -200,12 +233,13 @@ class Deployment(Document):
     runtime: RuntimeName = Field(description="What hosts the engine.")
     engine: Name = Field(description="Engine document.")
     data_plane: Name = Field("default", description="Which cluster: a name that the environment connects.")
-    args: tuple[str, ...] = Field((), description="Engine arguments, such as --max-model-len=8192.")
+    args: tuple[str, ...] = Field((), description="Engine arguments, as --dtype=half or as two words.")
     env: dict[str, str] = Field({}, description="Environment variables of the engine.")
     secrets: tuple[EnvFromSecret, ...] = Field((), description="The same, with values that lie elsewhere.")
     replicas: int = Field(1, ge=0, description="How many, without autoscaling.")
     nodes_per_replica: int = Field(1, ge=1, description="Nodes that one replica spans.")
     resources: Resources = Field(Resources(), description="What one replica asks for.")
+    parallelism: Parallelism = Field(Parallelism(), description="How its cards are divided.")
     node_selector: dict[str, str] = Field({}, description="Labels that a replica's node must have.")
     tolerations: tuple[Toleration, ...] = Field(
         (), description="Taints that a replica's node may have, besides those of the GPUs asked for."
@@ -242,7 +276,12 @@ class Deployment(Document):
     @property
     def accelerator(self) -> Accelerator:
         """What its engine runs on; picks the engine's image."""
-        return "cpu" if self.resources.gpu is None else self.resources.gpu.vendor
+        return self.resources.accelerator
+
+    @property
+    def cards(self) -> int | None:
+        """Whole cards of a replica on one node; None on CPUs, and for a share of a card."""
+        return self.resources.cards
 
     def is_shared_with(self, org: str) -> bool:
         """Whether an organisation may know of this deployment."""

@@ -40,7 +40,11 @@ class Model(Document):
     exclude: tuple[str, ...] = Field((), description="Glob patterns of files to leave out.")
     task: Task = Field("text-generation", description="What it does; decides the API paths that it answers.")
     licence: str | None = Field(None, description="Licence note, carried into the manifest.")
-    context_length: int | None = Field(None, ge=1, description="Longest context in tokens.")
+    context_length: int | None = Field(
+        None,
+        ge=1,
+        description="Longest context in tokens: --max-model-len, where a deployment's args say none.",
+    )
     token: SecretRef | None = Field(None, description="Hub token or NGC key for a gated source.")
     host_locally: bool = Field(
         True, description="Pull into local S3. False lets the engine download at start, with a warning."

@@ -33,7 +33,7 @@ ModelName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_
 
 Task = Literal["text-generation", "embedding", "rerank", "classification", "speech-to-text", "text-to-speech"]
 GpuVendor = Literal["nvidia", "amd", "intel"]
-Accelerator = Literal["cpu", "nvidia", "amd", "intel"]
+Accelerator = Literal["cpu", "nvidia", "amd", "intel", "tpu"]
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

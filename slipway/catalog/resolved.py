@@ -6,6 +6,7 @@ Does not: finding out what a moving ref points at (slipway.artifacts), rendering
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from slipway.catalog.catalog import Catalog
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Adapter, Engine, Model
 from slipway.catalog.fields import Name, Spec, Task, is_pinned, split_revision
+from slipway.catalog.runtimes import RUNTIMES
 
 # Fields of a deployment that change what tenants may do or pay, not what the engine runs.
 _NOT_THE_ENGINE = frozenset(
@@ -31,6 +33,9 @@ _NOT_THE_ENGINE = frozenset(
         "public_names",
     }
 )
+
+# Fields that are younger than revisions that somewhere run; a path each, as a document writes it.
+_CAME_LATER = ("tolerations", "parallelism", "resources.profile_accelerator")
 
 
 class UnresolvedRevisionError(LookupError):
@@ -93,11 +98,31 @@ class ResolvedDeployment(Spec):
             "model": self.model.model_dump(mode="json"),
             "adapters": [adapter.model_dump(mode="json") for adapter in self.adapters],
         }
-        # Only where they say something: revisions that were recorded without them keep their digest.
-        if not self.deployment.tolerations:
-            del deployment["tolerations"]
+        _leave_out_unset(deployment)
         later = {"task", "context_length", "image"}
         return {**spec, **self.model_dump(mode="json", include=later, exclude_defaults=True)}
+
+
+def _leave_out_unset(deployment: dict[str, Any]) -> None:
+    """Of fields that came later only those that say something: without, a revision keeps its digest."""
+    for path in _CAME_LATER:
+        *way, name = path.split(".")
+        inner = deployment
+        for step in way:
+            inner = inner[step]
+        if inner[name] == _unset()[path]:
+            del inner[name]
+
+
+@functools.cache
+def _unset() -> dict[str, Any]:
+    """What each of them is where nothing is written."""
+    runtime = next(iter(RUNTIMES))  # any: fields' defaults are the same on all of them
+    bare = Deployment.model_validate({"name": "a", "model": "a", "runtime": runtime, "engine": "a"})
+    dump = bare.model_dump(mode="json", by_alias=True)
+    return {
+        path: functools.reduce(lambda inner, step: inner[step], path.split("."), dump) for path in _CAME_LATER
+    }
 
 
 def resolve(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from slipway.catalog import profiles
 from slipway.dataplane.protocol import LiveApplication
 from slipway.records.replica_samples import INTERVAL_S, Instant, Sample, instant_of
 
@@ -35,9 +36,13 @@ def sampled(live: Iterable[LiveApplication], spec_of: SpecOf, now: datetime) -> 
 
 def _cards(deployment: Mapping[str, Any]) -> tuple[float, str | None]:
     """Cards of one replica, over all its nodes."""
-    gpu = (deployment.get("resources") or {}).get("gpu")
+    resources = deployment.get("resources") or {}
+    gpu, profile = resources.get("gpu"), resources.get("profile")
+    nodes = int(deployment.get("nodes_per_replica") or 1)
     if not gpu:
-        return 0.0, None
+        return float(profiles.cards(profile, resources.get("profile_accelerator")) or 0) * nodes, None
     share = gpu.get("fraction")
     cards = float(share) if share is not None else float(gpu.get("count") or 1)
-    return cards * int(deployment.get("nodes_per_replica") or 1), gpu.get("class")
+    if profile is not None and cards == 1:
+        cards = float(profiles.multiple(profile))  # a count that was not written is the profile's
+    return cards * nodes, gpu.get("class")

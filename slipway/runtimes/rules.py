@@ -15,7 +15,7 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.problems import Finding
 from slipway.catalog.rules.documents import Rule
-from slipway.runtimes import registry, tasks
+from slipway.runtimes import argument_rules, registry, tasks
 
 
 def names_fit(catalog: Catalog) -> Iterator[Finding]:
@@ -52,8 +52,6 @@ def engines_are_hosted(catalog: Catalog) -> Iterator[Finding]:
         accelerator = deployment.accelerator
         if accelerator not in engine.images and engine.server not in adapter.without_image:
             message = f"engine {engine.name} has no image for {accelerator}. Add images.{accelerator} to it"
-            if deployment.resources.gpu is None and deployment.resources.profile is not None:
-                message += "; or, where resources.profile is of GPUs, say so in resources.gpu, too"
             yield Finding("Deployment", deployment.name, ("engine",), message)
 
 
@@ -82,7 +80,13 @@ def tasks_are_done(catalog: Catalog) -> Iterator[Finding]:
             yield Finding("Deployment", deployment.name, ("model",), reason)
 
 
-RULES: tuple[Rule, ...] = (names_fit, engines_are_hosted, fields_are_honoured, tasks_are_done)
+RULES: tuple[Rule, ...] = (
+    names_fit,
+    engines_are_hosted,
+    fields_are_honoured,
+    tasks_are_done,
+    *argument_rules.RULES,
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.fields import size_in_bytes
+from slipway.runtimes.arguments import layout, parsing
 
 _DEFAULT_UTILIZATION = 0.9  # vLLM's own
 _VALUE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "half": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
@@ -60,7 +61,10 @@ def judge(
     per_token, cache_bytes = full * per_layer, per_layer * (full * tokens + windowed * min(tokens, window))
     utilization = float(_flag(deployment, "gpu-memory-utilization") or _DEFAULT_UTILIZATION)
     share = gpu.fraction if gpu.fraction is not None else 1.0
-    cards = gpu.count * deployment.nodes_per_replica
+    divided = layout.of(deployment)
+    if divided.data > 1 and _is_on(deployment, layout.EXPERT):
+        return None  # experts go over all copies, the rest is in each
+    cards = divided.tensor * divided.pipeline
     card_bytes = size_in_bytes(gpu.memory)
     available = int(card_bytes * share * utilization)
     needed = (weights_bytes + cache_bytes) // cards
@@ -77,7 +81,7 @@ def _longest(deployment: Deployment, config: Mapping[str, Any], context_length: 
     """The argument, then the catalog's field, then the model's own limit, as vLLM would take them."""
     asked = _flag(deployment, "max-model-len")
     if asked is not None:  # `auto` takes what fits
-        return int(asked) if asked.isdigit() else None
+        return parsing.size(asked)
     longest = context_length or _text_config(config).get("max_position_embeddings")
     return int(longest) if longest is not None else None
 
@@ -124,13 +128,13 @@ def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _flag(deployment: Deployment, name: str) -> str | None:
-    """Value of an engine argument, in either spelling; the last one counts."""
-    last = None
-    for arg in deployment.args:
-        flag, _, value = arg.partition("=")
-        if flag.removeprefix("--").replace("_", "-") == name:
-            last = value
-    return last
+    """Value of an engine argument, in any spelling; the last one counts."""
+    return parsing.parse(deployment.args).value(name)
+
+
+def _is_on(deployment: Deployment, name: str) -> bool:
+    given = parsing.parse(deployment.args).last(name)
+    return deployment.parallelism.expert or (given is not None and given.on)
 
 
 def _gib(amount: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from slipway.catalog.servers import VLLM
 from slipway.runtimes.adapter import Adapter, Example, OnKubernetes
+from slipway.runtimes.arguments import owned
 from slipway.runtimes.dynamo import judge, render
 from slipway.runtimes.workload import Kind, WorkloadKind
 
@@ -18,6 +19,13 @@ ADAPTER = Adapter(
     # Its frontend: docs.nvidia.com/dynamo, components/frontend.
     tasks={VLLM: frozenset({"text-generation", "embedding"})},
     refusals=render.refusals,
+    owns=owned.Owns(
+        dict.fromkeys(("namespace", "endpoint", "endpoint-types", "discovery-backend"), owned.ADDRESS),
+        {
+            "DYN_LORA_ENABLED": owned.ADAPTERS,
+            **dict.fromkeys(("DYN_SYSTEM_PORT", "DYN_NAMESPACE"), owned.ADDRESS),
+        },
+    ),
     longest_name=lambda _: _LONGEST_NAME,
     kubernetes=OnKubernetes(
         render=render.render,

@@ -250,6 +250,7 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: refusing.Refused = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_parallelism(deployment, "", refusing.DIVISIONS),
         "load_balancing.strategy": (False, ""),
         "load_balancing.prefix_length": (
             "prefix_length" in balancing.model_fields_set,

@@ -12,6 +12,7 @@ import shlex
 from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.arguments import layout, parsing
 from slipway.runtimes.kserve import inferenceservice
 from slipway.runtimes.rendering import gpu, identity, pods, scaling, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
@@ -20,8 +21,9 @@ from slipway.runtimes.rendering.weights_access import weights_access
 
 POD_PORT = 8000
 
-# What the controller says itself, from fields of the object.
-_ITS_OWN = ("--tensor-parallel-size", "--pipeline-parallel-size", "--enable-lora")
+# What the controller says itself, from fields of the object; layers are its to divide over nodes alone.
+_ITS_OWN = frozenset({layout.TENSOR, "enable-lora"})
+_ITS_OWN_OVER_NODES = _ITS_OWN | {layout.PIPELINE}
 
 
 def address(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Address:
@@ -58,12 +60,12 @@ def _spec(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         **_replicas(resolved, cluster),
         "template": _pod(resolved, cluster),
     }
-    cards = deployment.resources.gpu.count if deployment.resources.gpu is not None else 1
+    divided = layout.of(deployment)
     if deployment.nodes_per_replica > 1:
-        spec["parallelism"] = {"tensor": cards, "pipeline": deployment.nodes_per_replica}
+        spec["parallelism"] = {"tensor": divided.tensor, "pipeline": divided.pipeline}
         spec["worker"] = _pod(resolved, cluster)
-    elif cards > 1:
-        spec["parallelism"] = {"tensor": cards}
+    elif divided.tensor > 1:
+        spec["parallelism"] = {"tensor": divided.tensor}
     return spec
 
 
@@ -101,8 +103,8 @@ def _replicas(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
 def _pod(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
     env = pods.environment(resolved, vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {})
-    wanted = vllm_args.engine_args(resolved, cluster)
-    args = [arg for arg in wanted if not arg.startswith(_ITS_OWN) or arg in deployment.args]
+    its_own = _ITS_OWN_OVER_NODES if deployment.nodes_per_replica > 1 else _ITS_OWN
+    args = parsing.without(parsing.parse(vllm_args.engine_args(resolved, cluster)), its_own)
     main: Object = {
         "name": "main",
         "image": pods.image(resolved),

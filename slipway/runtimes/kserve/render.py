@@ -59,6 +59,7 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: refusing.Refused = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_parallelism(deployment, "", refusing.DIVISIONS, server),
         "adapters": (
             bool(deployment.adapters) and server != VLLM,
             f"are vLLM's in KServe, and the engine is {server}. Remove them",

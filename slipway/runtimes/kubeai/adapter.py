@@ -9,7 +9,7 @@ from __future__ import annotations
 from slipway.catalog.fields import Task
 from slipway.runtimes.adapter import Adapter, OnKubernetes
 from slipway.runtimes.judging.objects import Object
-from slipway.runtimes.kubeai import judge, render
+from slipway.runtimes.kubeai import judge, refusals, render
 from slipway.runtimes.workload import WorkloadKind
 
 # With `-<8 hex>`, KubeAI's Models have at most 40 characters.
@@ -26,7 +26,7 @@ def _park(model: Object) -> None:
 ADAPTER = Adapter(
     servers=frozenset(render.ENGINES),
     tasks=dict.fromkeys(render.ENGINES, _PROXIED),
-    refusals=render.refusals,
+    refusals=refusals.refusals,
     longest_name=lambda _: _LONGEST_NAME,
     # Its list of models tells of text generation alone, unless it is asked for more.
     listing={task: {"feature": name} for task, name in render.FEATURES.items() if task != "text-generation"},

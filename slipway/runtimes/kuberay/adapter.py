@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from slipway.catalog.servers import LLAMA_CPP, VLLM
 from slipway.runtimes.adapter import Adapter, OnKubernetes
+from slipway.runtimes.arguments import owned
 from slipway.runtimes.kuberay import dashboard, judge, render, sharing
 from slipway.runtimes.workload import OwnWord, Shared, WorkloadKind
 
@@ -19,6 +20,10 @@ ADAPTER = Adapter(
     # Ray Serve LLM's ingress: ray/llm/_internal/serve/core/ingress/ingress.py of Ray 2.60.
     tasks={VLLM: frozenset({"text-generation", "embedding", "rerank", "speech-to-text"})},
     refusals=render.refusals,
+    owns=owned.Owns(
+        {"distributed-executor-backend": "is Ray Serve LLM's to choose. Remove it"},
+        {"VLLM_RAY_PER_WORKER_GPUS": "is the share of a card. Set resources.gpu.fraction"},
+    ),
     longest_name=lambda _: _LONGEST_NAME,
     kubernetes=OnKubernetes(
         render=render.render,

@@ -17,6 +17,7 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.catalog.servers import LLAMA_CPP, VLLM
+from slipway.runtimes.arguments import keywords as arguments
 from slipway.runtimes.kuberay import raycluster
 from slipway.runtimes.ray import render as ray_render
 from slipway.runtimes.rendering import (
@@ -157,15 +158,8 @@ def _llm_config(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Objec
 
 
 def _keywords(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[str, Any]:
-    """Flags of `vllm serve` as keywords of its engine; YAML reads a value as its flag would be read."""
-    keywords: dict[str, Any] = {}
-    for arg in vllm_args.engine_args(resolved, cluster):
-        flag, given, text = arg.removeprefix("--").partition("=")
-        name = flag.replace("-", "_")
-        if given:
-            keywords[name] = yaml.safe_load(text)
-        else:
-            keywords[name.removeprefix("no_")] = not name.startswith("no_")
+    """Options of `vllm serve` as keywords of its engine."""
+    keywords = arguments.of(vllm_args.engine_args(resolved, cluster))
     share = resolved.deployment.resources.gpu.fraction if resolved.deployment.resources.gpu else None
     if share is not None:
         keywords.setdefault("gpu_memory_utilization", round(share * 0.9, 3))
@@ -232,6 +226,12 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             for field, reason in ray_render.refusals(deployment)
             if field.startswith(of_ray)
         },
+        **refusing.of_parallelism(
+            deployment,
+            "is a replica's, and Ray Serve LLM has copies as replicas alone. Set replicas",
+            ("tensor", "pipeline", "expert"),
+            server,
+        ),
         "secrets": (
             bool(deployment.secrets),
             "would be readable by every application of the Ray cluster. Use another runtime",

@@ -7,6 +7,7 @@ Belongs here: the adapter, and how its services are parked. Does not: its object
 from __future__ import annotations
 
 from slipway.runtimes.adapter import Adapter, Example, OnKubernetes
+from slipway.runtimes.arguments import owned
 from slipway.runtimes.judging.objects import Object
 from slipway.runtimes.nim import judge, render
 from slipway.runtimes.workload import Kind, WorkloadKind, at_zero_replicas
@@ -19,9 +20,19 @@ def _park(service: Object) -> None:
         service["spec"]["scale"] = {"enabled": False}
 
 
+_VARIABLES = {
+    **dict.fromkeys(("NIM_MODEL_NAME", "NIM_REPOSITORY_OVERRIDE"), owned.MODEL),
+    **dict.fromkeys(("NIM_SERVER_PORT", "NIM_HTTP_API_PORT"), owned.ADDRESS),
+    **dict.fromkeys(("NIM_SSL_MODE", "NIM_SSL_KEY_PATH", "NIM_SSL_CERTS_PATH"), owned.TLS),
+    "NIM_SERVED_MODEL_NAME": owned.NAMES,
+    "NIM_PEFT_SOURCE": owned.ADAPTERS,
+    "NIM_ENABLE_KV_CACHE_REUSE": "shares one tenant's prompts with another's. Set isolate_prompt_cache",
+}
+
 ADAPTER = Adapter(
     servers=frozenset({"nim"}),
     refusals=render.refusals,
+    owns=owned.Owns(owned.OF_VLLM_OPTIONS, _VARIABLES),
     # NVIDIA's embed a question otherwise than a passage.
     question={"embedding": {"input_type": "query"}},
     kubernetes=OnKubernetes(

@@ -12,6 +12,7 @@ from typing import Any
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.arguments import layout
 from slipway.runtimes.rendering import (
     flows,
     gpu,
@@ -119,8 +120,8 @@ def _service(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         **_scale(deployment),
     }
     if deployment.nodes_per_replica > 1:
-        cards = deployment.resources.gpu.count if deployment.resources.gpu is not None else 1
-        parallel = {"tensor": cards, "pipeline": deployment.nodes_per_replica}
+        divided = layout.of(deployment)
+        parallel = {"tensor": divided.tensor, "pipeline": divided.pipeline}
         spec["multiNode"] = {"backendType": "lws", "parallelism": parallel}
     return _object("NIMService", resolved, cluster, _filled(spec))
 
@@ -191,6 +192,11 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: refusing.Refused = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_parallelism(
+            deployment,
+            "is chosen by a NIM itself, with its profile for the cards of a node. Remove it",
+            ("tensor", "pipeline") if deployment.nodes_per_replica > 1 else (),
+        ),
         "adapters": (
             bool(deployment.adapters),
             "must lie in NIM's model store, and its operator mounts that into no init container. Remove them",

@@ -186,6 +186,10 @@ def _refused_resources(deployment: Deployment) -> list[tuple[str, str]]:
         "resources.limits.cpu": (resources.limits.cpu is not None, unlimited),
         "resources.limits.memory": (resources.limits.memory is not None, unlimited),
         "resources.profile": (resources.profile is not None, "is KubeAI's. Use resources.requests"),
+        "resources.profile_accelerator": (
+            resources.profile_accelerator is not None,
+            "is of a KubeAI profile. Remove it",
+        ),
         "resources.volume_size": (resources.volume_size is not None, kubernetes),
         "resources.volume_class": (resources.volume_class is not None, kubernetes),
     }
@@ -225,6 +229,7 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
                 "is prefix-hash, and Ray Serve's proxy balances by load. Use least-load",
             ),
             "tolerations": (bool(deployment.tolerations), kubernetes),
+            **refusing.of_parallelism(deployment, "is vLLM's, and ray hosts llama.cpp. Remove it"),
             "telemetry": (
                 "telemetry" in deployment.model_fields_set,
                 "has no effect here: Ray tells its own metrics for the whole node. Remove it",

@@ -6,9 +6,15 @@ Does not: what one runtime alone refuses (its module), printing them (slipway.co
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from slipway.catalog.deployment import Deployment
+from slipway.catalog.servers import SERVERS, ServerName
 
 Refused = dict[str, tuple[bool, str]]
+
+# All of `parallelism`.
+DIVISIONS = ("tensor", "pipeline", "data", "expert")
 
 
 def only(refused: Refused) -> list[tuple[str, str]]:
@@ -21,6 +27,10 @@ def of_a_pod(deployment: Deployment) -> Refused:
     resources, gpu = deployment.resources, deployment.resources.gpu
     return {
         "resources.profile": (resources.profile is not None, "is KubeAI's. Use resources.requests and gpu"),
+        "resources.profile_accelerator": (
+            resources.profile_accelerator is not None,
+            "is of a KubeAI profile. Use resources.gpu",
+        ),
         "resources.volume_class": (
             resources.volume_class is not None and resources.volume_size is None,
             "is the class of a volume without a size. Give resources.volume_size",
@@ -43,6 +53,22 @@ def of_a_pod(deployment: Deployment) -> Refused:
             "is Ray's. Use mig_profile, or sharing with count: 1",
         ),
     }
+
+
+def of_parallelism(
+    deployment: Deployment, why: str, takes: Collection[str] = (), engine: ServerName | None = None
+) -> Refused:
+    """The divisions of cards that are not among `takes`; an engine that does not divide takes none."""
+    asked = deployment.parallelism
+    if engine is not None and not SERVERS[engine].fills_memory_as_vllm:
+        why, takes = f"is vLLM's, and the engine is {engine}. Remove it", ()
+    given = {
+        "tensor": asked.tensor is not None,
+        "pipeline": asked.pipeline is not None,
+        "data": asked.data is not None,
+        "expert": asked.expert,
+    }
+    return {f"parallelism.{name}": (is_given and name not in takes, why) for name, is_given in given.items()}
 
 
 def _of_a_gpu(deployment: Deployment) -> Refused:

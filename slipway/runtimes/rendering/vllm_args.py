@@ -1,15 +1,17 @@
 """What vLLM is told: the same arguments wherever it runs, as a pod, below an operator or within Ray.
 
-Belongs here: flags from the catalog's fields. A flag that the deployment gives itself is left alone.
-Does not: what one runtime adds by itself (its module). Flags: docs.vllm.ai, `vllm serve --help`.
+Belongs here: options from the catalog's fields. One that the deployment gives itself is left alone.
+Does not: reading and judging what a deployment gives (slipway.runtimes.arguments), what one runtime adds by
+itself (its module). Options: docs.vllm.ai, `vllm serve --help`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.runtimes.arguments import layout, parsing
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.weights_access import WeightsAccess
 
@@ -64,8 +66,13 @@ def engine_args(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[
         wanted.append("--enable-sleep-mode")
     if deployment.adapters:
         wanted += ["--enable-lora", f"--max-loras={len(deployment.adapters)}"]
-    given = {_flag(arg) for arg in deployment.args}
-    return [*(arg for arg in wanted if _flag(arg) not in given), *deployment.args]
+    given = {each.option for each in parsing.parse(deployment.args).arguments}
+    return [*(arg for arg in wanted if option(arg) not in given), *_written(deployment.args)]
+
+
+def option(word: str) -> str:
+    """The option that a word gives, whatever its spelling; a negation is of the same one."""
+    return parsing.parse([word]).arguments[0].option
 
 
 def lora_modules(resolved: ResolvedDeployment, paths: Mapping[str, str]) -> list[str]:
@@ -81,13 +88,19 @@ def sleeps(resolved: ResolvedDeployment) -> bool:
 
 
 def _parallel(resolved: ResolvedDeployment) -> list[str]:
-    """Tensors over the cards of a node, layers over nodes, as vLLM's guide on scaling says."""
-    gpu, nodes = resolved.deployment.resources.gpu, resolved.deployment.nodes_per_replica
-    tensors = [f"--tensor-parallel-size={gpu.count}"] if gpu is not None and gpu.count > 1 else []
-    return [*tensors, *([f"--pipeline-parallel-size={nodes}"] if nodes > 1 else [])]
+    """Tensors over the cards of a node, layers over nodes, as vLLM's guide on scaling says, or as written."""
+    divided = layout.of(resolved.deployment)
+    sizes = {layout.TENSOR: divided.tensor, layout.PIPELINE: divided.pipeline, layout.DATA: divided.data}
+    return [
+        *(f"--{name}={count}" for name, count in sizes.items() if count > 1),
+        *([f"--{layout.EXPERT}"] if resolved.deployment.parallelism.expert else []),
+    ]
 
 
-def _flag(arg: str) -> str:
-    """`--enable-prefix-caching` and its negation are one flag."""
-    name = arg.partition("=")[0].replace("_", "-")
-    return name.replace("--no-", "--", 1)
+def _written(args: Sequence[str]) -> list[str]:
+    """The deployment's own, word by word; but argparse takes no `--flag=true`, which means `--flag`."""
+    words = list(args)
+    for given in parsing.parse(args).arguments:
+        if not given.values and "=" in words[given.at]:
+            words[given.at] = f"--{'' if given.on else 'no-'}{given.option}"
+    return words

@@ -113,6 +113,7 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: dict[str, tuple[bool, Any]] = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_parallelism(deployment, "", refusing.DIVISIONS, engine.server if engine else None),
         "nodes_per_replica": (
             deployment.nodes_per_replica > 1 and llamacpp,
             "is more than 1, and llama.cpp's replica is one process. Set it to 1",

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Catalog, Deployment
-from slipway.catalog.deployment import ServedAdapter
+from slipway.catalog.deployment import Parallelism, ServedAdapter
 from slipway.catalog.files.loader import load
 from slipway.catalog.resolved import UnresolvedRevisionError, resolve
 
@@ -53,6 +53,13 @@ def test_a_public_name_of_an_adapter_does_not_either() -> None:
 def test_a_revision_is_named_after_its_digest() -> None:
     resolved = resolve(CATALOG, CATALOG.deployment("chat"), {})
     assert resolved.revision_name == f"chat-{resolved.spec_digest[:8]}"
+
+
+def test_what_came_later_counts_only_where_it_says_something() -> None:
+    written = resolve(CATALOG, CATALOG.deployment("assistant"), {}).engine_spec()["deployment"]
+    assert {"tolerations", "parallelism"}.isdisjoint(written)
+    assert "profile_accelerator" not in written["resources"]
+    assert digest(parallelism=Parallelism(tensor=1)) != digest()
 
 
 LISTING = "0123456789abcdef" * 4

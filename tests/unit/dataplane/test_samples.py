@@ -23,6 +23,11 @@ def live(ready: int) -> LiveApplication:
         ({"resources": {"gpu": {"count": 2, "class": "h100"}}}, 3 * 2, "h100"),
         ({"resources": {"gpu": {"count": 8}}, "nodes_per_replica": 2}, 3 * 8 * 2, None),
         ({"resources": {"gpu": {"count": 1, "fraction": 0.5}}}, 3 * 0.5, None),
+        ({"resources": {"profile": "nvidia-gpu-l4:2"}}, 3 * 2, None),
+        ({"resources": {"profile": "nvidia-gpu-l4:2", "gpu": {"count": 1, "class": "l4"}}}, 3 * 2, "l4"),
+        ({"resources": {"profile": "google-tpu-v5e-2x2:4"}}, 3 * 4, None),
+        ({"resources": {"profile": "ours:2", "profile_accelerator": "amd"}}, 3 * 2, None),
+        ({"resources": {"profile": "cpu:4"}}, 0, None),
         ({"resources": {}}, 0, None),
     ],
 )

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from slipway.catalog import Deployment
+from slipway.catalog.deployment import Parallelism
 from slipway.control.fit import arithmetic as fit
 
 GIB = 2**30
@@ -128,6 +129,34 @@ def test_layers_with_a_window_or_without_a_cache_hold_less(config: dict[str, Any
     found = judged_of(config)
     assert found is not None
     assert found.needed_bytes == 16 * layer_tokens * PER_TOKEN // 32
+
+
+@pytest.mark.parametrize(
+    "args", [["--max-model-len=4096"], ["--max-model-len", "4096"], ["--max_model_len", "4K"]], ids=str
+)
+def test_the_longest_context_is_read_in_any_spelling(args: list[str]) -> None:
+    found = judged_of({}, *args)
+    assert found is not None and found.needed_bytes == 4096 * PER_TOKEN
+
+
+@pytest.mark.parametrize(
+    ("args", "cards"), [([], 4), (["-pp", "2"], 4), (["--data-parallel-size=2"], 2), (["-dp=4"], 1)], ids=str
+)
+def test_copies_hold_the_model_once_each(args: list[str], cards: int) -> None:
+    deployment = Deployment.model_validate(
+        {
+            "name": "c",
+            "model": "m",
+            "runtime": "vllm",
+            "engine": "e",
+            "args": args,
+            "resources": {"gpu": {"memory": "80Gi", "count": 4}},
+        }
+    )
+    found = fit.judge(deployment, WEIGHTS, LLAMA_8B, 1024)
+    assert found is not None and found.needed_bytes == (WEIGHTS + 1024 * PER_TOKEN) // cards
+    mixed = deployment.model_copy(update={"parallelism": Parallelism(expert=True)})
+    assert fit.judge(mixed, WEIGHTS, LLAMA_8B, 1024) == (None if cards < 4 else found)
 
 
 @pytest.mark.parametrize("arg", ["--quantization=fp8", "--cpu-offload-gb=20", "--max-model-len=auto"])

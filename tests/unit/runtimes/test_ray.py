@@ -130,6 +130,12 @@ def test_serve_drains_an_in_place_change_and_a_blue_green_one_is_drained_before(
     assert options(rollout={"drain_s": 77})["graceful_shutdown_timeout_s"] == ray.DRAINED_SHUTDOWN_S
 
 
+def test_a_value_in_a_word_of_its_own_is_joined_to_its_option() -> None:
+    args = ["--ctx-size", "2048", "--parallel=2", "--jinja"]
+    rendered = ray.render(resolved(args=args))["args"]["engine_args"]
+    assert rendered == ["--ctx-size=2048", "--parallel=2", "--jinja"]
+
+
 def test_an_engine_that_ray_does_not_host_is_refused_by_name() -> None:
     spec = resolved().model_copy(update={"engine": Engine(name="llama", server="ollama", images={})})
     with pytest.raises(ValueError, match=r"ollama.*llama\.cpp"):

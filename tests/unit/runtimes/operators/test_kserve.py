@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -110,3 +111,26 @@ class TestKServe:
     ) -> None:
         with pytest.raises(RenderError, match="enableLLMInferenceServiceTLS"):
             kserve.render(resolved(**VARIANTS["kserve nodes"]), replace(cluster, kserve_tls=True))
+
+
+@pytest.mark.parametrize(
+    ("fields", "parallelism", "told"),
+    [
+        ({"args": ["--pipeline-parallel-size=2"]}, {"tensor": 4}, ["--pipeline-parallel-size=2"]),
+        ({"args": ["-tp", "4", "-dp=2"]}, {"tensor": 4}, ["-dp=2"]),
+        ({"args": ["--tensor_parallel_size=8"]}, {"tensor": 8}, []),
+        ({"args": ["-pp", "2"], "nodes_per_replica": 2}, {"tensor": 8, "pipeline": 2}, []),
+    ],
+    ids=str,
+)
+def test_cards_are_divided_once_by_the_object_or_by_an_argument(
+    render: Callable[..., dict[str, Object]],
+    fields: dict[str, Any],
+    parallelism: dict[str, int],
+    told: list[str],
+) -> None:
+    gpus = {"runtime": "kserve", "adapters": ["tone"], "resources": {"gpu": {"count": 8}}}
+    spec = render(**gpus, **fields)["LLMInferenceService"]["spec"]
+    assert spec["parallelism"] == parallelism
+    args = spec["template"]["containers"][0]["args"]
+    assert [arg for arg in args if "parallel" in arg or arg.startswith(("-tp", "-pp", "-dp"))] == told

@@ -7,6 +7,7 @@ import pytest
 
 from slipway.catalog import Catalog, ResolvedDeployment
 from slipway.runtimes import rules
+from slipway.runtimes.kubeai import refusals
 from slipway.runtimes.kubeai import render as kubeai
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
@@ -44,6 +45,55 @@ class TestKubeAI:
             kubeai.render(resolved(**VARIANTS["kubeai profile"]), knows)
         known = replace(cluster, kubeai_profiles=frozenset({"nvidia-gpu-l4"}))
         assert kubeai.render(resolved(**VARIANTS["kubeai profile"]), known)
+
+    @pytest.mark.parametrize(
+        ("resources", "runs_on", "cards"),
+        [
+            ({"profile": "nvidia-gpu-l4:1"}, "nvidia", 1),
+            ({"profile": "nvidia-gpu-l4"}, "nvidia", 1),
+            ({"profile": "nvidia-gpu-h100:8"}, "nvidia", 8),
+            ({"profile": "amd-gpu-mi300x:2"}, "amd", 2),
+            ({"profile": "google-tpu-v5e-2x2:4"}, "tpu", 4),
+            ({"profile": "intel-gaudi:2"}, "intel", 2),
+            ({"profile": "cpu:4"}, "cpu", None),
+            ({"profile": "ours:2", "profile_accelerator": "amd"}, "amd", 2),
+            ({"profile": "ours:2", "profile_accelerator": "cpu"}, "cpu", None),
+            ({"profile": "ours:2", "gpu": {"vendor": "nvidia"}}, "nvidia", 2),
+            ({"gpu": {"count": 2}}, "nvidia", 2),
+            ({}, "cpu", None),
+        ],
+        ids=str,
+    )
+    def test_a_profile_picks_the_image_and_counts_the_cards(
+        self, resolved: Resolve, cluster: ClusterSettings, resources: object, runs_on: str, cards: int | None
+    ) -> None:
+        images = {
+            kind: {"image": f"registry.local/{kind}", "digest": "sha256:" + "b" * 64}
+            for kind in ("cpu", "nvidia", "amd", "intel", "tpu")
+        }
+        spec = resolved(runtime="kubeai", engine={"images": images}, image=None, resources=resources)
+        assert (spec.deployment.accelerator, spec.deployment.cards) == (runs_on, cards)
+        assert refusals.refusals(spec.deployment, spec.engine) == []
+        model = kubeai.render(spec, cluster).objects[1]["spec"]
+        assert model["image"].startswith(f"registry.local/{runs_on}@")
+        divided = f"--tensor-parallel-size={cards}"
+        assert (divided in model["args"]) == (cards is not None and cards > 1)
+
+    @pytest.mark.parametrize(
+        ("resources", "field"),
+        [
+            ({"profile": "ours:1"}, "resources.profile"),
+            ({"profile": "nvidia-gpu-l4:1", "profile_accelerator": "cpu"}, "resources.profile_accelerator"),
+            ({"profile_accelerator": "cpu"}, "resources.profile_accelerator"),
+            ({"profile": "nvidia-gpu-l4:2", "gpu": {"count": 1}}, "resources.gpu.count"),
+        ],
+        ids=str,
+    )
+    def test_a_profile_that_does_not_tell_or_contradicts_is_refused(
+        self, resolved: Resolve, resources: object, field: str
+    ) -> None:
+        spec = resolved(runtime="kubeai", resources=resources)
+        assert [name for name, _ in refusals.refusals(spec.deployment, spec.engine)] == [field]
 
     def test_names_with_their_revision_fit_forty_characters(self, resolved: Resolve) -> None:
         longest = 40 - len("-") - 8

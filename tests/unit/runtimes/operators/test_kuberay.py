@@ -164,6 +164,27 @@ class TestKubeRay:
         assert llm["runtime_env"]["env_vars"]["VLLM_RAY_PER_WORKER_GPUS"] == "0.49"
         assert llm["engine_kwargs"]["gpu_memory_utilization"] == round(0.49 * 0.9, 3)
 
+    def test_arguments_are_keywords_whatever_their_spelling(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        written = {
+            "runtime": "kuberay",
+            "resources": {"gpu": {"count": 4}},
+            "args": ["--dtype", "bfloat16", "-tp", "2", "-pp=2", "--max_num_seqs", "7", "--no-enforce-eager"],
+        }
+        config = self.serve_config(render(**written)["RayService"])
+        llm = config["applications"][0]["args"]["llm_configs"][0]
+        assert llm["engine_kwargs"] == {
+            "load_format": "runai_streamer",
+            "enable_prefix_caching": False,
+            "dtype": "bfloat16",
+            "tensor_parallel_size": 2,
+            "pipeline_parallel_size": 2,
+            "max_num_seqs": 7,
+            "enforce_eager": False,
+        }
+        assert len(llm["placement_group_config"]["bundles"]) == 4
+
     def test_adapters_are_read_from_one_path_and_named_after_a_colon(
         self, resolved: Resolve, cluster: ClusterSettings
     ) -> None:
