@@ -43,7 +43,7 @@ def demand_of(reads: Reads, body: Body, bounds: tuple[Bound, ...], allowance: in
     reads.refuse_unbounded(body)
     prompt = allowance + reads.bound(body)
     answers = reads.answers(body)
-    asked = _asked(body)
+    asked = output_asked(body)
     if asked is not None:
         return Demand(prompt, asked * answers, asked * answers)
     default = min(_DEFAULT_OUTPUT_TOKENS, max(_LEAST_DEFAULT_TOKENS, min(limits) // 4))
@@ -55,10 +55,11 @@ def bind(reads: Reads, body: Body, granted_tokens: int) -> None:
     for name in _OTHER_NAMES:
         body.pop(name, None)
     if body.get("max_tokens") is None:
-        asked = _asked(body)
+        asked = output_asked(body)
         body["max_tokens"] = granted_tokens // reads.answers(body) if asked is None else asked
 
 
-def _asked(body: Body) -> int | None:
+def output_asked(body: Body) -> int | None:
+    """Output tokens per answer that the client asks for, by whatever name; None where it leaves that open."""
     given = [body[name] for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None]
     return max(given, default=None)

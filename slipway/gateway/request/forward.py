@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
+from slipway.gateway.admission.estimate import output_asked
 from slipway.gateway.api import asgi, errors, stream
 from slipway.gateway.api.events import AnswerError
 from slipway.gateway.api.usage_count import UsageCount
@@ -37,7 +38,7 @@ class Ending:
 async def open_exchange(upstreams: Upstreams, asked: Asked, route: Route, call: Call) -> Exchange:
     """Send the request to an engine of the route; its answer begins. Raises ApiError."""
     payload = _payload(asked, route)
-    call.most = lambda: _most(asked, payload)
+    call.most = lambda: _most(asked)
     return await upstreams.open(route, asked.operation.path, _HandedOver(payload, call), call)
 
 
@@ -120,17 +121,13 @@ class _HandedOver(aiohttp.BytesPayload):
         self._call.hand_over()
 
 
-def _most(asked: Asked, payload: bytes) -> Most:
-    """What the request can have used at most. It was served, so it is counted, whatever it looks like."""
+def _most(asked: Asked) -> Most:
+    """What the request can have used at most."""
     body, reads = asked.body, asked.operation.reads
-    try:
-        prompt = reads.template_tokens + reads.bound(body)
-        limits = [
-            body[name] for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None
-        ]
-        return Most(prompt, max(limits) * reads.answers(body) if limits else None)
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
-        return Most(len(payload), None)
+    output = output_asked(body)
+    return Most(
+        reads.template_tokens + reads.bound(body), None if output is None else output * reads.answers(body)
+    )
 
 
 def _payload(asked: Asked, route: Route) -> bytes:

@@ -32,5 +32,4 @@ async def parse(operation: Operation, receive: Receive, call: Call) -> Asked:
     call.model = bodies.model_of(body)
     operation.check(body)
     call.stream = body.get("stream") is True
-    several = len(operation.reads.prompts(body)) > 1
-    return Asked(operation, body, Wants.of(body), several_prompts=several)
+    return Asked(operation, body, Wants.of(body), several_prompts=len(operation.reads.prompts(body)) > 1)

@@ -13,6 +13,7 @@ from slipway.gateway.admission.limits import MemoryLimiter
 from slipway.gateway.admission.rate_limits import RateLimits
 from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.operations import OPERATIONS
+from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.request.record import Recorder
 from slipway.gateway.request.route import Router
@@ -242,7 +243,7 @@ async def test_a_request_that_is_cancelled_while_a_grant_is_settled_is_settled_a
     assert (len(gateway.events()), gateway.used(), gateway.in_flight.counts()) == (1, 0, {})
 
 
-class FakeUsage:
+class FakeUsage(UsageCount):
     """Counts that no event can hold."""
 
     def totals(self):
