@@ -17,6 +17,8 @@ from slipway.dataplane.kubernetes.serving.reading import Description, PodOutput
 from slipway.dataplane.protocol import Difference, LiveApplication
 from slipway.records import revisions
 from slipway.records.revisions import Applied, Revision
+from slipway.records.route_store import NumberedTable
+from slipway.records.routes import Route, build
 
 CATALOG = Catalog.model_validate(
     {
@@ -47,13 +49,17 @@ class FakeConnections:
     differs: Difference = field(default_factory=lambda: Difference("none", LIVE.name))
     paused: list[bool] = field(default_factory=list)
     can_pause: bool = True
+    published: list[Route] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
-        assert name in ("planes", "revisions"), name
+        assert name in ("planes", "revisions", "routes"), name
         return self
 
     def __str__(self) -> str:
         return "kubernetes default"
+
+    def latest(self) -> NumberedTable:
+        return NumberedTable(1, build(self.published))
 
     def kubernetes(self) -> list[Any]:
         return [self]
@@ -126,6 +132,19 @@ def test_get_lists_every_revision_with_the_names_to_use_also_those_without_a_rec
         "names": ["chat", "tone"],
         "engine_names": {"tone": "chat_tone"},
     }
+
+
+def test_public_names_are_shown_with_what_to_ask_the_engine_for(at: FakeConnections, run: Run) -> None:
+    at.live = [LIVE]
+    target = {"deployment": "chat", "revision": SPEC.spec_digest, "upstreams": (URL,), "upstream_model": "x"}
+    at.published = [
+        Route(model="org/Chat-1.0", served_name="chat", **target),
+        Route(model="tone", **target),
+        Route(model="org/Tone", served_name="tone", **target),
+    ]
+    row = json.loads(run("get", "deployments", "--json").output)[0]
+    assert row["names"] == ["org/Chat-1.0", "org/Tone", "tone"]
+    assert row["engine_names"] == {"org/Chat-1.0": "chat", "org/Tone": "chat_tone", "tone": "chat_tone"}
 
 
 def test_describe_tells_record_model_conditions_and_pods(at: FakeConnections, run: Run) -> None:
