@@ -13,7 +13,18 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.catalog import profiles
 from slipway.catalog.documents import Document
-from slipway.catalog.fields import Accelerator, Cpu, GpuVendor, ModelName, Name, SecretRef, Size, Spec
+from slipway.catalog.fields import (
+    MOST_GPUS,
+    MOST_REPLICAS,
+    Accelerator,
+    Cpu,
+    GpuVendor,
+    ModelName,
+    Name,
+    SecretRef,
+    Size,
+    Spec,
+)
 from slipway.catalog.runtimes import RuntimeName
 
 
@@ -27,7 +38,7 @@ class Quantities(Spec):
 class Gpu(Spec):
     """The GPUs of one replica: whole cards, a MIG slice of one, or a fraction where the runtime shares."""
 
-    count: int = Field(1, ge=1, description="Cards of one replica.")
+    count: int = Field(1, ge=1, le=MOST_GPUS, description="Cards of one replica.")
     fraction: float | None = Field(None, gt=0, lt=1, description="Share of one card (ray and kuberay).")
     vendor: GpuVendor = Field("nvidia", description="Picks the engine's image and the resource name.")
     gpu_class: str | None = Field(None, alias="class", description="Class, by node label; such as h100.")
@@ -103,8 +114,8 @@ class ScalingTarget(Spec):
 class Autoscaling(Spec):
     """Bounds, target and delays. Without it the deployment keeps `replicas`."""
 
-    min_replicas: int = Field(1, ge=0, description="Fewest replicas.")
-    max_replicas: int = Field(1, ge=1, description="Most replicas.")
+    min_replicas: int = Field(1, ge=0, le=MOST_REPLICAS, description="Fewest replicas.")
+    max_replicas: int = Field(1, ge=1, le=MOST_REPLICAS, description="Most replicas.")
     target: ScalingTarget = Field(ScalingTarget(ongoing_requests=4), description="What scaling keeps.")
     upscale_delay_s: float = Field(30, ge=0, description="How long load must last before a replica is added.")
     downscale_delay_s: float = Field(600, ge=0, description="How long it must be gone before one is removed.")
@@ -138,7 +149,7 @@ class Rollout(Spec):
     strategy: Literal["blue-green", "in-place"] = Field(
         "blue-green", description="The new spec beside the old one, or in its place."
     )
-    surge: int = Field(0, ge=0, description="Extra replicas during an in-place change.")
+    surge: int = Field(0, ge=0, le=MOST_REPLICAS, description="Extra replicas during an in-place change.")
     deadline_s: float = Field(900, gt=0, description="Time for the new spec to be serving.")
     drain_s: float = Field(300, ge=0, description="Longest wait for requests in flight on the old revision.")
     validation: Validation = Field(Validation(), description="The gate before tenant traffic.")
@@ -204,12 +215,6 @@ class EnvFromSecret(SecretRef):
         None, description="Key within the Kubernetes Secret; by default the variable's name."
     )
 
-    @model_validator(mode="after")
-    def _one_place(self) -> EnvFromSecret:
-        if self.secret is not None and self.env is not None:
-            raise ValueError("env and secret are both given. Remove one of them")
-        return self
-
 
 def _adapter_shorthand(value: Any) -> Any:
     if isinstance(value, list | tuple):
@@ -236,8 +241,8 @@ class Deployment(Document):
     args: tuple[str, ...] = Field((), description="Engine arguments, as --dtype=half or as two words.")
     env: dict[str, str] = Field({}, description="Environment variables of the engine.")
     secrets: tuple[EnvFromSecret, ...] = Field((), description="The same, with values that lie elsewhere.")
-    replicas: int = Field(1, ge=0, description="How many, without autoscaling.")
-    nodes_per_replica: int = Field(1, ge=1, description="Nodes that one replica spans.")
+    replicas: int = Field(1, ge=0, le=MOST_REPLICAS, description="How many, without autoscaling.")
+    nodes_per_replica: int = Field(1, ge=1, le=MOST_GPUS, description="Nodes that one replica spans.")
     resources: Resources = Field(Resources(), description="What one replica asks for.")
     parallelism: Parallelism = Field(Parallelism(), description="How its cards are divided.")
     node_selector: dict[str, str] = Field({}, description="Labels that a replica's node must have.")

@@ -6,14 +6,23 @@ Does not: rules between documents (slipway.catalog.rules), the Deployment (deplo
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from slipway.catalog.fields import Accelerator, Name, SecretRef, Size, Source, Spec, Task, size_in_bytes
+from slipway.catalog.fields import (
+    MOST_REPLICAS,
+    Accelerator,
+    Name,
+    SecretRef,
+    Size,
+    Source,
+    Spec,
+    Task,
+    size_in_bytes,
+)
 from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
+from slipway.catalog.price_fields import Currency, Instant, PricePerMillion
 from slipway.catalog.servers import ServerName
 from slipway.catalog.sources import BucketName
 
@@ -149,7 +158,7 @@ class Endpoint(Document):
     host: str = Field(pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?$", description="Public host name.")
     tls: Tls | None = Field(None, description="The host's certificate.")
     address_pool: AddressPool | None = Field(None, description="Public addresses that it listens on.")
-    gateway_replicas: int = Field(1, ge=1, description="Replicas of the tenant gateway.")
+    gateway_replicas: int = Field(1, ge=1, le=MOST_REPLICAS, description="Replicas of the tenant gateway.")
     data_plane: Name | None = Field(
         None,
         description="Kubernetes data plane that the gateway runs on. Default: the only one of the "
@@ -163,30 +172,6 @@ class Organization(Document):
 
     display_name: str | None = Field(None, description="Its name for people.")
     external_id: str | None = Field(None, description="The organisation's id in your own systems.")
-
-
-def _utc(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ValueError("no time zone. Write it as UTC, such as 2026-01-01T00:00:00Z")
-    return instant.astimezone(UTC)
-
-
-def _no_float(value: object) -> object:
-    if isinstance(value, float):
-        raise ValueError(f"a float. Quote it, as money is decimal: '{value}'")
-    return value
-
-
-def _micro_exact(price: Decimal) -> Decimal:
-    if price < 0:
-        raise ValueError("negative. A price is zero or more")
-    if price != price.quantize(Decimal("0.000001")):
-        raise ValueError("finer than a millionth of the currency per 1M tokens. Use at most 6 decimals")
-    return price
-
-
-Instant = Annotated[datetime, AfterValidator(_utc)]
-PricePerMillion = Annotated[Decimal, BeforeValidator(_no_float), AfterValidator(_micro_exact)]
 
 
 class Price(Spec):
@@ -204,7 +189,7 @@ class Price(Spec):
 class PriceBook(Document):
     """Append-only prices in one currency. A price in force in a closed month cannot change."""
 
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")] = "USD"
+    currency: Currency = Field("USD", description="ISO 4217.")
     prices: tuple[Price, ...] = Field(
         min_length=1, description="Add entries; do not change those already in force."
     )

@@ -1,19 +1,22 @@
 """Problems of a catalog: where, what, why, and what to do.
 
-Belongs here: the value that `slipway check` prints, and pydantic's errors in our words.
-Does not: finding problems (slipway.catalog.files, slipway.catalog.rules).
+Belongs here: the value that `slipway check` prints, fit to be shown to anybody.
+Does not: finding problems (slipway.catalog.files, slipway.catalog.rules), their words (explaining.py).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from slipway.catalog.concealing import HIDDEN, bears_secret, concealed, looks_secret, printable
 
 FieldPath = tuple[str | int, ...]
+_LONGEST_VALUE = 80
+_LONGEST_FIELD = 200
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,12 @@ class Finding:
     missing: tuple[str, str] | None = None  # (kind, name) that is referred to and not there
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Problem:
-    """One finding with its place, printed as `file:line  kind[name].field = value: message.`"""
+    """One finding with its place, printed as `file:line  kind[name].field = value: message.`
+
+    Whatever it was made of, it shows no secret that has a known form, and is one line.
+    """
 
     file: Path
     line: int
@@ -41,16 +47,29 @@ class Problem:
     severity: Literal["error", "warning"] = dataclasses.field(default="error", compare=False)
 
     def __str__(self) -> str:
+        field = _cut(self.field, _LONGEST_FIELD)
         value = f" = {self.value}" if self.value is not None else ""
         mark = "" if self.severity == "error" else "warning: "
-        return f"{self.file}:{self.line}  {mark}{self.field}{value}: {self.message.rstrip('.')}."
+        text = f"{self.file}:{self.line}  {mark}{field}{value}: {self.message.rstrip('.')}."
+        return printable(concealed(text))
+
+    def as_warning(self) -> Problem:
+        """The same as what may be left."""
+        return dataclasses.replace(self, severity="warning")
+
+    def __lt__(self, other: Problem) -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[Path, int, str, str, str]:
+        return self.file, self.line, self.field, self.value or "", self.message
 
 
 class CatalogError(ValueError):
-    """The catalog has errors; `problems` holds all of them, in file order."""
+    """The catalog has errors; `problems` holds all of them, in file order, `warnings` what may be left."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Problem], warnings: Sequence[Problem] = ()) -> None:
+        self.problems, self.warnings = tuple(problems), tuple(warnings)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -62,34 +81,20 @@ def dotted(path: FieldPath) -> str:
     return text
 
 
-def shown(value: object) -> str | None:
-    """A scalar as a person wrote it; None for what is better not repeated (mappings, long lists)."""
+def shown(value: object, path: FieldPath = ()) -> str | None:
+    """A scalar as a person wrote it; None for what is better not repeated (mappings, long lists).
+
+    `path` is its field's: where that bears a secret, the value is hidden.
+    """
     if value is None or isinstance(value, dict):
         return None
-    text = str(value) if not isinstance(value, list) else ", ".join(str(item) for item in value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(isinstance(item, str | int | float) for item in items):
+        return None
+    if bears_secret(path) or any(looks_secret(str(item)) for item in items):
+        return HIDDEN
+    return _cut(printable(", ".join(str(item) for item in items)), _LONGEST_VALUE)
 
 
-def explain(error: Mapping[str, Any], known_fields: Iterable[str]) -> str:
-    """Say in our words what pydantic found: what is wrong, and what to do."""
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown_field(str(error["loc"][-1]), sorted(known_fields))
-    if kind == "missing":
-        return "is missing. Add it"
-    if kind == "literal_error":
-        return f"not one of the choices. Write {context['expected']}"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "string_pattern_mismatch":
-        return f"does not have the form {context['pattern']}. Change it to fit"
-    if kind == "string_too_long":
-        return f"longer than {context['max_length']} characters. Shorten it"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}. Correct the value"
-
-
-def _unknown_field(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f"unknown field. Did you mean {close[0]}? Rename or remove it"
-    return f"unknown field. Remove it, or use one of: {', '.join(known)}"
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,47 +1,38 @@
 """Reads a directory of YAML into a Catalog, or says everything that is wrong with it at once.
 
-Belongs here: files, documents, kinds, duplicates, and the place of every problem.
-Does not: rules between documents (slipway.catalog.rules).
+Belongs here: documents, kinds, duplicates, and the place of every problem.
+Does not: which files there are (finding.py), rules between documents (slipway.catalog.rules).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from slipway.catalog.catalog import Catalog
-from slipway.catalog.deployment import Deployment
-from slipway.catalog.documents import (
-    Adapter,
-    Document,
-    Endpoint,
-    Engine,
-    Model,
-    Organization,
-    PriceBook,
-    Settings,
+from slipway.catalog.documents import Document
+from slipway.catalog.explaining import resembling
+from slipway.catalog.files.finding import catalog_files, text_of
+from slipway.catalog.files.judging import RuleFailedError, findings
+from slipway.catalog.files.partial import known_part
+from slipway.catalog.files.positions import Budget, PositionedDocument, Unread, read_documents
+from slipway.catalog.files.written import (
+    HEADER,
+    KINDS,
+    WrittenDocument,
+    flaws,
+    place_of,
+    problems_of,
+    secrets,
 )
-from slipway.catalog.files.positions import PositionedDocument, read_documents
-from slipway.catalog.problems import CatalogError, FieldPath, Finding, Problem, dotted, explain, shown
+from slipway.catalog.problems import CatalogError, FieldPath, Finding, Problem, shown
 from slipway.catalog.rules.documents import RULES, Rule
-
-KINDS: dict[str, tuple[type[Document], str]] = {
-    "Model": (Model, "models"),
-    "Adapter": (Adapter, "adapters"),
-    "Deployment": (Deployment, "deployments"),
-    "Endpoint": (Endpoint, "endpoints"),
-    "Organization": (Organization, "organizations"),
-    "PriceBook": (PriceBook, "price_books"),
-    "Engine": (Engine, "engines"),
-    "Settings": (Settings, "settings"),
-}
-# Fields beside `kind`; all others are under `spec`.
-HEADER = ("name", "description", "owner")
 
 
 @dataclass
@@ -57,171 +48,151 @@ class LoadedCatalog:
 class _Reading:
     problems: list[Problem] = field(default_factory=list)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
-    sources: dict[tuple[str, str], tuple[Path, PositionedDocument]] = field(default_factory=dict)
+    sources: dict[tuple[str, str], WrittenDocument] = field(default_factory=dict)
+    incomplete: dict[int, Document] = field(default_factory=dict)
+    # What is there, read or not, so that what refers to it is not told that it is missing; and kinds of which
+    # there is a document whose name cannot be seen.
     named: set[tuple[str, str]] = field(default_factory=set)
+    unnamed: set[str] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
+
+    def note_name(self, kind: object, name: object) -> None:
+        """A document of that kind (any, where it is none of ours) and name is there."""
+        for each in [kind] if isinstance(kind, str) and kind in KINDS else list(KINDS):
+            if isinstance(name, str) and name:
+                self.named |= {(each, name), (each, re.sub("[^a-z0-9]", "-", name.lower()))}
+            else:
+                self.unnamed.add(each)
+
+    def lacks(self, kind: str, name: str) -> bool:
+        """Whether there is no such document: not one either that cannot be read."""
+        return kind not in self.unnamed and (kind, name) not in self.named
 
 
 def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
-    """Read every `*.yaml` below the directory.
+    """Read every `*.yaml` below the directory, whatever else lies there.
 
     `rules` are checked besides the catalog's own (runtimes say what they refuse).
-    Raises CatalogError with all problems of all files when there is any error.
+    Raises CatalogError with all problems of all files when there is any error, and nothing else.
     """
     reading = _Reading()
-    for path in _files(directory, reading):
+    files, reading.problems = catalog_files(directory)
+    if any(problem.severity == "error" for problem in reading.problems):
+        reading.note_name(None, None)
+    for path in files:
         _read_file(path, reading)
     catalog = _assemble(reading)
     for rule in (*RULES, *rules):
-        # What is written but wrong is reported as such, not also as missing.
-        findings = [
-            finding
-            for finding in rule(catalog)
-            if finding.missing is None or finding.missing not in reading.named
-        ]
-        reading.problems += [_place(finding, reading) for finding in findings]
+        reading.problems += _judged(directory, rule, catalog, reading)
     problems = sorted(set(reading.problems))
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
-        raise CatalogError(errors)
-    places = {key: f"{path}:{document.line}" for key, (path, document) in reading.sources.items()}
+        raise CatalogError(errors, [problem for problem in problems if problem.severity == "warning"])
+    places = {key: f"{each.path}:{each.document.line}" for key, each in reading.sources.items()}
     return LoadedCatalog(catalog, tuple(problems), places)
 
 
-def _files(directory: Path, reading: _Reading) -> Sequence[Path]:
-    files = sorted(path for pattern in ("*.yaml", "*.yml") for path in directory.rglob(pattern))
-    if not files:
-        message = "no catalog here: no .yaml file. Point SLIPWAY_CATALOG or --catalog at the directory"
-        reading.problems.append(Problem(directory, 1, "catalog", None, message))
-    return files
-
-
 def _read_file(path: Path, reading: _Reading) -> None:
+    found = text_of(path)
+    if found.problem is not None:
+        reading.problems.append(found.problem)
+    if found.text is None:
+        if found.problem is not None and found.problem.severity == "error":
+            reading.note_name(None, None)
+        return
     try:
-        for document in read_documents(path.read_text(encoding="utf-8")):
-            _read_document(path, document, reading)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        message = f"not YAML: {error.problem}. Correct the syntax"
-        reading.problems.append(Problem(path, line, "document", None, message))
-    except RecursionError:
-        message = "nested too deeply. Documents of a catalog have a few levels"
+        for document in read_documents(found.text, reading.budget):
+            if isinstance(document, Unread):
+                _note_unread(path, document, reading)
+            else:
+                _read_document(path, document, reading)
+    except Exception as error:  # whatever one file holds, the others are read
+        logging.getLogger("slipway").debug("reading %s failed", path, exc_info=True)
+        message = (
+            f"cannot be judged ({type(error).__name__}; SLIPWAY_DEBUG says more). Simplify it, and tell us"
+        )
         reading.problems.append(Problem(path, 1, "document", None, message))
-    except UnicodeDecodeError:
-        reading.problems.append(Problem(path, 1, "document", None, "not UTF-8 text. Save it as UTF-8"))
+        reading.note_name(None, None)
+
+
+def _note_unread(path: Path, unread: Unread, reading: _Reading) -> None:
+    reading.problems.append(Problem(path, unread.line, "document", None, unread.message))
+    if unread.kind is not None or unread.name is not None:
+        reading.note_name(unread.kind, unread.name)
 
 
 def _read_document(path: Path, document: PositionedDocument, reading: _Reading) -> None:
     def problem(where: FieldPath, label: str, message: str) -> None:
-        value = shown(document.value_of(where)) if where else None
+        value = shown(document.text_of(where), where) if where else None
         reading.problems.append(Problem(path, document.line_of(where), label, value, message))
 
     if not isinstance(document.value, dict):
-        return problem((), "document", "not a mapping. Write kind, name and spec")
-    kind = document.value.get("kind")
-    if kind not in KINDS:
-        return problem(("kind",), "kind", f"unknown kind. Write one of: {', '.join(KINDS)}")
-    model, collection = KINDS[kind]
-    label = f"{collection}[{document.value.get('name', '?')}]"
-    reading.named.add((kind, str(document.value.get("name"))))
-    for repeated in document.repeated:
-        problem(repeated, f"{label}.{dotted(_without_spec(repeated))}", "given twice. Remove one of them")
-    spec = document.value.get("spec", {})
-    if not isinstance(spec, dict):
-        return problem(("spec",), f"{label}.spec", "not a mapping. Write the fields of the spec under it")
-    for stray in set(document.value) - {"kind", "spec", *HEADER}:
-        problem((stray,), f"{label}.{stray}", "unknown field beside kind. Move it under spec, or remove it")
-    return _validate(path, document, kind, model, label, spec, reading)
-
-
-def _validate(
-    path: Path,
-    document: PositionedDocument,
-    kind: str,
-    model: type[Document],
-    label: str,
-    spec: dict[str, Any],
-    reading: _Reading,
-) -> None:
-    header = {name: document.value[name] for name in HEADER if name in document.value}
-    try:
-        parsed = model.model_validate({**spec, **header})
-    except ValidationError as error:
-        reading.problems += _problems_of(error, model, path, document, label)
+        problem((), "document", "not a mapping. Write kind, name and spec")
         return
-    key = (kind, parsed.name)
+    kind, name = document.value.get("kind"), document.text_of(("name",))
+    if not isinstance(kind, str) or kind not in KINDS:
+        reading.note_name(None, name)
+        meant = resembling(kind, KINDS) if isinstance(kind, str) else None
+        choice = f"Did you mean {meant}? Change it" if meant else f"Write one of: {', '.join(KINDS)}"
+        problem(("kind",), "kind", f"unknown kind. {choice}" if kind else f"is missing. {choice}")
+        return
+    reading.note_name(kind, name)
+    source = WrittenDocument(path, document, kind)
+    before = len(reading.problems)
+    reading.problems += flaws(source)
+    spec = document.value.get("spec") or {}
+    if not isinstance(spec, dict):
+        message = "not a mapping. Write the fields of the spec under it"
+        problem(("spec",), f"{source.label}.spec", message)
+        return
+    _validate(source, spec, reading)
+    said = {(each.file, each.line, each.field) for each in reading.problems[before:]}
+    reading.problems += [each for each in secrets(source) if (each.file, each.line, each.field) not in said]
+
+
+def _validate(source: WrittenDocument, spec: Mapping[str, Any], reading: _Reading) -> None:
+    document, model = source.document, KINDS[source.kind][0]
+    given = {**spec, **{name: document.value[name] for name in HEADER if name in document.value}}
+    incomplete: list[Any] = []
+    try:
+        parsed: Any = model.model_validate(given)
+    except ValidationError as error:
+        problems = problems_of(error, source)
+        partial = known_part(model, given, frozenset(problems))
+        parsed, incomplete = partial.document, partial.incomplete
+        for where, message in partial.contradictions:
+            problems.setdefault(where, source.problem(place_of(where), where, message))
+        reading.problems += problems.values()
+        source = WrittenDocument(source.path, document, source.kind, frozenset(problems))
+        name = document.text_of(("name",))
+        if not isinstance(name, str):
+            return
+        parsed.__dict__["name"] = name
+    key = (source.kind, parsed.name)
     if key in reading.documents:
-        first_path, first = reading.sources[key]
-        message = f"duplicate name: {kind} {parsed.name} is also at {first_path}:{first.line}. Rename one"
-        line = document.line_of(("name",))
-        reading.problems.append(Problem(path, line, f"{label}.name", parsed.name, message))
+        first = reading.sources[key]
+        there = f"{first.path}:{first.document.line}"
+        message = f"duplicate name: {source.kind} {parsed.name} is also at {there}. Rename one"
+        reading.problems.append(source.problem(("name",), ("name",), message))
         return
     reading.documents[key] = parsed
-    reading.sources[key] = (path, document)
+    reading.sources[key] = source
+    reading.incomplete |= {id(part): parsed for part in (*incomplete, parsed)} if source.wrong else {}
 
 
-def _problems_of(
-    error: ValidationError, model: type[Document], path: Path, document: PositionedDocument, label: str
-) -> list[Problem]:
-    problems: dict[FieldPath, Problem] = {}
-    for detail in error.errors(include_url=False):
-        where, known = _written_path(tuple(detail["loc"]), model)
-        if where in problems:  # a union tries each member; the first says enough
+def _judged(directory: Path, rule: Rule, catalog: Catalog, reading: _Reading) -> Iterator[Problem]:
+    try:
+        found = findings(rule, catalog, reading.incomplete)
+    except RuleFailedError as error:
+        message = f"cannot be judged: the check of {error} failed; SLIPWAY_DEBUG says more. Tell us, please"
+        yield Problem(directory, 1, "catalog", None, message)
+        return
+    for finding in found:
+        # What is written but wrong is reported as such, not also as missing.
+        if finding.missing is not None and not reading.lacks(*finding.missing):
             continue
-        place = where if where[:1] and where[0] in HEADER else ("spec", *where)
-        value = None if detail["type"] == "missing" else shown(document.value_of(place))
-        problems[where] = Problem(
-            path, document.line_of(place), f"{label}.{dotted(where)}", value, explain(detail, known)
-        )
-    inner = {where[:n] for where in problems for n in range(len(where))}
-    # A list whose items are wrong is also "too short" to pydantic: only the items are worth saying.
-    return [problem for where, problem in problems.items() if where not in inner]
-
-
-def _written_path(location: tuple[str | int, ...], model: type[BaseModel]) -> tuple[FieldPath, set[str]]:
-    """Pydantic's location without the names of union members, and the fields known beside its end."""
-    path: list[str | int] = []
-    known: set[str] = set()
-    current: type[BaseModel] | None = model
-    for part in location:
-        if isinstance(part, int) or current is None:
-            is_union_member = isinstance(part, str) and ("[" in part or part in {"tuple", "str"})
-            if not is_union_member:
-                path.append(part)
-            continue
-        known = _field_names(current)
-        path.append(part)
-        current = _field_model(current, part)
-    return tuple(path), known
-
-
-def _field_names(model: type[BaseModel] | None) -> set[str]:
-    if model is None:
-        return set()
-    return {item.alias or name for name, item in model.model_fields.items()}
-
-
-def _field_model(model: type[BaseModel] | None, name: str) -> type[BaseModel] | None:
-    """The model that a field holds, alone, optional, or as a tuple's or mapping's items."""
-    if model is None:
-        return None
-    for field_name, item in model.model_fields.items():
-        if name in (field_name, item.alias):
-            return _model_in(item.annotation)
-    return None
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        model = _model_in(argument)
-        if model is not None:
-            return model
-    return None
-
-
-def _without_spec(path: FieldPath) -> FieldPath:
-    return path[1:] if path[:1] == ("spec",) else path
+        if finding.path not in reading.sources[(finding.kind, finding.name)].wrong:
+            yield _placed(finding, reading)
 
 
 def _assemble(reading: _Reading) -> Catalog:
@@ -231,19 +202,15 @@ def _assemble(reading: _Reading) -> Catalog:
     settings = collected.pop("settings")
     for extra in settings[1:]:
         finding = Finding("Settings", extra.name, (), "a second Settings document. Merge it into the first")
-        reading.problems.append(_place(finding, reading))
+        reading.problems.append(_placed(finding, reading))
     # Documents are validated already: Catalog(...) would only check their types again.
     chosen: dict[str, Any] = {"settings": settings[0]} if settings else {}
     chosen |= {collection: tuple(documents) for collection, documents in collected.items()}
     return Catalog.model_construct(None, **chosen)
 
 
-def _place(finding: Finding, reading: _Reading) -> Problem:
-    path, document = reading.sources[(finding.kind, finding.name)]
-    collection = KINDS[finding.kind][1]
-    label = f"{collection}[{finding.name}]"
-    if finding.path:
-        label += f".{dotted(finding.path)}"
-    place = finding.path if finding.path[:1] and finding.path[0] in HEADER else ("spec", *finding.path)
-    value = shown(document.value_of(place)) if finding.path and finding.show_value else None
-    return Problem(path, document.line_of(place), label, value, finding.message, finding.severity)
+def _placed(finding: Finding, reading: _Reading) -> Problem:
+    source = reading.sources[(finding.kind, finding.name)]
+    show = bool(finding.path) and finding.show_value
+    problem = source.problem(place_of(finding.path), finding.path, finding.message, show=show)
+    return problem if finding.severity == "error" else problem.as_warning()

@@ -16,10 +16,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from slipway.catalog.documents import Instant, PricePerMillion
 from slipway.catalog.fields import Cpu, Name, Size, Source
 from slipway.catalog.files.generated import GeneratedPart
-from slipway.catalog.files.loader import HEADER, KINDS
+from slipway.catalog.files.written import HEADER, KINDS
+from slipway.catalog.price_fields import Instant, PricePerMillion
 from slipway.catalog.runtimes import RUNTIMES, RuntimeName
 
 # Types with a syntax of their own, in the words of the page's section "How values are written".

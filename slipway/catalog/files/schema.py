@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipway.catalog.files.loader import HEADER, KINDS
+from slipway.catalog.files.written import HEADER, KINDS
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Rules between documents: references, names, contradictions. Each is a function that yields findings.
+"""Rules between documents: names and contradictions. Each is a function that yields findings.
+
+A rule judges one thing: of a document that is known in part, rules that need the other part say nothing.
 
 Belongs here: what can be judged offline from the whole catalog, for every runtime alike.
 Does not: what needs a runtime's adapter (slipway.runtimes.rules), reading files (slipway.catalog.files).
@@ -10,10 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from slipway.catalog.catalog import Catalog
-from slipway.catalog.deployment import Deployment, Limit, LoadBalancing, Quantities
+from slipway.catalog.deployment import Autoscaling, Deployment, Limit, LoadBalancing, Quantities
 from slipway.catalog.documents import Adapter, Document, Model
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
-from slipway.catalog.problems import FieldPath, Finding
+from slipway.catalog.problems import Finding
+from slipway.catalog.rules import references
 from slipway.catalog.rules.billing import prices_in_force
 from slipway.catalog.rules.cluster import aliases, labels, variables
 from slipway.catalog.rules.endpoints import addresses, gateways, hosts
@@ -23,42 +26,6 @@ from slipway.catalog.servers import SERVERS
 Rule = Callable[[Catalog], Iterable[Finding]]
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY)$", re.IGNORECASE)
-
-
-def references(catalog: Catalog) -> Iterator[Finding]:
-    """Every name that a deployment or adapter gives is a document's."""
-    models, adapters = _names(catalog.models), _names(catalog.adapters)
-    engines, books = _names(catalog.engines), _names(catalog.price_books)
-    orgs = _names(catalog.organizations)
-    for adapter in catalog.adapters:
-        yield from _missing("Adapter", adapter.name, ("base",), adapter.base, "Model", models)
-    for deployment in catalog.deployments:
-        yield from _missing("Deployment", deployment.name, ("model",), deployment.model, "Model", models)
-        yield from _missing("Deployment", deployment.name, ("engine",), deployment.engine, "Engine", engines)
-        if deployment.price is not None:
-            yield from _missing(
-                "Deployment", deployment.name, ("price",), deployment.price, "PriceBook", books
-            )
-        for n, served in enumerate(deployment.adapters):
-            yield from _missing(
-                "Deployment", deployment.name, ("adapters", n), served.adapter, "Adapter", adapters
-            )
-        for n, org in enumerate(deployment.sharing if isinstance(deployment.sharing, tuple) else ()):
-            yield from _missing("Deployment", deployment.name, ("sharing", n), org, "Organization", orgs)
-
-
-def references_of_endpoints_and_prices(catalog: Catalog) -> Iterator[Finding]:
-    """The same for the documents around deployments."""
-    known, orgs = _names(catalog.deployments), _names(catalog.organizations)
-    for endpoint in catalog.endpoints:
-        listed = endpoint.deployments if endpoint.deployments != "all" else ()
-        for n, name in enumerate(listed):
-            yield from _missing("Endpoint", endpoint.name, ("deployments", n), name, "Deployment", known)
-    for book in catalog.price_books:
-        for n, price in enumerate(book.prices):
-            if price.org is not None:
-                where = ("prices", n, "org")
-                yield from _missing("PriceBook", book.name, where, price.org, "Organization", orgs)
 
 
 def adapters_fit_their_base(catalog: Catalog) -> Iterator[Finding]:
@@ -84,26 +51,45 @@ def weights_names(catalog: Catalog) -> Iterator[Finding]:
             yield Finding("Adapter", adapter.name, ("name",), message)
 
 
-def scaling(catalog: Catalog) -> Iterator[Finding]:
-    """Bounds and idle policies that contradict each other."""
-    for deployment in catalog.deployments:
-        auto = deployment.autoscaling
-        if auto is None:
-            continue
+def scaling_bounds(catalog: Catalog) -> Iterator[Finding]:
+    """The fewest replicas are not more than the most."""
+    for name, auto in _scaled(catalog):
         if auto.min_replicas > auto.max_replicas:
             message = (
                 f"larger than max_replicas = {auto.max_replicas}. Lower min_replicas or raise max_replicas"
             )
-            yield Finding("Deployment", deployment.name, ("autoscaling", "min_replicas"), message)
+            yield Finding("Deployment", name, ("autoscaling", "min_replicas"), message)
+
+
+def scaling_idle(catalog: Catalog) -> Iterator[Finding]:
+    """Zero when idle, and never fewer than one, contradict each other."""
+    for name, auto in _scaled(catalog):
         if auto.idle == "zero" and auto.min_replicas > 0:
             message = f"contradicts min_replicas = {auto.min_replicas}. Set that to 0, or idle to keep"
-            yield Finding("Deployment", deployment.name, ("autoscaling", "idle"), message)
+            yield Finding("Deployment", name, ("autoscaling", "idle"), message)
+
+
+def scaling_target(catalog: Catalog) -> Iterator[Finding]:
+    """There is something to keep."""
+    for name, auto in _scaled(catalog):
         if not auto.target.model_dump(exclude_none=True):
             message = "says no target. Give one of cpu_percent, memory_percent, ongoing_requests, queue_depth"
-            yield Finding("Deployment", deployment.name, ("autoscaling", "target"), message)
-        if deployment.replicas != Deployment.model_fields["replicas"].default:
+            yield Finding("Deployment", name, ("autoscaling", "target"), message)
+
+
+def scaling_count(catalog: Catalog) -> Iterator[Finding]:
+    """How many is said once."""
+    for deployment in catalog.deployments:
+        is_given = deployment.replicas != Deployment.model_fields["replicas"].default
+        if is_given and deployment.autoscaling is not None:
             message = "given beside autoscaling, which decides the count. Remove replicas"
             yield Finding("Deployment", deployment.name, ("replicas",), message)
+
+
+def _scaled(catalog: Catalog) -> Iterator[tuple[str, Autoscaling]]:
+    for deployment in catalog.deployments:
+        if deployment.autoscaling is not None:
+            yield deployment.name, deployment.autoscaling
 
 
 def resources(catalog: Catalog) -> Iterator[Finding]:
@@ -209,7 +195,7 @@ def _unreachable(deployment: Deployment, narrow: str, wide: str) -> Iterator[Fin
 
 
 def prices(catalog: Catalog) -> Iterator[Finding]:
-    """One price per scope and instant; cached input is not dearer than uncached."""
+    """One price per scope and instant."""
     for book in catalog.price_books:
         seen: set[tuple[object, object]] = set()
         for n, price in enumerate(book.prices):
@@ -218,6 +204,12 @@ def prices(catalog: Catalog) -> Iterator[Finding]:
                 message = "a second price of this scope from the same instant. Remove one or move it"
                 yield Finding("PriceBook", book.name, ("prices", n, "effective_from"), message)
             seen.add(scope)
+
+
+def cached_prices(catalog: Catalog) -> Iterator[Finding]:
+    """Cached input is not dearer than uncached."""
+    for book in catalog.price_books:
+        for n, price in enumerate(book.prices):
             if price.cached_input > price.input:
                 message = f"dearer than input = {price.input}. Cached input costs at most as much as input"
                 yield Finding("PriceBook", book.name, ("prices", n, "cached_input"), message)
@@ -236,8 +228,7 @@ def paths(catalog: Catalog) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    references,
-    references_of_endpoints_and_prices,
+    *references.RULES,
     adapters_fit_their_base,
     requested_names,
     engine_names,
@@ -245,7 +236,10 @@ RULES: tuple[Rule, ...] = (
     aliases,
     labels,
     variables,
-    scaling,
+    scaling_bounds,
+    scaling_idle,
+    scaling_target,
+    scaling_count,
     resources,
     licences,
     load_balancing,
@@ -256,6 +250,7 @@ RULES: tuple[Rule, ...] = (
     limits,
     prices,
     prices_in_force,
+    cached_prices,
     paths,
     gateways,
     hosts,
@@ -265,15 +260,6 @@ RULES: tuple[Rule, ...] = (
 
 def _names(documents: Iterable[Document]) -> set[str]:
     return {document.name for document in documents}
-
-
-def _missing(
-    kind: str, owner: str, path: FieldPath, name: str, wanted_kind: str, known: set[str]
-) -> Iterator[Finding]:
-    if name not in known:
-        choices = ", ".join(sorted(known)) or "none yet"
-        message = f"no {wanted_kind} of that name. Add one, or use one of: {choices}"
-        yield Finding(kind, owner, path, message, missing=(wanted_kind, name))
 
 
 def _amount(quantities: Quantities, name: str) -> int | None:

@@ -193,7 +193,7 @@ def test_the_demo_catalog_is_good() -> None:
             "tenants",
             "name: acme",
             "name: " + "[" * 3000 + "]" * 3000,
-            "tenants.yaml:1  document: nested too",
+            "tenants.yaml:2  document: nested too",
         ),
     ],
 )

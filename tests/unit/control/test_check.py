@@ -54,7 +54,7 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         (
             "runtime: ray",
             "runtime: rai",
-            "14  deployments[chat].runtime = rai: not one of the choices. Write 'ray', 'vllm', 'kubeai', ",
+            "14  deployments[chat].runtime = rai: not one of the choices. Write ray, vllm, kubeai, ",
         ),
         (
             "tiny@" + COMMIT,
@@ -78,7 +78,7 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         (
             "tiny@" + COMMIT,
             f"tiny@{COMMIT}\n  host_locally: false",
-            "5  models[tiny].host_locally = False: engines of this version read local S3 alone.",
+            "5  models[tiny].host_locally = false: engines of this version read local S3 alone.",
         ),
         (
             "engine: llama-cpp",
@@ -88,7 +88,7 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
         (
             "engine: llama-cpp",
             "engine: llama-cpp\n  alias: true",
-            "16  deployments[chat].alias = True: exists on",
+            "16  deployments[chat].alias = true: exists on",
         ),
         (
             "runtime: ray",

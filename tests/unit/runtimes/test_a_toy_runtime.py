@@ -109,7 +109,7 @@ class TestTheCatalog:
                 "engine: small\n  adapters: [tone]",
                 "adapters = tone: are for grown-ups. Remove them",
             ),
-            ("runtime: toy", "runtime: doll", "'dynamo' or 'toy'"),
+            ("runtime: toy", "runtime: doll", "dynamo or toy"),
         ],
     )
     def test_what_it_cannot_do_is_refused_in_its_name(
