@@ -14,6 +14,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets import (
+    catalog_documents,
     data_planes,
     endpoint_gateways,
     endpoints,
@@ -65,6 +66,8 @@ class Checks:
 
 
 GROUPS = (
+    # Of no job: nothing waits for it, and it is there while the catalog has errors.
+    Group("catalog", None, catalog_documents.catalog_assets, pool=None, needs_catalog=False),
     Group("weights", DEPLOY, weights.weights_assets, pools.HUB),
     Group("images", DEPLOY, images.image_assets, pools.REGISTRY),
     Group("data_planes", DEPLOY, data_planes.data_plane_assets, pool=None),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+CATALOG = dg.AssetKey(["catalog"])
 ROUTES = dg.AssetKey(["gateway", "routes"])
 ORGANIZATIONS = dg.AssetKey(["tenants", "organizations"])
 PRICES = dg.AssetKey(["billing", "prices"])

@@ -47,11 +47,10 @@ def build_definitions(
     `groups` take the place of all groups, and `executor` that of every job that is not given.
     """
     directory = catalog_dir or Environment.load().catalog_dir
-    catalog = _load(directory)
+    catalog, own_assets = _load(directory, groups)
     settings = (catalog or Catalog()).settings
     able = [group for group in groups if catalog is not None or not group.needs_catalog]
     own_checks: Checks = {each.job: each.checks(catalog) for each in CHECKS} if catalog else {}
-    own_assets = all_groups.build(able, catalog or Catalog())
     drift_sensor = catalog_drift(
         directory,
         catalog,
@@ -72,13 +71,16 @@ def build_definitions(
     )
 
 
-def _load(directory: Path) -> Catalog | None:
-    """The catalog, or None when it has errors: metering goes on while somebody corrects it."""
+def _load(directory: Path, groups: Sequence[Group]) -> tuple[Catalog | None, list[dg.AssetsDefinition]]:
+    """The catalog and its assets. None when it has errors: what needs no catalog goes on while somebody
+    corrects it, and the asset of the catalog says so in red.
+    """
     try:
-        return check_catalog(directory).catalog
-    except CatalogError as error:
+        catalog = check_catalog(directory).catalog
+        return catalog, all_groups.build(groups, catalog)
+    except (CatalogError, dg.DagsterError) as error:
         logging.getLogger("slipway").error("the catalog has errors; only metering is loaded:\n%s", error)
-        return None
+    return None, all_groups.build([each for each in groups if not each.needs_catalog], Catalog())
 
 
 defs = build_definitions()

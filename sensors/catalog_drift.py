@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets import commits, groups
+from assets import catalog_documents, commits, groups
 from assets.structure import Structure, check_keys, structure_of
 from resources.artifacts import WeightsResource
 from resources.cluster_parts import ClusterPartsResource
@@ -69,10 +69,13 @@ def catalog_drift(
     ) -> dg.SensorResult:
         try:
             catalog = check_catalog(directory).catalog
-        except CatalogError as error:
+            content = digests.of_catalog(catalog)
+            lacks_assets = location.lacks_assets_of(catalog, content)
+        except (CatalogError, dg.DagsterError) as error:
+            location.tell(context.instance, str(error).splitlines())
             return _skip(f"The catalog has errors; nothing is changed:\n{error}")
-        content = digests.of_catalog(catalog)
-        if location.lacks_assets_of(catalog, content):
+        location.tell(context.instance, ())
+        if lacks_assets:
             return _skip(_reload(environment, context))
         now = datetime.now(UTC)
         before = _read_cursor(context.cursor)
@@ -127,8 +130,15 @@ class _Loaded:
         self._content = digests.of_catalog(catalog) if catalog else None
         self._structure = structure
         self._groups = asset_groups
+        self._told: tuple[str, ...] | None = None
         # Building the assets of a catalog takes seconds where it is large: once for each edit, not each tick.
         self._compared = (self._content, False)
+
+    def tell(self, instance: dg.DagsterInstance, problems: Sequence[str]) -> None:
+        """Report the catalog's check where it says something else than before: a skipped tick is grey."""
+        if self._told != tuple(problems):
+            instance.report_runless_asset_event(catalog_documents.evaluation(problems))
+            self._told = tuple(problems)
 
     def is_of(self, content: str) -> bool:
         """Whether it was built from just the catalog of this digest."""

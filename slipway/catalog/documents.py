@@ -34,7 +34,8 @@ class Document(Spec):
     description: str = ""
     owner: str | None = Field(
         None,
-        pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$",
+        # What Dagster takes for an owner: it refuses all assets for one that it does not.
+        pattern=r"^(team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$",
         description="Who answers for it: team:<name> or an address; an asset owner in Dagster.",
     )
 

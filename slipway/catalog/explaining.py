@@ -45,7 +45,9 @@ _FORMS = {
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": (
         "lower-case letters, digits and hyphens, with a letter or digit at both ends"
     ),
-    r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$": "team:<name>, or an e-mail address",
+    r"^(team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$": (
+        "team:<name>, or an e-mail address such as jane@example.com"
+    ),
     r"^\d+g\.\d+gb$": "a MIG profile such as 1g.10gb",
     r"^/[a-z0-9/-]+$": "a path such as /llm, of lower-case letters, digits, hyphens and slashes",
     r"^https?://[^/\s@]+/?$": "the address alone, such as https://s3.example",

@@ -21,7 +21,7 @@ _INSTANT = re.compile(
 )
 _DAY = re.compile(r"\d{4}-\d\d?-\d\d?", re.ASCII)
 _PRICE = re.compile(r"[-+]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][-+]?\d{1,2})?", re.ASCII)
-_LARGEST_PRICE = 10**9
+_LARGEST_PRICE = Decimal(2**63 - 1).scaleb(-6)  # what bills count in
 
 
 def _instant(value: object) -> datetime:

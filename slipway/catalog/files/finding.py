@@ -37,8 +37,12 @@ class Text:
 def catalog_files(directory: Path) -> tuple[list[Path], list[Problem]]:
     """Every `*.yaml` and `*.yml` below the directory, in order; and what is skipped or cannot be read."""
     problems: list[Problem] = []
-    if not directory.is_dir():
-        what = "a file, not a directory" if directory.exists() else "no such directory"
+    try:
+        is_directory, exists = directory.is_dir(), directory.exists()
+    except OSError as error:
+        return [], [_unreadable(directory, error)]
+    if not is_directory:
+        what = "a file, not a directory" if exists else "no such directory"
         message = f"no catalog here: {what}. Point SLIPWAY_CATALOG or --catalog at the directory of its files"
         return [], [Problem(directory, 1, "catalog", None, message)]
     files = sorted(_walk(directory, problems))
