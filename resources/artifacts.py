@@ -59,6 +59,7 @@ class WeightsResource(dg.ConfigurableResource[None]):
         """Publish the artifact at its commit; harmless when it is published. Raises ArtifactError."""
         from slipway.artifacts.sources.by_scheme import Sources
         from slipway.artifacts.transfer.steady import Steady
+        from slipway.artifacts.transfer.watch import TransferSettings
         from slipway.artifacts.weights.pull import WeightsRequest, pull
 
         started = time.monotonic()
@@ -70,8 +71,11 @@ class WeightsResource(dg.ConfigurableResource[None]):
             moved_bytes = now.moved_bytes
             lines(now)
 
-        sources = Sources.of(self.environment.read(), settings)
-        manifest = pull(WeightsRequest.of(artifact), self.store.connect(), sources, look, note=progress)
+        environment = self.environment.read()
+        sources = Sources.of(environment, settings, progress)
+        transfer = TransferSettings.of(environment.variables)
+        request = WeightsRequest.of(artifact)
+        manifest = pull(request, self.store.connect(), sources, look, transfer, note=progress)
         return Pulled(manifest, artifact.source, time.monotonic() - started, moved_bytes)
 
     def verify(self, name: str, commit: str, settings: Settings, progress: Callable[[str], None]) -> Verified:

@@ -1,16 +1,18 @@
 """The object store as Slipway uses it: a thin, typed view of one bucket through botocore.
 
 Belongs here: get, put, create-once, list and delete, with errors that name the store and the remedy.
-Does not: what the keys mean (weights, revisions, routes and usage keep their own layouts).
+Does not: what the keys mean (weights, revisions, routes and usage keep their own layouts), what a store's
+answers mean (store_trouble.py), waiting for one (store_calls.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -22,23 +24,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 from slipway.environment import S3Location
+from slipway.store_calls import FewMore, Patient, Waits
+from slipway.store_trouble import (
+    Explained,
+    ObjectStoreError,
+    code_of,
+    contents,
+    field,
+    status_of,
+    usable_settings,
+)
+
+__all__ = ["ObjectStore", "ObjectStoreError", "StoredObject"]
 
 # Making clients from one boto3 session is not safe between threads; using them is.
 _connecting = threading.Lock()
 _LINK_S = 3600
-
-
-class ObjectStoreError(RuntimeError):
-    """The store refused or could not be reached; the message says which and what to do.
-
-    `retriable` is False where the same call fails again until a person acts: wrong keys, no such bucket.
-    `unreachable` where the store did not answer, or only that it cannot now: it may be starting again.
-    """
-
-    def __init__(self, message: str, *, retriable: bool = True, unreachable: bool = False) -> None:
-        super().__init__(message)
-        self.retriable = retriable
-        self.unreachable = unreachable
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,42 @@ class StoredObject:
 
 
 class ObjectStore:
-    """One bucket of one store. Safe to share between threads; connects on first use."""
+    """One bucket of one store. Safe to share between threads; connects on first use.
+
+    A call that the store does not answer is made a few times within seconds; `outlasting` is more patient.
+    """
 
     def __init__(self, location: S3Location, *, pool_size: int = 32) -> None:
         self.location = location
+        self._waits: Callable[[], Waits] | None = None
+        self._at_once: ObjectStore | None = None
         self._pool_size = pool_size
         self._lock = threading.Lock()
         self._client: S3Client | None = None
         self._pool: urllib3.HTTPConnectionPool | None = None
+
+    def outlasting(self, waits: Callable[[], Waits]) -> ObjectStore:
+        """The same bucket, whose calls wait for a store that is away as `waits` says, one for each call."""
+        patient = copy.copy(self)
+        patient._lock, patient._client, patient._pool = threading.Lock(), None, None
+        patient._waits, patient._at_once = waits, self.at_once
+        return patient
+
+    @property
+    def at_once(self) -> ObjectStore:
+        """The same bucket without that patience, for who has his own."""
+        return self._at_once or self
+
+    def waits(self) -> Waits:
+        """For one call that is not the client's own."""
+        return self._waits() if self._waits else FewMore()
 
     @property
     def client(self) -> S3Client:
         """The botocore client behind this view, for multipart uploads and presigning."""
         with self._lock:
             if self._client is None:
-                self._client = _connect(self.location, self._pool_size)
+                self._client = _connect(self.location, self._pool_size, self._waits)
             return self._client
 
     def ensure_bucket(self) -> None:
@@ -89,10 +111,10 @@ class ObjectStore:
             try:
                 reply = self.client.get_object(Bucket=self.location.bucket, Key=key, **conditions)
             except ClientError as error:
-                if _status(error) == 304 or _code(error) in {"NoSuchKey", "404", "NotModified"}:
+                if status_of(error) == 304 or code_of(error) in {"NoSuchKey", "404", "NotModified"}:
                     return None
                 raise
-            return reply["Body"].read(), _field(reply, "ETag")
+            return reply["Body"].read(), field(reply, "ETag")
 
     def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> str:
         """Write the object, replacing what is there; returns its entity tag."""
@@ -100,7 +122,7 @@ class ObjectStore:
             reply = self.client.put_object(
                 Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type
             )
-            return str(_field(reply, "ETag"))
+            return str(field(reply, "ETag"))
 
     def create(self, key: str, body: bytes, *, content_type: str = "application/json") -> bool:
         """Write the object unless one is there (`If-None-Match: *`); False when another was first."""
@@ -112,31 +134,31 @@ class ObjectStore:
                     Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
                 )
             except ClientError as error:
-                if _status(error) in {409, 412}:
+                if status_of(error) in {409, 412}:
                     return False
                 raise
-            _field(reply, "ETag")
+            field(reply, "ETag")
             return True
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[StoredObject]:
         """Yield every object under the prefix, in key order, from the first one after `start_after` on."""
         options: dict[str, Any] = {"StartAfter": start_after} if start_after else {}
-        with self.explained(f"list {prefix}"):
+        with self.explained(f"list {prefix or 'everything'}"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.location.bucket, Prefix=prefix, **options
             )
             for page in pages:
-                for item in page.get("Contents", []):
-                    yield StoredObject(_field(item, "Key"), _field(item, "Size"), _field(item, "ETag"))
+                for item in contents(page):
+                    yield StoredObject(field(item, "Key"), field(item, "Size"), field(item, "ETag"))
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield what stands between the prefix and the next `/` of every key, each once, in order."""
-        with self.explained(f"list {prefix}"):
+        with self.explained(f"list {prefix or 'everything'}"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.location.bucket, Prefix=prefix, Delimiter="/"
             )
             for page in pages:
-                for item in page.get("CommonPrefixes", []):
+                for item in contents(page, "CommonPrefixes"):
                     yield item["Prefix"].removeprefix(prefix).rstrip("/")
 
     def delete(self, key: str) -> None:
@@ -160,10 +182,10 @@ class ObjectStore:
         urllib3's errors; any status is an answer. With `stream`, the caller reads the body and releases the
         connection.
         """
-        headers = headers or {}
+        headers, connections = headers or {}, self._connections()
         signed = {name: value for name, value in headers.items() if name.lower().startswith("x-amz-")}
         link = urlsplit(_signed(self.location, method, key, query or {}, signed))
-        return self._connections().urlopen(
+        return connections.urlopen(
             method,
             f"{link.path}?{link.query}",
             body=body,
@@ -182,78 +204,13 @@ class ObjectStore:
                     timeout=urllib3.Timeout(connect=5, read=60),
                     ca_certs=self.location.ca_file or os.environ.get("AWS_CA_BUNDLE"),  # as boto3 does
                 )
-                self._pool = manager.connection_from_url(self.location.endpoint_url)
+                with usable_settings(self.location):
+                    self._pool = manager.connection_from_url(self.location.endpoint_url)
             return self._pool
 
     def explained(self, action: str) -> AbstractContextManager[None]:
         """Context that turns the client's errors into ObjectStoreError: store, action, cause, remedy."""
-        return _Explained(self.location, action)
-
-
-class _IncompleteAnswerError(Exception):
-    """What answered with success left out what every store says: a proxy or a portal, perhaps."""
-
-
-def _field(answer: Mapping[str, Any], name: str) -> Any:
-    if name not in answer:
-        raise _IncompleteAnswerError(f"the answer was a success without {name}, as no store's is")
-    return answer[name]
-
-
-class _Explained:
-    """Turns botocore's errors into one message that names the store, the action and the remedy."""
-
-    def __init__(self, location: S3Location, action: str) -> None:
-        self._location = location
-        self._action = action
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if isinstance(error, ClientError | BotoCoreError | _IncompleteAnswerError):
-            raise ObjectStoreError(
-                f"S3 {self._location.endpoint_url} bucket {self._location.bucket}: cannot {self._action}: "
-                f"{str(error).rstrip('.')}. {_remedy(error, self._location.bucket)}",
-                retriable=_code(error) not in _REFUSALS | {"NoSuchBucket"},
-                unreachable=isinstance(error, BotoCoreError) or _status(error) in {502, 503, 504},
-            ) from error
-
-
-_REFUSALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}
-
-
-def _remedy(error: Exception, bucket: str) -> str:
-    code = _code(error)
-    if isinstance(error, _IncompleteAnswerError):
-        return "Check that SLIPWAY_S3_ENDPOINT leads to the store itself, not to a proxy that answers for it."
-    if code == "AccessDenied":
-        return (
-            f"Let this identity read and write bucket {bucket}, "
-            "or set SLIPWAY_S3_ACCESS_KEY and SLIPWAY_S3_SECRET_KEY to one that may."
-        )
-    if code in _REFUSALS:
-        return "Check SLIPWAY_S3_ACCESS_KEY and SLIPWAY_S3_SECRET_KEY."
-    if code == "NoSuchBucket":
-        return "Create the bucket, or set SLIPWAY_S3_BUCKET."
-    if code in {"InsufficientStorage", "QuotaExceeded", "EntityTooLarge", "507"}:
-        return "Free space in the store, then run this again."
-    if code in {"InternalError", "500"}:
-        # SeaweedFS without a free volume answers so, and says no more.
-        return "The store may be full: see its log, free space in it, then run this again."
-    return "Check SLIPWAY_S3_ENDPOINT and that the store is up (`slipway status`)."
-
-
-def _code(error: Exception) -> str:
-    response: dict[str, Any] = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-def _status(error: Exception) -> int:
-    response: dict[str, Any] = getattr(error, "response", None) or {}
-    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return Explained(self.location, action)
 
 
 def _signed(
@@ -282,10 +239,10 @@ def _session() -> Session:
     return get_session()
 
 
-def _connect(location: S3Location, pool_size: int) -> S3Client:
+def _connect(location: S3Location, pool_size: int, waits: Callable[[], Waits] | None) -> S3Client:
     from botocore.config import Config
 
-    with _connecting:
+    with _connecting, usable_settings(location):
         client = _session().create_client(
             "s3",
             endpoint_url=location.endpoint_url,
@@ -297,7 +254,7 @@ def _connect(location: S3Location, pool_size: int) -> S3Client:
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
                 max_pool_connections=pool_size,
-                retries={"max_attempts": 4, "mode": "standard"},
+                retries={"total_max_attempts": 1 if waits else 5, "mode": "standard"},
                 connect_timeout=5,
                 read_timeout=60,
                 # Stores other than AWS differ in trailing checksums; Slipway verifies sha256 itself.
@@ -305,4 +262,7 @@ def _connect(location: S3Location, pool_size: int) -> S3Client:
                 response_checksum_validation="when_required",
             ),
         )
+    if waits is not None:
+        patient: Any = Patient(location, waits)
+        client.meta.events.register("needs-retry.s3", patient)
     return cast("S3Client", client)

@@ -26,8 +26,13 @@ def shown(what: str, line_every_s: float = LINE_EVERY_S) -> Iterator[Report]:
     from tqdm import tqdm
 
     with tqdm(desc=what, total=0, unit="B", unit_scale=True, bar_format=_BAR, file=sys.stderr) as bar:
+        told: str | None = None
 
         def look(now: Progress) -> None:
+            nonlocal told
+            if now.waiting not in {None, told}:
+                bar.write(f"{what}: {now.waiting}", file=sys.stderr)
+            told = now.waiting
             eta = "" if now.eta_s is None else f", {tqdm.format_interval(now.eta_s)} to go"
             bar.total, bar.n = now.total_bytes, now.done_bytes
             bar.set_postfix_str(f"{now.rate_bytes_per_s / 1e6:.1f} MB/s{eta}", refresh=False)

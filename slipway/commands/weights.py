@@ -146,16 +146,18 @@ def _pulled(artifact: Model | Adapter, catalog: Catalog, repair: bool) -> bool:
     """Pull one and say what became of it; False when it failed for a reason that was told."""
     from slipway.artifacts.errors import ArtifactError
     from slipway.artifacts.sources.by_scheme import Sources
+    from slipway.artifacts.transfer.watch import TransferSettings
     from slipway.artifacts.weights.pull import WeightsRequest, pull
     from slipway.commands.bars import shown
     from slipway.objectstore import ObjectStoreError
 
     environment = Environment.load()
-    sources = Sources.of(environment, catalog.settings)
     try:
+        sources = Sources.of(environment, catalog.settings, _say)
+        settings = TransferSettings.of(environment.variables)
         with shown(artifact.name) as report:
             request = WeightsRequest.of(artifact)
-            manifest = pull(request, _store(), sources, report, note=_say, repair=repair)
+            manifest = pull(request, _store(), sources, report, settings, note=_say, repair=repair)
     except (ArtifactError, ObjectStoreError) as error:
         click.echo(f"{artifact.name}: {error}", err=True)
         return False

@@ -6,7 +6,7 @@ Does not: how any of them is read (hub.py and the modules beside it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from slipway.artifacts.errors import SourceError
 from slipway.artifacts.source import Snapshot, Source
@@ -14,6 +14,7 @@ from slipway.artifacts.sources.file import FileSource
 from slipway.artifacts.sources.hub import HubSource
 from slipway.artifacts.sources.ngc import NgcSource
 from slipway.artifacts.sources.s3 import S3Source
+from slipway.artifacts.transfer.retry import RetryPolicy
 from slipway.catalog.documents import Settings
 from slipway.catalog.fields import SecretRef
 from slipway.environment import Environment
@@ -26,13 +27,21 @@ class Sources:
         self._by_scheme = by_scheme
 
     @classmethod
-    def of(cls, environment: Environment, settings: Settings) -> Sources:
-        """The sources as the environment (addresses, secrets) and the catalog's settings describe them."""
+    def of(
+        cls, environment: Environment, settings: Settings, tell: Callable[[str], None] | None = None
+    ) -> Sources:
+        """The sources as the environment (addresses, secrets) and the catalog's settings describe them.
+
+        `tell` gets a line for people while one of them is waited for.
+        """
+        retry = RetryPolicy.of(environment.variables, *([tell] if tell else []))
         return cls(
             {
-                "hf": HubSource.from_environment(environment),
-                "ngc": NgcSource.from_environment(environment),
-                "s3": S3Source(lambda: environment.s3, settings.s3_sources, environment.variables),
+                "hf": HubSource.from_environment(environment, retry),
+                "ngc": NgcSource.from_environment(environment, retry),
+                "s3": S3Source(
+                    lambda: environment.s3, settings.s3_sources, environment.variables, retry=retry
+                ),
                 "file": FileSource(),
             }
         )

@@ -14,6 +14,7 @@ from slipway.artifacts.errors import SourceError
 from slipway.artifacts.source import Count, SourceFile, StoredAt
 from slipway.artifacts.sources.hub_api import SCHEME, HubRepo, HubToken, Place
 from slipway.artifacts.sources.xet import XetReader
+from slipway.artifacts.transfer.pace import Pace
 from slipway.artifacts.transfer.ranged import Door, Links, RangedReader
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
 from slipway.catalog.fields import SecretRef
@@ -31,17 +32,23 @@ class HubSource:
     """The hub at one endpoint. `endpoint` None means huggingface_hub's own default (`HF_ENDPOINT`)."""
 
     def __init__(
-        self, endpoint: str | None, variables: Mapping[str, str], *, retry: RetryPolicy | None = None
+        self,
+        endpoint: str | None,
+        variables: Mapping[str, str],
+        *,
+        retry: RetryPolicy | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._retry = retry or RetryPolicy()
         self._xet = variables.get(_NO_XET_VARIABLE, "").upper() not in _TRUE
         self._variables = variables
 
     @classmethod
-    def from_environment(cls, environment: Environment) -> HubSource:
+    def from_environment(cls, environment: Environment, retry: RetryPolicy | None = None) -> HubSource:
         """The hub that `SLIPWAY_HUB_URL` names, with tokens from the same environment."""
-        return cls(environment.hub_url, environment.variables)
+        return cls(environment.hub_url, environment.variables, retry=retry)
 
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> HubSnapshot:
         """Ask the hub which commit the revision means. See `source.Source`."""
@@ -53,20 +60,29 @@ class HubSource:
         info = attempt(self._retry, lambda: repo.info(revision), time.sleep)
         if not COMMIT.match(info.sha or ""):
             raise SourceError(f"{name}: the hub answered commit {info.sha!r}, which is no git commit id.")
-        if revision and revision != info.sha and info.sha.startswith(revision):
+        if revision and revision != info.sha and info.sha.startswith(revision) and not repo.has_ref(revision):
             raise SourceError(f"{name}: a shortened commit. Write {location}@{info.sha}.")
-        return HubSnapshot(repo, str(info.sha), _licence(info), self._retry)
+        return HubSnapshot(
+            repo, str(info.sha), _licence(info), self._retry, self._pace or Pace.of(self._variables)
+        )
 
 
 class HubSnapshot:
     """One commit of one repository at the hub; implements `source.Snapshot`."""
 
-    def __init__(self, repo: HubRepo, commit: str, licence: str | None, retry: RetryPolicy) -> None:
+    def __init__(
+        self,
+        repo: HubRepo,
+        commit: str,
+        licence: str | None,
+        retry: RetryPolicy,
+        pace: Pace | None = None,
+    ) -> None:
         self._repo = repo
         self._retry = retry
         self.commit = commit
         self.licence = licence
-        self._reader = RangedReader(repo.name)
+        self._reader = RangedReader(repo.name, pace=pace)
         self._xet = XetReader(repo.name, lambda: repo.xet_access(commit))
         self._places: Links[Place] = Links()
 

@@ -10,10 +10,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from slipway.artifacts.errors import AccessError, ArtifactError, CorruptFileError, SourceError
 from slipway.artifacts.source import Digest, SourceFile
 from slipway.artifacts.sources.xet import XetAccess
+from slipway.artifacts.transfer.connections import origin
 from slipway.artifacts.transfer.retry import TransientError, may_pass
 from slipway.artifacts.transfer.secrets import named_secret
 from slipway.catalog.fields import SecretRef
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 SCHEME = "hf://"
+_REAL_HUB = "https://huggingface.co"
 DEFAULT_TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105  a variable's name, not a token
 _METADATA_TIMEOUT_S = 20.0
+_SHORTEST_COMMIT = 7
+# How an answer fails that is JSON of another kind, or none.
+_NOT_A_HUBS = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
+# What a server that knows no HEAD answers to one.
+_NO_HEAD = frozenset({400, 405, 501})
 
 
 class HubToken:
@@ -76,10 +84,38 @@ class HubRepo:
         self._endpoint = endpoint
         self._xet = xet
 
+    @property
+    def hub(self) -> str:
+        """Which hub is asked: scheme, host and port, for people."""
+        from huggingface_hub import constants
+
+        return origin(self._endpoint or constants.ENDPOINT)
+
+    @property
+    def other_hub(self) -> str:
+        """How to ask another hub than this one, for people."""
+        if self.hub == _REAL_HUB:
+            return "Set SLIPWAY_HUB_URL to ask another hub."
+        return f"Set SLIPWAY_HUB_URL={_REAL_HUB} (before `slipway up`) to ask the Hugging Face Hub."
+
     def info(self, revision: str | None) -> Any:
         """`model_info` of a revision."""
         with self._explained(f"{self.name}@{revision or 'main'}"):
             return self._api().model_info(self._id, revision=revision, timeout=_METADATA_TIMEOUT_S)
+
+    def has_ref(self, name: str) -> bool:
+        """Whether a branch or a tag is named so, and not only the beginning of a commit.
+
+        The Hub takes seven digits and more for a commit; a mirror that lists no refs has none.
+        """
+        if len(name) < _SHORTEST_COMMIT:
+            return True
+        try:
+            with self._explained(f"{self.name}@{name}"):
+                refs = self._api().list_repo_refs(self._id)
+        except SourceError:
+            return False
+        return any(ref.name == name for ref in (*refs.branches, *refs.tags))
 
     def tree(self, commit: str) -> tuple[SourceFile, ...]:
         """`list_repo_tree` of a commit."""
@@ -98,23 +134,30 @@ class HubRepo:
     def content_place(self, url: str, file: SourceFile) -> Place:
         """Where an LFS file's content lies; checks that hub and listing still agree about it."""
         from huggingface_hub import get_hf_file_metadata
+        from huggingface_hub.errors import HfHubHTTPError
 
-        with self._explained(f"{self.name} file {file.path}"):
-            offered = get_hf_file_metadata(
-                url,
-                token=self.token.value or False,
-                timeout=_METADATA_TIMEOUT_S,
-                endpoint=self._endpoint,
-            )
-        listed = file.digest.hex if file.digest else offered.etag
-        if (offered.size, offered.etag) != (file.size_bytes, listed):
+        try:
+            with self._explained(f"{self.name} file {file.path}"):
+                offered = get_hf_file_metadata(
+                    url,
+                    token=self.token.value or False,
+                    timeout=_METADATA_TIMEOUT_S,
+                    endpoint=self._endpoint,
+                )
+        except SourceError as error:
+            cause = error.__cause__
+            if isinstance(cause, HfHubHTTPError) and cause.response.status_code in _NO_HEAD:
+                return Place(url, at_hub=True)
+            raise
+        # The entity tag is not compared: a proxy may send its own or none, and the bytes prove themselves.
+        if offered.size not in {None, file.size_bytes}:
             raise CorruptFileError(
-                f"{self.name} file {file.path}: the hub listed {file.size_bytes} bytes with sha256 "
-                f"{listed}, but offers {offered.size} bytes with {offered.etag}. Nothing was published. "
-                "Ask the repository's owner, or pin another commit."
+                f"{self.name} file {file.path}: {self.hub} listed {file.size_bytes} bytes, but offers "
+                f"{offered.size}. Nothing was published. Ask the repository's owner, or pin another commit."
             )
         xet_hash = offered.xet_file_data.file_hash if self._xet and offered.xet_file_data else None
-        return Place(str(offered.location), at_hub=offered.location == url, xet_hash=xet_hash)
+        location = urljoin(url, str(offered.location))
+        return Place(location, at_hub=_is_at_hub(location, url), xet_hash=xet_hash)
 
     def xet_access(self, commit: str) -> XetAccess:
         """Where the hub's Xet store is, and a token for it. The hub's own token goes to the hub alone."""
@@ -166,12 +209,20 @@ class HubRepo:
         except HfHubHTTPError as error:
             raise self._in_our_words(what, error) from error
         except HFValidationError as error:
-            raise SourceError(f"{what}: {error}") from error
+            raise SourceError(f"{what}: is no name of a repository. Write hf://org/name@commit.") from error
         except OfflineModeIsEnabled as error:
             raise SourceError(f"{what}: HF_HUB_OFFLINE is set. Unset it to reach a hub.") from error
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise SourceError(
+                f"{what}: SLIPWAY_HUB_URL = {self._endpoint!r} is no address. Write one such as {_REAL_HUB}."
+            ) from error
         except (httpx2.HTTPError, OSError) as error:
-            raise TransientError(
-                f"{what}: the hub did not answer: {error or type(error).__name__}."
+            raise TransientError(f"{what}: {self.hub} did not answer: {_one_line(error)}.") from error
+        except _NOT_A_HUBS as error:
+            raise SourceError(
+                f"{what}: {self.hub} answered with something that no hub says ({_one_line(error)}). A login "
+                "page or a proxy may have answered in its place: open it in a browser, and check "
+                "SLIPWAY_HUB_URL."
             ) from error
 
     def _in_our_words(self, what: str, error: HfHubHTTPError) -> ArtifactError | TransientError:
@@ -187,17 +238,36 @@ class HubRepo:
             return AccessError(f"{what}: the repository is gated. {self.token.remedy}")
         if isinstance(error, RepositoryNotFoundError):
             return SourceError(
-                f"{what}: no such repository, or a private one. Correct the name. {self.token.remedy}"
+                f"{what}: no such repository at {self.hub}, or a private one. Correct the name. "
+                f"{self.token.remedy} {self.other_hub}"
             )
         if isinstance(error, RevisionNotFoundError):
-            return SourceError(f"{what}: no such revision. Pin a commit that exists.")
+            return SourceError(
+                f"{what}: no such revision at {self.hub}. Pin a commit that exists. {self.other_hub}"
+            )
         if isinstance(error, RemoteEntryNotFoundError):
             return SourceError(f"{what}: was listed, but is gone. Pin another commit.")
         if status in {401, 403}:
-            return AccessError(f"{what}: the hub answered {status}. {self.token.remedy}")
+            return AccessError(f"{what}: {self.hub} answered {status}. {self.token.remedy}")
         if may_pass(status):
-            return TransientError.answered(f"{what}: the hub answered {status}.", error.response.headers)
-        return SourceError(f"{what}: the hub answered {status}: {error}")
+            return TransientError.answered(f"{what}: {self.hub} answered {status}.", error.response.headers)
+        return SourceError(
+            f"{what}: {self.hub} answered {status}. Check SLIPWAY_HUB_URL, and any proxy before it."
+        )
+
+
+def _one_line(error: Exception) -> str:
+    """A library's words, for who looks them up, without the query of a URL: it may hold a signature."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{type(error).__name__}: {text.partition('?')[0]}"[:200].rstrip(".")
+
+
+def _is_at_hub(location: str, url: str) -> bool:
+    """Whether content lies behind the hub's own door, under another name of the repository perhaps.
+
+    A link that is signed is its own credential, and what it leads to takes no second one.
+    """
+    return origin(location) == origin(url) and "signature" not in urlsplit(location).query.lower()
 
 
 def _described(name: str, entry: Any) -> SourceFile:

@@ -17,6 +17,7 @@ from typing import Any
 from slipway.artifacts.errors import SourceError
 from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt, check_pin, commit_of
 from slipway.artifacts.sources.ngc_api import DEFAULT_API_URL, DEFAULT_AUTH_URL, NgcApi, NgcKey
+from slipway.artifacts.transfer.pace import Pace
 from slipway.artifacts.transfer.ranged import Door, Links, RangedReader
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
 from slipway.catalog.fields import SecretRef
@@ -45,9 +46,14 @@ class NgcSource:
         self._retry = retry or RetryPolicy()
 
     @classmethod
-    def from_environment(cls, environment: Environment) -> NgcSource:
+    def from_environment(cls, environment: Environment, retry: RetryPolicy | None = None) -> NgcSource:
         """NGC as `SLIPWAY_NGC_URL` and `SLIPWAY_NGC_AUTH_URL` say, with keys from the same environment."""
-        return cls(environment.variables, api_url=environment.ngc_url, auth_url=environment.ngc_auth_url)
+        return cls(
+            environment.variables,
+            api_url=environment.ngc_url,
+            auth_url=environment.ngc_auth_url,
+            retry=retry,
+        )
 
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> NgcSnapshot:
         """List what the version holds now; without a version, the latest. See `source.Source`."""
@@ -58,18 +64,24 @@ class NgcSource:
         licence, listed = version.describe()
         commit = commit_of((path, entry.file.size_bytes, entry.named_by) for path, entry in listed.items())
         check_pin(location, revision, commit)
-        return NgcSnapshot(version, tuple(entry.file for entry in listed.values()), commit, licence)
+        files = tuple(entry.file for entry in listed.values())
+        return NgcSnapshot(version, files, commit, licence, Pace.of(self._variables))
 
 
 class NgcSnapshot:
     """What one version held when it was listed; implements `source.Snapshot`."""
 
     def __init__(
-        self, version: _Version, files: tuple[SourceFile, ...], commit: str, licence: str | None
+        self,
+        version: _Version,
+        files: tuple[SourceFile, ...],
+        commit: str,
+        licence: str | None,
+        pace: Pace | None = None,
     ) -> None:
         self._version = version
         self._files = files
-        self._reader = RangedReader(version.api.name, version.api.connections)
+        self._reader = RangedReader(version.api.name, version.api.connections, pace=pace)
         self._links: Links[str] = Links()
         self.commit = commit
         self.licence = licence

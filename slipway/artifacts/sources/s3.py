@@ -13,18 +13,30 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError, SourceUnavailableError
 from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt, check_pin, commit_of
 from slipway.artifacts.transfer import workers
 from slipway.artifacts.transfer.connections import Connections
-from slipway.artifacts.transfer.ranged import Door, RangedReader
+from slipway.artifacts.transfer.pace import Pace
+from slipway.artifacts.transfer.ranged import Door, RangedReader, bare_etag
+from slipway.artifacts.transfer.retry import CallWaits, RetryPolicy
 from slipway.artifacts.transfer.secrets import secret_in
 from slipway.catalog.documents import SourceBucket
 from slipway.catalog.fields import SecretRef
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore, StoredObject
+from slipway.store_trouble import (
+    IncompleteAnswerError,
+    contents,
+    field,
+    is_of_other_region,
+    is_skewed,
+    other_region,
+    skew,
+)
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -53,7 +65,10 @@ class S3Source:
         own: Callable[[], S3Location],
         buckets: Mapping[str, SourceBucket],
         variables: Mapping[str, str],
+        *,
+        retry: RetryPolicy | None = None,
     ) -> None:
+        self._retry = retry
         self._own = own
         self._buckets = buckets
         self._variables = variables
@@ -61,10 +76,14 @@ class S3Source:
     def resolve(self, location: str, revision: str | None, token: SecretRef | None) -> S3Snapshot:
         """List what lies there now. See `source.Source`."""
         bucket, _, prefix = location.removeprefix(SCHEME).partition("/")
-        objects = _Objects(location, self._access(bucket))
+        access = self._access(bucket)
+        store = ObjectStore(access.location)
+        if self._retry is not None:
+            store = store.outlasting(partial(CallWaits, self._retry))
+        objects = _Objects(location, access, store, Pace.of(self._variables))
         listed = objects.list(prefix.removesuffix("/"))
         commit = commit_of(
-            (path, stored.size_bytes, stored.etag.strip('"')) for path, stored in listed.items()
+            (path, stored.size_bytes, bare_etag(stored.etag)) for path, stored in listed.items()
         )
         check_pin(location, revision, commit)
         return S3Snapshot(objects, listed, commit)
@@ -153,18 +172,18 @@ def listed_digest(etag: str, head: Mapping[str, Any]) -> Digest | None:
     encryption = head.get("ServerSideEncryption")
     if head.get("SSECustomerAlgorithm") or encryption not in {None, "AES256"}:
         return None
-    tag = etag.strip('"')
+    tag = bare_etag(etag)
     return Digest("md5", tag) if _MD5.match(tag) else None
 
 
 class _Objects:
     """The S3 calls against one bucket, with their errors explained."""
 
-    def __init__(self, name: str, access: _Access) -> None:
+    def __init__(self, name: str, access: _Access, store: ObjectStore, pace: Pace) -> None:
         self.name = name
         self.access = access
-        self._store = ObjectStore(access.location)
-        self._reader = RangedReader(name, Connections(ca_file=access.location.ca_file))
+        self._store = store
+        self._reader = RangedReader(name, Connections(ca_file=access.location.ca_file), pace=pace)
 
     def list(self, prefix: str) -> dict[str, StoredObject]:
         """Objects by their path under the prefix, in order of key; or the one object of that very key."""
@@ -190,18 +209,18 @@ class _Objects:
                 Bucket=self.access.location.bucket, Prefix=prefix
             )
             for page in pages:
-                for item in page.get("Contents", []):
-                    yield StoredObject(item["Key"], item["Size"], item["ETag"])
+                for item in contents(page):
+                    yield StoredObject(field(item, "Key"), field(item, "Size"), field(item, "ETag"))
 
     def describe(self, path: str, listed: StoredObject) -> SourceFile:
         """The file with its digest: one more call, which says whether the entity tag is an MD5."""
         with self._explained(f"{self.name} file {path}"):
             head: Any = self._store.client.head_object(
-                Bucket=self.access.location.bucket,
-                Key=listed.key,
-                IfMatch=listed.etag,
-                ChecksumMode="ENABLED",
+                Bucket=self.access.location.bucket, Key=listed.key, ChecksumMode="ENABLED"
             )
+        # Not by a condition: stores that quote entity tags in one place alone would never meet it.
+        if bare_etag(head.get("ETag", "")) != bare_etag(listed.etag):
+            raise SourceError(f"{self.name} file {path}: changed between listing and reading. {_STALE}")
         return SourceFile(path, listed.size_bytes, listed_digest(listed.etag, head))
 
     def read_into(
@@ -218,7 +237,8 @@ class _Objects:
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError, SSLError
+        from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
+        from botocore.parsers import ResponseParserError
 
         endpoint_url, bucket = self.access.location.endpoint_url, self.access.location.bucket
         try:
@@ -230,18 +250,37 @@ class _Objects:
                 f"{what}: the certificate of {endpoint_url} is not trusted. Name its authority "
                 f"in Settings.s3_sources.{bucket}.ca_file."
             ) from error
+        except ParamValidationError as error:
+            raise SourceError(f"{what}: {bucket!r} is no name of a bucket. Correct the source.") from error
+        except (ResponseParserError, IncompleteAnswerError) as error:
+            raise SourceError(
+                f"{what}: what {endpoint_url} answers is none of a store's. Check that it leads to the store "
+                "itself, not to a proxy that answers for it."
+            ) from error
         except BotoCoreError as error:
             # botocore has tried several times by now.
             raise SourceUnavailableError(
-                f"{what}: {endpoint_url} did not answer: {error}. Run this again when it is back."
+                f"{what}: {endpoint_url} did not answer: {' '.join(str(error).split())}. Run this again when "
+                "it is back."
             ) from error
 
     def _in_our_words(self, what: str, error: ClientError) -> ArtifactError:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        endpoint_url = self.access.location.endpoint_url
+        endpoint_url, bucket = self.access.location.endpoint_url, self.access.location.bucket
+        if is_skewed(error):
+            return AccessError(
+                f"{what}: {endpoint_url} refused ({code}). {skew(error)} Set this machine's clock, or the "
+                "store's, by NTP."
+            )
+        if is_of_other_region(error):
+            return AccessError(
+                f"{what}: {endpoint_url} has this bucket in another region than "
+                f"{self.access.location.region} ({code}). Set Settings.s3_sources.{bucket}.region to "
+                f"{other_region(error) or 'its own'}."
+            )
         if code == "NoSuchBucket":
             return SourceError(
-                f"{what}: {endpoint_url} has no bucket {self.access.location.bucket}. Correct its name, or "
+                f"{what}: {endpoint_url} has no bucket {bucket}. Correct its name, or "
                 "say in Settings.s3_sources which store it is in."
             )
         if code in _REFUSALS:
@@ -254,4 +293,8 @@ class _Objects:
             return SourceUnavailableError(
                 f"{what}: {endpoint_url} answered {code}. Run this again when it is back."
             )
-        return SourceError(f"{what}: {endpoint_url} answered {error}. Correct the source.")
+        said = str(error.response.get("Error", {}).get("Message") or "").rstrip(".")
+        return SourceError(
+            f"{what}: {endpoint_url} refused: {code}{f' ({said})' if said else ''}. Correct the source, or "
+            f"Settings.s3_sources.{bucket}."
+        )

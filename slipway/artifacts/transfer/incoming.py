@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from slipway.artifacts.source import SourceFile, StoredAt
+from slipway.artifacts.transfer import integrity
 from slipway.artifacts.transfer.digests import RunningDigest
 from slipway.artifacts.transfer.parts import Cut
 from slipway.artifacts.transfer.resume import Adopted
@@ -72,6 +73,7 @@ class Incoming:
         self.moved_bytes = 0
         self._upload_id: str | None = None
         self._etags: dict[int, str] = {}
+        self._fingerprints: dict[int, str] = {}
         self._missing: list[int] = list(range(1, cut.count + 1))
         self._next = 1
         self._gone = False
@@ -115,6 +117,21 @@ class Incoming:
                 self._upload_id = begin()
             return self._upload_id
 
+    def is_what_was_sent(self, number: int, body: memoryview) -> bool:
+        """Whether these bytes are the ones that were sent as that part."""
+        return integrity.is_same(self._fingerprints[number], body)
+
+    def mended(self, number: int, sent: Sent) -> None:
+        """A part was replaced: the digest on the way is void, and the object must be read back."""
+        with self._turn:
+            self._etags[number], self._fingerprints[number] = sent.etag, sent.fingerprint
+            self.proven = self.proven and sent.proven
+            self.digested = False
+
+    def begin_again(self) -> None:
+        """Digest anew: what was digested so far is void."""
+        self.digest = RunningDigest(self.job.file.size_bytes, self.job.file.digest)
+
     def moved(self, count_bytes: int) -> None:
         """Count bytes that came from the source; negative takes back those of an attempt that failed."""
         with self._turn:
@@ -136,6 +153,7 @@ class Incoming:
         with self._turn:
             if number:
                 self._etags[number] = sent.etag
+                self._fingerprints[number] = sent.fingerprint
             self.proven = self.proven and sent.proven
             self._next += 1
             self._turn.notify_all()

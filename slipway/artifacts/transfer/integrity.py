@@ -26,6 +26,18 @@ def crc32(body: memoryview) -> str:
     return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
 
 
+def fingerprint(body: memoryview, *, by: str) -> str:
+    """What tells these bytes from a damaged copy of them: `crc32` or `md5`, whichever was computed anyway."""
+    if by == "crc32":
+        return f"crc32:{crc32(body)}"
+    return f"md5:{hashlib.md5(body, usedforsecurity=False).hexdigest()}"
+
+
+def is_same(fingerprinted: str, body: memoryview) -> bool:
+    """Whether these bytes have that fingerprint."""
+    return fingerprint(body, by=fingerprinted.partition(":")[0]) == fingerprinted
+
+
 def proves(etag: str, md5_hex: str, headers: Mapping[str, str]) -> bool | None:
     """True when the entity tag is this MD5, False when it is another one, None when it is no MD5 at all."""
     tag = etag.strip('"')

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _WINDOW_S = 15.0
+# As long as a line of a log takes to come round.
+_WAITING_SHOWN_S = 5.0
 
 
 @dataclass(frozen=True)
 class Progress:
     """One look at a transfer. `rate_bytes_per_s` is over the last seconds; files found done are not in it.
 
-    `done_bytes` counts what was found done and `moved_bytes`, which this run transferred.
+    `done_bytes` counts what was found done and `moved_bytes`, which this run transferred. `waiting`: what
+    failed and is tried again, while nothing moves.
     """
 
     done_bytes: int
@@ -29,6 +32,7 @@ class Progress:
     rate_bytes_per_s: float
     elapsed_s: float
     moved_bytes: int = 0
+    waiting: str | None = None
 
     @property
     def fraction(self) -> float:
@@ -58,12 +62,24 @@ class Meter:
         self._started = clock()
         self._total_bytes, self._total_files = total_bytes, total_files
         self._moved_bytes = self._found_bytes = self._done_files = 0
+        self._waiting: str | None = None
+        self._waiting_since = 0.0
         self._window: deque[tuple[float, int]] = deque([(self._started, 0)])
 
     def moved(self, count_bytes: int) -> None:
         """Count bytes that were transferred; negative takes back those of an attempt that failed."""
         with self._lock:
             self._moved_bytes += count_bytes
+            if count_bytes > 0 and self._clock() - self._waiting_since >= _WAITING_SHOWN_S:
+                self._waiting = None
+
+    def waits(self, cause: str) -> None:
+        """Note what is waited for, in one line; it holds until something moves, and for some seconds.
+
+        One worker may wait while others still move what they have.
+        """
+        with self._lock:
+            self._waiting, self._waiting_since = cause, self._clock()
 
     def found(self, count_bytes: int) -> None:
         """Count bytes that were there already."""
@@ -98,4 +114,5 @@ class Meter:
                 rate_bytes_per_s=max(0.0, rate),
                 elapsed_s=now - self._started,
                 moved_bytes=self._moved_bytes,
+                waiting=self._waiting,
             )

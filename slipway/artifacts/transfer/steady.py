@@ -15,11 +15,12 @@ LINE_EVERY_S = 5.0
 
 
 def line(progress: Progress) -> str:
-    """Done and total, rate, and when it will end, in the words of one line."""
+    """Done and total, rate, when it will end, and what is waited for, in the words of one line."""
     eta = "" if progress.eta_s is None else f", {progress.eta_s:.0f} s to go"
+    waits = "" if progress.waiting is None else f"; waits: {progress.waiting}"
     return (
         f"{progress.done_bytes / 1e6:.1f} of {progress.total_bytes / 1e6:.1f} MB"
-        f" ({progress.fraction:.0%}), {progress.rate_bytes_per_s / 1e6:.1f} MB/s{eta}"
+        f" ({progress.fraction:.0%}), {progress.rate_bytes_per_s / 1e6:.1f} MB/s{eta}{waits}"
     )
 
 

@@ -42,7 +42,9 @@ def refuse(store: ObjectStore, action: str, reply: Any) -> None:
     if reply.status in {429, 500, 502, 503, 504} or code in {"RequestTimeout", "SlowDown"}:
         full = " It may be full: see its log." if reply.status == 500 else ""
         raise TransientError.answered(
-            f"{what}: the store answered {reply.status} {code}.{full}", reply.headers
+            f"{what}: the store answered {reply.status} {code}.{full}",
+            reply.headers,
+            passing=reply.status != 500,
         )
     with store.explained(action):
         raise _client_error(code, reply)

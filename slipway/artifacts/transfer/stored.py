@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from slipway.artifacts.source import Count
-from slipway.artifacts.transfer.connections import hand_back
+from slipway.artifacts.transfer.connections import hand_back, origin
+from slipway.artifacts.transfer.pace import Pace, Paced
 from slipway.artifacts.transfer.retry import TransientError
 from slipway.artifacts.transfer.store_answers import broken, refuse
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
-_CHUNK_BYTES = 2**20
-_ATTEMPTS = 4
+_CHUNK_BYTES = 2**18
 
 
 def stream(store: ObjectStore, key: str, size_bytes: int) -> Iterator[bytes]:
@@ -25,16 +25,18 @@ def stream(store: ObjectStore, key: str, size_bytes: int) -> Iterator[bytes]:
 
     Raises ObjectStoreError when it is missing, or after several attempts to go on from where it broke off.
     """
-    at, failed = 0, 0
+    at, waits = 0, store.waits()
     while at < size_bytes:
+        began = at
         try:
-            for piece in _pieces(store, key, f"bytes={at}-"):
+            for piece in _pieces(store, key, at, None):
                 at += len(piece)
                 yield piece
             return
         except TransientError as error:
-            failed += 1
-            if failed == _ATTEMPTS or at == 0:
+            if at - began >= _CHUNK_BYTES:
+                waits = store.waits()  # it came on: what fails from now on is another failure
+            if not waits.again(str(error), passing=error.passing):
                 raise ObjectStoreError(f"{error} Run this again.", unreachable=True) from error
 
 
@@ -52,26 +54,37 @@ def read_range(store: ObjectStore, key: str, offset: int, length: int) -> bytes:
     """These bytes of the object. Raises ObjectStoreError."""
     if not length:
         return b""
-    try:
-        return b"".join(_pieces(store, key, f"bytes={offset}-{offset + length - 1}"))
-    except TransientError as error:
-        raise ObjectStoreError(f"{error} Run this again.", unreachable=True) from error
+    waits = store.waits()
+    while True:
+        try:
+            return b"".join(_pieces(store, key, offset, length))
+        except TransientError as error:
+            if not waits.again(str(error), passing=error.passing):
+                raise ObjectStoreError(f"{error} Run this again.", unreachable=True) from error
 
 
-def _pieces(store: ObjectStore, key: str, asked: str) -> Iterator[bytes]:
-    """Raises TransientError, or ObjectStoreError with its remedy."""
+def _pieces(store: ObjectStore, key: str, offset: int, length: int | None) -> Iterator[bytes]:
+    """From a byte on, so many or to the end. Raises TransientError, or ObjectStoreError with its remedy."""
     import urllib3
 
-    action = f"read {key}"
+    action, paced = f"read {key}", Paced(Pace())
+    asked = f"bytes={offset}-{'' if length is None else offset + length - 1}"
     try:
         reply: Any = store.presigned("GET", key, headers={"Range": asked}, stream=True)
         try:
             if reply.status not in {200, 206}:
                 reply.read()
                 refuse(store, action, reply)
-            while piece := reply.read(_CHUNK_BYTES, decode_content=False):
-                yield piece
-            if reply.length_remaining:
+            skip = offset if reply.status == 200 else 0  # it sends all, whatever was asked for
+            left = length
+            while (left is None or left > 0) and (piece := reply.read1(_CHUNK_BYTES, decode_content=False)):
+                paced.moved(len(piece), f"{action}: from {origin(store.location.endpoint_url)}")
+                skipped, skip = piece[skip:], max(0, skip - len(piece))
+                piece = skipped if left is None else skipped[:left]
+                if piece:
+                    left = None if left is None else left - len(piece)
+                    yield piece
+            if left or (left is None and reply.length_remaining):
                 raise TransientError(f"{action}: the store broke off.")
         finally:
             hand_back(reply)

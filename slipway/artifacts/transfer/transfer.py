@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from slipway.artifacts.errors import CorruptFileError
@@ -17,37 +18,16 @@ from slipway.artifacts.source import Count, Snapshot, SourceFile, StoredAt
 from slipway.artifacts.transfer import copying, workers
 from slipway.artifacts.transfer.copying import CopyRefusedError
 from slipway.artifacts.transfer.incoming import Incoming, Job, Piece
-from slipway.artifacts.transfer.parts import TransferLimits, cut, cut_for_copy
-from slipway.artifacts.transfer.progress import Meter, Report
+from slipway.artifacts.transfer.parts import cut, cut_for_copy
 from slipway.artifacts.transfer.ramp import Ramp
 from slipway.artifacts.transfer.resume import Unfinished, choose
-from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
+from slipway.artifacts.transfer.retry import TransientError, attempt
 from slipway.artifacts.transfer.store_answers import UploadGoneError
 from slipway.artifacts.transfer.uploads import Sent, Uploads
+from slipway.artifacts.transfer.watch import TransferSettings, Watch
 from slipway.objectstore import ObjectStore, ObjectStoreError
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class TransferSettings:
-    """How a transfer behaves; the defaults suit a fast network and 256 MiB of memory."""
-
-    limits: TransferLimits = field(default_factory=TransferLimits)
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What a transfer tells while it runs.
-
-    `began`: the first bytes of a file, when they are at hand. `overtaken` raises when another run published.
-    """
-
-    meter: Meter
-    report: Report
-    began: Callable[[SourceFile, memoryview], None]
-    overtaken: Callable[[], None]
 
 
 class Transfer:
@@ -62,6 +42,7 @@ class Transfer:
         self._stop = workers.Stop()
         self._ramp = Ramp(self._stop)
         self._afresh: set[str] = set()
+        self._policy = settings.retry
 
     def run(self, jobs: Sequence[Job], unfinished: Sequence[Unfinished], watch: Watch) -> list[Incoming]:
         """Transfer the files, going on with these uploads where they fit; returns what became of each.
@@ -70,6 +51,7 @@ class Transfer:
         next run: CorruptFileError naming the file, AccessError, SourceError, SourceUnavailableError,
         ObjectStoreError, or what `watch.overtaken` raises.
         """
+        self._policy = replace(self._settings.retry, tell=watch.meter.waits)
         files = [self._incoming(job) for job in jobs]
         limits = self._settings.limits
         # Copies hold nothing in memory.
@@ -137,7 +119,7 @@ class Transfer:
             finally:
                 self._ramp.end(piece.at_risk_bytes, brought=sent is not None)
             if sent is not None and incoming.arrived(piece.number, body, sent):
-                self._complete(incoming, watch)
+                self._complete(incoming, buffer, watch)
         except UploadGoneError:
             incoming.give_up()
             watch.overtaken()
@@ -164,6 +146,10 @@ class Transfer:
             place = self._place(incoming)
             return self._patiently(lambda: self._uploads.put_part(*place, piece.number, body))
         incoming.digest.update(body)
+        if not _is_as_listed(incoming):
+            incoming.begin_again()
+            self._read_again(piece, body)
+            incoming.digest.update(body)
         self._verify(incoming)
         return self._patiently(lambda: self._uploads.put(incoming.job.key, body))
 
@@ -196,8 +182,10 @@ class Transfer:
             self._moved(piece.incoming, watch)(-read_bytes)  # they will come again
             raise
 
-    def _complete(self, incoming: Incoming, watch: Watch) -> None:
+    def _complete(self, incoming: Incoming, buffer: memoryview, watch: Watch) -> None:
         if not incoming.whole:
+            if incoming.digested and not _is_as_listed(incoming):
+                self._mend(incoming, buffer, watch)
             if incoming.digested:
                 self._verify(incoming)
             place, etags = self._place(incoming), incoming.etags
@@ -207,6 +195,30 @@ class Transfer:
         incoming.complete = True
         if incoming.certain:
             watch.meter.file_done()
+
+    def _mend(self, incoming: Incoming, buffer: memoryview, watch: Watch) -> None:
+        """Read parts again until one differs from what was sent, and send that one anew.
+
+        A digest of the whole file does not tell which part was damaged on its way; a second look at each
+        does. Where none differs, the source itself has it so.
+        """
+        watch.meter.waits(
+            f"{self._name} file {incoming.job.file.path}: a part was damaged on its way; looking for it."
+        )
+        for number in range(1, incoming.cut.count + 1):
+            self._stop.check()
+            piece = Piece(incoming, number)
+            body = buffer[: piece.length]
+            self._read_again(piece, body)
+            if not incoming.is_what_was_sent(number, body):
+                place = self._place(incoming)
+                sent = self._patiently(partial(self._uploads.put_part, *place, number, body))
+                incoming.mended(number, sent)
+                return
+
+    def _read_again(self, piece: Piece, body: memoryview) -> None:
+        """Bytes that were counted when they came first."""
+        self._read_counted(piece.incoming.job.file, piece.offset, body, lambda size_bytes: None)
 
     def _require_unchanged(self, incoming: Incoming) -> None:
         """Where no digest tells: some stores copy whatever is there, and do not mind the condition."""
@@ -224,7 +236,7 @@ class Transfer:
     def _verify(self, incoming: Incoming) -> None:
         """Before the object appears: its digest must be the one that the source listed."""
         file, arrived = incoming.job.file, incoming.digest.so_far
-        if arrived is None or file.digest is None or arrived == file.digest:
+        if arrived is None or file.digest is None or _is_as_listed(incoming):
             return
         if not incoming.whole:
             with contextlib.suppress(ObjectStoreError):  # must not hide the cause; nobody can complete it
@@ -236,8 +248,21 @@ class Transfer:
         )
 
     def _read(self, incoming: Incoming, offset: int, body: memoryview, watch: Watch) -> None:
-        file, count = incoming.job.file, self._moved(incoming, watch)
-        self._patiently(lambda: self._snapshot.read_into(file, offset, body, count))
+        self._read_counted(incoming.job.file, offset, body, self._moved(incoming, watch))
+
+    def _read_counted(self, file: SourceFile, offset: int, body: memoryview, count: Count) -> None:
+        """Fill the body; an attempt goes on where the one before it broke off."""
+        at = 0
+
+        def counted(size_bytes: int) -> None:
+            nonlocal at
+            at += size_bytes
+            count(size_bytes)
+
+        def read() -> None:
+            self._snapshot.read_into(file, offset + at, body[at:], counted)
+
+        self._patiently(read, lambda: at)
 
     def _moved(self, incoming: Incoming, watch: Watch) -> Count:
         def count(size_bytes: int) -> None:
@@ -246,7 +271,7 @@ class Transfer:
 
         return count
 
-    def _patiently(self, action: Callable[[], T]) -> T:
+    def _patiently(self, action: Callable[[], T], moved_bytes: Callable[[], int] = lambda: 0) -> T:
         """Try again what may pass, also a store that is starting again."""
 
         def tried() -> T:
@@ -257,4 +282,10 @@ class Transfer:
                     raise TransientError(str(error)) from error
                 raise
 
-        return attempt(self._settings.retry, tried, self._stop.pause)
+        return attempt(self._policy, tried, self._stop.pause, moved_bytes=moved_bytes)
+
+
+def _is_as_listed(incoming: Incoming) -> bool:
+    """Whether its digest is the one that the source listed, where it lists any."""
+    arrived, listed = incoming.digest.so_far, incoming.job.file.digest
+    return arrived is None or listed is None or arrived == listed

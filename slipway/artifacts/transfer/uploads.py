@@ -16,6 +16,7 @@ from typing import Any
 
 from slipway.artifacts.source import StoredAt
 from slipway.artifacts.transfer import integrity, resume
+from slipway.artifacts.transfer.pace import Pace, Paced
 from slipway.artifacts.transfer.resume import StoredPart, Unfinished
 from slipway.artifacts.transfer.retry import TransientError
 from slipway.artifacts.transfer.store_answers import UploadGoneError, broken, error_code, refuse
@@ -23,15 +24,20 @@ from slipway.objectstore import ObjectStore, ObjectStoreError
 
 # Of the upload that is begun for a trial of what the store checks, and dropped.
 _TRIAL_SUFFIX = ".trial"
+_SLICE_BYTES = 2**18
 _CRC_HEADER = "x-amz-checksum-crc32"
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What the store has now: its entity tag, and whether it is proven to be what was sent."""
+    """What the store has now: its entity tag, and whether it is proven to be what was sent.
+
+    `fingerprint`: of what was sent, where that was computed (integrity.py).
+    """
 
     etag: str
     proven: bool
+    fingerprint: str = ""
 
 
 class Uploads:
@@ -63,8 +69,9 @@ class Uploads:
         action = f"write part {number} of {key}"
         query = {"uploadId": upload_id, "partNumber": str(number)}
         if self._store_checks_crc(key):
-            reply = self._put(key, query, body, action, {_CRC_HEADER: integrity.crc32(body)})
-            return Sent(reply.headers.get("ETag", ""), proven=True)
+            crc32 = integrity.crc32(body)
+            reply = self._put(key, query, body, action, {_CRC_HEADER: crc32})
+            return Sent(reply.headers.get("ETag", ""), True, f"crc32:{crc32}")
         reply = self._put(key, query, body, action)
         return self._judged(reply, hashlib.md5(body, usedforsecurity=False).hexdigest(), action)
 
@@ -228,6 +235,10 @@ class Uploads:
     def _asked(self, key: str, query: dict[str, str], body: Any, action: str, headers: Any) -> Any:
         import urllib3
 
+        if isinstance(body, memoryview | bytes):
+            # Sent as one, it would have to be gone within one time-out.
+            headers = {**(headers or {}), "Content-Length": str(len(body))}
+            body = _slices(memoryview(body), action)
         try:
             return self._store.presigned("PUT", key, query, body=body, headers=headers)
         except urllib3.exceptions.HTTPError as error:
@@ -238,7 +249,7 @@ class Uploads:
         proven = integrity.proves(etag, md5_hex, reply.headers)
         if proven is False:
             raise TransientError(f"{action}: arrived with another MD5 than it was sent with.")
-        return Sent(etag, proven is True)
+        return Sent(etag, proven is True, f"md5:{md5_hex}")
 
     def _store_checks_crc(self, key: str) -> bool:
         """Whether this store refuses a part whose CRC32 does not match; tried once, beside a key of ours."""
@@ -275,6 +286,15 @@ class Uploads:
             if _code_of(error) in {"NoSuchUpload", "NoSuchKey"}:
                 raise UploadGoneError(f"{error} Run this again.") from error
             raise
+
+
+def _slices(body: memoryview, action: str) -> Iterator[memoryview]:
+    """The body piece by piece, as the store takes them. Raises TransientError when that is too slow."""
+    paced = Paced(Pace())
+    for at in range(0, len(body), _SLICE_BYTES):
+        piece = body[at : at + _SLICE_BYTES]
+        yield piece
+        paced.moved(len(piece), action)
 
 
 def _code_of(error: ObjectStoreError) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from slipway.artifacts.transfer.uploads import Uploads
 from slipway.objectstore import ObjectStore, ObjectStoreError
+from slipway.store_trouble import contents, field
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,14 @@ def now(store: ObjectStore) -> datetime:
             "is not known. Let the proxy before it pass this header on.",
             retriable=False,
         )
-    return email.utils.parsedate_to_datetime(header).astimezone(UTC)
+    try:
+        return email.utils.parsedate_to_datetime(header).astimezone(UTC)
+    except ValueError as error:
+        raise ObjectStoreError(
+            f"S3 {store.location.endpoint_url}: its answer's Date is {header!r}, which is no time, so the "
+            "age of what it holds is not known. Let the proxy before it pass this header on.",
+            retriable=False,
+        ) from error
 
 
 def objects(store: ObjectStore, prefix: str) -> Iterator[Aged]:
@@ -46,8 +54,8 @@ def objects(store: ObjectStore, prefix: str) -> Iterator[Aged]:
             Bucket=store.location.bucket, Prefix=prefix
         )
         for page in pages:
-            for item in page.get("Contents", []):
-                yield Aged(item["Key"], item["Size"], _whole(item["LastModified"]))
+            for item in contents(page):
+                yield Aged(field(item, "Key"), field(item, "Size"), _whole(field(item, "LastModified")))
 
 
 def uploads(store: ObjectStore, prefix: str) -> Iterator[Aged]:

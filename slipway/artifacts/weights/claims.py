@@ -89,7 +89,7 @@ class Claim:
         self._prefix, self._hold_s = key_prefix, hold_s
         self._key = f"{LEASES}{key_prefix}{uuid.uuid4().hex}.json"
         self._holder = holder
-        self._renewed = self._write()
+        self._renewed = self._write(store)
 
     def renew(self) -> None:
         """Start its time again when much of it has gone; call it often, and before publishing.
@@ -106,18 +106,18 @@ class Claim:
         if elapsed_s >= self._hold_s / 12:
             # The store may be away for a while; there is time for the next call to succeed.
             with contextlib.suppress(ObjectStoreError):
-                self._renewed = self._write()
+                self._renewed = self._write(self._store.at_once)
 
     def release(self) -> None:
         """End it: nobody is at the weights any more. Its object stays and tells when they were asked for."""
         # A lease that cannot be ended now ends by itself.
         with contextlib.suppress(ObjectStoreError):
-            self._store.put(self._key, _encoded(self._holder, 0), content_type="application/json")
+            self._store.at_once.put(self._key, _encoded(self._holder, 0), content_type="application/json")
 
-    def _write(self) -> Moment:
+    def _write(self, store: ObjectStore) -> Moment:
         began = Moment()
         body = _encoded(self._holder, self._hold_s)
-        self._store.put(self._key, body, content_type="application/json")
+        store.put(self._key, body, content_type="application/json")
         return began
 
 

@@ -21,8 +21,9 @@ from slipway.artifacts.transfer.incoming import Job
 from slipway.artifacts.transfer.progress import Meter, Report
 from slipway.artifacts.transfer.resume import Unfinished
 from slipway.artifacts.transfer.stored import stream
-from slipway.artifacts.transfer.transfer import Transfer, TransferSettings, Watch
+from slipway.artifacts.transfer.transfer import Transfer
 from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.transfer.watch import TransferSettings, Watch
 from slipway.artifacts.weights.inspection import Inspection
 from slipway.objectstore import ObjectStore
 
@@ -56,7 +57,7 @@ class Delivery:
         self._source = source
         self._key_prefix = key_prefix
         self._overtaken = overtaken
-        self._transfer = Transfer(snapshot, store, settings, source)
+        self._transfer = Transfer(snapshot, store.at_once, settings, source)
         self._sha256: dict[str, str] = {}
         self._distrusted: set[str] = set()
         self.inspection = Inspection(store, key_prefix)

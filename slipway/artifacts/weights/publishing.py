@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from slipway.artifacts.errors import ArtifactError, CorruptFileError
 from slipway.artifacts.source import Snapshot, SourceFile
 from slipway.artifacts.transfer.progress import Meter, Progress, Report
-from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.transfer.watch import TransferSettings
 from slipway.artifacts.weights.claims import Claim
 from slipway.artifacts.weights.delivery import Delivery
 from slipway.artifacts.weights.manifest import Manifest, ManifestFile, prefix
@@ -105,8 +105,8 @@ class Publication:
         meter = Meter(sum(file.size_bytes for file in files), len(files))
 
         def look(now: Progress) -> None:
-            self.claim.renew()
             self.progress(now)
+            self.claim.renew()
 
         return delivery.run(files, meter, look), lambda: self.progress(meter.look())
 

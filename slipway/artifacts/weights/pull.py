@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 from slipway.artifacts.errors import ArtifactError, PublishedDifferentlyError
 from slipway.artifacts.source import Source, SourceFile
 from slipway.artifacts.transfer.progress import Progress
-from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.transfer.retry import CallWaits
 from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.transfer.watch import TransferSettings
 from slipway.artifacts.weights import claims
 from slipway.artifacts.weights.claims import Claim
 from slipway.artifacts.weights.manifest import Manifest
@@ -67,6 +70,8 @@ def pull(
     for. Raises ArtifactError or ObjectStoreError; then nothing was published by this call.
     """
     say = note or _silent
+    settings = settings or TransferSettings()
+    store = store.outlasting(partial(CallWaits, replace(settings.retry, tell=say)))
     published = None if repair else _published_as_asked(artifact, store, say)
     if published is not None:
         _clear_uploads(store, published)
@@ -77,9 +82,7 @@ def pull(
     offered = snapshot.files()
     files = wanted(offered, artifact.include, artifact.exclude, source=source)
     with _claimed(artifact, snapshot.commit, store, say) as claim:
-        run = Publication(
-            artifact.name, source, snapshot, store, claim, progress, settings or TransferSettings()
-        )
+        run = Publication(artifact.name, source, snapshot, store, claim, progress, settings)
         published = Manifest.read(store, artifact.name, snapshot.commit)
         if published is not None:
             _mend(run, published, offered, say, everything=repair)

@@ -19,6 +19,7 @@ from slipway.stack.standin_hub.xet import LocalXetStore
 _INFO = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>.+))?$")
 _TREE = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)$")
 _XET_TOKEN = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/xet-read-token/(?P<revision>[^/]+)$")
+_REFS = re.compile(r"^/api/models/(?P<repo>[^/]+/[^/]+)/refs$")
 _RESOLVE = re.compile(r"^/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)$")
 _PAGE_ENTRIES = 1000
 
@@ -27,6 +28,7 @@ class Hub(Standin, Protocol):
     """What the endpoints ask of the hub (server.py)."""
 
     xet: LocalXetStore | None
+    serves_content: bool
 
     def repository(self, repo: str) -> Repository | None:
         """The repository of that id."""
@@ -45,6 +47,8 @@ class ApiHandler(Handler):
             self._tree(match["repo"], match["revision"], query)
         elif match := _XET_TOKEN.match(path):
             self._xet_token(match["repo"], match["revision"])
+        elif match := _REFS.match(path):
+            self._refs(match["repo"])
         elif match := _INFO.match(path):
             self._info(match["repo"], match["revision"] or "main")
         elif match := _RESOLVE.match(path):
@@ -91,9 +95,15 @@ class ApiHandler(Handler):
         if file is None:
             self.refuse(404, "Entry not found", "EntryNotFound")
             return
+        if repo != repository.id:
+            # Renamed: the Hub leads on by a path, and never names the host.
+            self.reply(307, b"", {"Location": quote(f"/{repository.id}/resolve/{revision}/{path}")})
+            return
         headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"'}
         self.standin.count_request(self.command, path)
-        if not file.lfs:
+        if not file.lfs or self.standin.serves_content:
+            if "foreign-etag" in faults:
+                headers = _with_etag_of(faults["foreign-etag"].body)
             self.send_file(file, headers, faults)
             return
         size_bytes = file.size_bytes + (1 if "wrong-length" in faults else 0)
@@ -102,7 +112,18 @@ class ApiHandler(Handler):
             linked["X-Xet-Hash"] = self.standin.xet.hash_of(file)
             route = f"{self.standin.url}/api/models/{repo}/xet-read-token/{commit.id}"
             linked["Link"] = f'<{route}>; rel="xet-auth"'
+        if "foreign-etag" in faults:
+            headers, linked = _with_etag_of(faults["foreign-etag"].body), {}
         self.reply(302, b"", {**headers, **linked, "Location": self.standin.cdn_location(repo, path, file)})
+
+    def _refs(self, repo: str) -> None:
+        located = self._find(repo, "main")
+        if located is not None:
+            tags = [
+                {"name": name, "ref": f"refs/tags/{name}", "targetCommit": oid}
+                for name, oid in located[0].refs.items()
+            ]
+            self.reply_json({"branches": [], "converts": [], "tags": tags})
 
     def _xet_token(self, repo: str, revision: str) -> None:
         if self.struck_down(self.standin.faults.take("xet-token", repo)):
@@ -153,6 +174,10 @@ class ApiHandler(Handler):
     def _token(self) -> str | None:
         scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
         return token if scheme.lower() == "bearer" and token else None
+
+
+def _with_etag_of(proxy: str) -> dict[str, str]:
+    return {"ETag": proxy} if proxy else {}
 
 
 def _info(repository: Repository, commit: Commit) -> dict[str, object]:

@@ -19,6 +19,8 @@ from slipway.stack.standin_hub.repository import HubFile
 
 _RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
 _CHUNK_BYTES = 2**18
+PORTAL = b"<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head></html>\n"
+_EXPIRED = b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>expired</Message></Error>"
 
 
 def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
@@ -117,10 +119,20 @@ class Handler(BaseHTTPRequestHandler, ABC):
             time.sleep(faults["latency"].seconds)
         if "rate-limited" in faults:
             self.reply(429, b"slow down", {"Retry-After": f"{faults['rate-limited'].seconds:g}"})
+        elif "out-of-quota" in faults:
+            limit = f'"resolvers";r=0;t={faults["out-of-quota"].seconds:g}'
+            self.reply(429, b"slow down", {"RateLimit": limit, "RateLimit-Policy": '"resolvers";q=3;w=300'})
+        elif "portal" in faults:
+            self.reply(200, PORTAL, {"Content-Type": "text/html"})
+        elif "other-json" in faults:
+            body = faults["other-json"].body.encode()
+            self.reply(200, body, {"Content-Type": "application/json"})
+        elif "no-head" in faults and self.command == "HEAD":
+            self.reply(405)
         elif "unavailable" in faults:
             self.reply(503, b"unavailable")
         elif "expired" in faults:
-            self.reply(403, b"request has expired")
+            self.reply(faults["expired"].status, _EXPIRED, {"Content-Type": "application/xml"})
         elif "vanished" in faults:
             self.refuse(404, "Entry not found", "EntryNotFound")
         else:
@@ -130,7 +142,8 @@ class Handler(BaseHTTPRequestHandler, ABC):
     def send_file(self, file: HubFile, headers: dict[str, str], faults: dict[Kind, Fault]) -> None:
         """Send the file or the range that was asked for."""
         try:
-            asked = parse_range(self.headers.get("Range"), file.size_bytes)
+            ranged = None if "unranged" in faults else self.headers.get("Range")
+            asked = parse_range(ranged, file.size_bytes)
         except ValueError:
             self.reply(416, b"", {"Content-Range": f"bytes */{file.size_bytes}"})
             return
@@ -155,17 +168,18 @@ class Handler(BaseHTTPRequestHandler, ABC):
             stop = min(end, start + faults["dropped"].after_bytes)
         flipped = faults["corrupted"].after_bytes if "corrupted" in faults else None
         pace = faults["throttled"].bytes_per_s if "throttled" in faults else None
-        began = time.monotonic()
+        began, chunk_bytes = time.monotonic(), min(_CHUNK_BYTES, int(pace / 50) + 1 if pace else _CHUNK_BYTES)
         with file.location.open("rb") as stream:
             stream.seek(start)
             at = start
-            while at < stop and (chunk := stream.read(min(_CHUNK_BYTES, stop - at))):
+            while at < stop and (chunk := stream.read(min(chunk_bytes, stop - at))):
                 if flipped is not None and at <= flipped < at + len(chunk):
                     chunk = _flip(chunk, flipped - at)
                 self.wfile.write(chunk)
                 at += len(chunk)
                 self.standin.count_bytes(len(chunk))
                 if pace:
+                    self.wfile.flush()
                     time.sleep(max(0.0, began + (at - start) / pace - time.monotonic()))
         if stop < end:
             self.wfile.flush()

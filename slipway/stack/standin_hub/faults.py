@@ -18,8 +18,14 @@ Kind = Literal[
     "truncated",  # a well-formed answer that holds only `after_bytes` of what was asked for
     "wrong-length",  # sizes in the headers are one byte more than the listing said
     "rate-limited",  # 429 with Retry-After: `seconds`
+    "out-of-quota",  # 429 with the Hub's RateLimit field, reset in `seconds`, and no Retry-After
     "unavailable",  # 503
-    "expired",  # the redirect's signature is refused, as after its expiry
+    "expired",  # the redirect's signature is refused with `status`, as after its expiry
+    "unranged",  # Range is ignored: 200 and the whole file
+    "portal",  # 200 and the page of somebody else, as a captive portal answers
+    "other-json",  # 200 and `body`, which no hub says
+    "foreign-etag",  # a proxy's entity tag in place of the hub's; with `body` empty none at all
+    "no-head",  # 405 to HEAD
     "vanished",  # 404 though it was listed
     "latency",  # the answer waits for `seconds`
     "throttled",  # each connection gets `bytes_per_s`
@@ -37,6 +43,8 @@ class Fault:
     after_bytes: int = 0
     seconds: float = 0.0
     bytes_per_s: float = 0.0
+    status: int = 403
+    body: str = ""
 
     def strikes(self, door: Door, path: str) -> bool:
         """True when this fault is meant for a request of that path at that door."""

@@ -19,7 +19,8 @@ __all__ = ["HOST", "StandinHub"]
 class StandinHub(TwoDoors):
     """A running stand-in hub, as a context manager; `url` is the value of `SLIPWAY_HUB_URL`.
 
-    With `xet`, it offers its LFS files through that store as well.
+    With `xet`, it offers its LFS files through that store as well. `serves_content`: LFS files come from its
+    own door, as with many a mirror, and not from behind a link.
     """
 
     def __init__(
@@ -30,8 +31,11 @@ class StandinHub(TwoDoors):
         cdn_port: int = 0,
         verbose: bool = False,
         xet: LocalXetStore | None = None,
+        serves_content: bool = False,
     ) -> None:
         self.xet = xet
+        self.serves_content = serves_content
+        self._renamed: dict[str, str] = {}
         self._repositories = {repository.id: repository for repository in repositories}
         super().__init__(ApiHandler, port=port, cdn_port=cdn_port, verbose=verbose)
 
@@ -41,4 +45,8 @@ class StandinHub(TwoDoors):
 
     def repository(self, repo: str) -> Repository | None:
         """The repository of that id."""
-        return self._repositories.get(repo)
+        return self._repositories.get(self._renamed.get(repo, repo))
+
+    def rename(self, old: str, new: str) -> None:
+        """Answer for a repository that is now `new` under its old name, too."""
+        self._renamed[old] = new

@@ -12,7 +12,7 @@ from slipway.artifacts.sources.hub import HubSource
 from slipway.artifacts.transfer.parts import MIB, TransferLimits
 from slipway.artifacts.transfer.progress import Progress
 from slipway.artifacts.transfer.retry import RetryPolicy
-from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.transfer.watch import TransferSettings
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights
@@ -20,7 +20,7 @@ from slipway.objectstore import ObjectStore
 from slipway.stack.standin_hub import Repository, StandinHub
 from testbed.server_processes import wait_until_answered
 
-QUICK = RetryPolicy(attempts=4, first_wait_s=0.01, longest_wait_s=0.05)
+QUICK = RetryPolicy(attempts=4, first_wait_s=0.01, longest_wait_s=0.05, patience_s=0)
 
 
 @dataclass(frozen=True)

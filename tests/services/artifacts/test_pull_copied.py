@@ -14,7 +14,7 @@ from slipway.artifacts.errors import CorruptFileError, SourceError
 from slipway.artifacts.source import Digest, Snapshot, SourceFile, StoredAt
 from slipway.artifacts.sources.s3 import S3Source
 from slipway.artifacts.transfer.parts import MIB, TransferLimits
-from slipway.artifacts.transfer.transfer import TransferSettings
+from slipway.artifacts.transfer.watch import TransferSettings
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights

@@ -15,10 +15,11 @@ from slipway.artifacts.errors import (
     SourceUnavailableError,
 )
 from slipway.artifacts.sources.hub import HubSource
+from slipway.artifacts.transfer.pace import Pace
 from slipway.artifacts.transfer.parts import MIB, TransferLimits
 from slipway.artifacts.transfer.progress import Progress
-from slipway.artifacts.transfer.transfer import TransferSettings
 from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.transfer.watch import TransferSettings
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights
@@ -44,8 +45,8 @@ def nothing_published(store):
 @pytest.mark.parametrize(
     ("at", "message"),
     [
-        ("hf://org/absent@main", "hf://org/absent@main: no such repository"),
-        ("hf://org/tiny@absent", "hf://org/tiny@absent: no such revision"),
+        ("hf://org/absent@main", "hf://org/absent@main: no such repository at http://127.0.0.1"),
+        ("hf://org/tiny@absent", "hf://org/tiny@absent: no such revision at http://127.0.0.1"),
         (f"hf://org/tiny@{'0' * 40}", "no such revision"),
         ("s3://bucket/prefix", "s3://bucket/prefix: not a source that can be pulled"),
     ],
@@ -97,6 +98,56 @@ class TestGated:
 
 
 @pytest.mark.parametrize("at_byte", [0, 7 * MIB, 12 * MIB])
+def test_one_byte_that_was_damaged_on_its_way_costs_its_part_and_those_before_it(
+    pull, tiny, hub, store, content, at_byte, uploads_left
+):
+    """The digest of a whole file does not tell which part it was: they are read again up to that one."""
+    hub.faults.switch_on(Fault("corrupted", path=content.large, after_bytes=at_byte, times=3))
+    hub.faults.switch_on(Fault("latency", path=content.large, seconds=0.05, times=3))
+    manifest = pull(tiny)
+    assert verify(manifest, store, lambda look: None) == []
+    assert hub.body_bytes <= content.size_bytes + (at_byte // (5 * MIB) + 1) * 5 * MIB
+    assert uploads_left() == []
+
+
+def test_a_small_file_that_was_damaged_on_its_way_is_read_again(pull, tiny, hub, store, content):
+    hub.faults.switch_on(Fault("corrupted", path=content.small, after_bytes=1000, times=1))
+    hub.faults.switch_on(Fault("corrupted", "resolve", path=content.text, after_bytes=3, times=1))
+    assert verify(pull(tiny), store, lambda look: None) == []
+    again = len(content.files[content.small]) + len(content.files[content.text])
+    assert hub.body_bytes == content.size_bytes + again
+
+
+def test_a_server_that_ignores_ranges_sends_a_file_once_for_all_its_parts(pull, tiny, hub, content):
+    hub.faults.switch_on(Fault("unranged"))
+    pull(tiny)
+    # Workers that came before it was known have asked for themselves, and hung up.
+    assert hub.requests.count(("GET", content.large)) <= 5
+
+
+def test_a_connection_that_trickles_is_given_up_for_another_and_none_of_its_bytes_twice(
+    hub, store, tiny, settings, content
+):
+    source = HubSource(hub.url, {}, retry=QUICK, pace=Pace(least_bytes_per_s=2**20, window_s=0.3))
+    hub.faults.switch_on(Fault("throttled", path=content.large, bytes_per_s=2**17, times=3))
+    began = time.monotonic()
+    manifest = pull_weights(tiny, store, source, lambda look: None, settings)
+    assert time.monotonic() - began < 20, "at that rate it would take 96 s"
+    assert verify(manifest, store, lambda look: None) == []
+
+
+def test_a_source_whose_every_connection_trickles_fails_and_names_rate_and_setting(
+    hub, store, tiny, settings, content, nothing_published
+):
+    variables = {"SLIPWAY_TRANSFER_LEAST_BYTES_PER_S": "1e9"}
+    pace = replace(Pace.of(variables), window_s=0.1)
+    source = HubSource(hub.url, variables, retry=QUICK, pace=pace)
+    hub.faults.switch_on(Fault("throttled", bytes_per_s=2**10))
+    with pytest.raises(SourceUnavailableError, match=r"slower than 1e\+09 bytes.*TRANSFER_LEAST_BYTES_PER_S"):
+        pull_weights(tiny, store, source, lambda look: None, settings)
+
+
+@pytest.mark.parametrize("at_byte", [0, 7 * MIB, 12 * MIB])
 def test_one_wrong_byte_in_a_file_of_the_right_size_is_found(
     pull, tiny, hub, store, content, at_byte, uploads_left
 ):
@@ -128,7 +179,15 @@ def test_one_wrong_byte_in_a_file_that_git_keeps_is_found(pull, tiny, hub, conte
         Fault("unavailable", times=3),
         Fault("unavailable", "resolve", times=2),
         Fault("unavailable", "api", times=1),
-        Fault("expired", times=2),
+        *(Fault("expired", status=status, times=2) for status in (400, 401, 403, 404, 410)),
+        Fault("out-of-quota", seconds=0, times=1),
+        Fault("out-of-quota", "resolve", seconds=0, times=1),
+        Fault("dropped", after_bytes=MIB),
+        Fault("unranged"),
+        Fault("foreign-etag", "resolve", body='W/"nginx-1"'),
+        Fault("foreign-etag", "resolve", body='"' + "0" * 64 + '"'),
+        Fault("foreign-etag", "resolve"),
+        Fault("no-head", "resolve"),
         Fault("latency", seconds=0.05),
         Fault("dropped", "resolve", path="config.json", after_bytes=5, times=2),
     ],
@@ -142,12 +201,14 @@ def test_a_fault_that_passes_is_outlived(pull, tiny, hub, store, fault):
 @pytest.mark.parametrize(
     ("fault", "kind", "message"),
     [
-        (Fault("dropped", after_bytes=MIB), SourceUnavailableError, "broke off"),
+        (Fault("dropped", after_bytes=1000), SourceUnavailableError, "broke off"),
         (Fault("truncated", after_bytes=1000), SourceUnavailableError, "got 1000"),
         (Fault("rate-limited", seconds=0.01), SourceUnavailableError, "429"),
         (Fault("unavailable"), SourceUnavailableError, "503"),
         (Fault("unavailable", "api"), SourceUnavailableError, "503"),
         (Fault("expired"), SourceUnavailableError, "expired"),
+        (Fault("expired", status=400), SourceUnavailableError, "400 ExpiredToken; the link may have expired"),
+        (Fault("portal", "api"), SourceError, "http://127.0.0.1.*answered with something that no hub says"),
         (Fault("vanished"), SourceError, "is gone"),
         (Fault("vanished", "resolve"), SourceError, "is gone"),
         (Fault("wrong-length"), CorruptFileError, "Nothing was published"),

@@ -9,8 +9,8 @@ from slipway.artifacts.errors import ArtifactError
 from slipway.artifacts.sources.s3 import S3Source
 from slipway.artifacts.transfer.parts import MIB, TransferLimits
 from slipway.artifacts.transfer.store_answers import UploadGoneError
-from slipway.artifacts.transfer.transfer import TransferSettings
 from slipway.artifacts.transfer.uploads import Uploads
+from slipway.artifacts.transfer.watch import TransferSettings
 from slipway.artifacts.weights.pull import WeightsRequest
 from slipway.artifacts.weights.pull import pull as pull_weights
 from slipway.artifacts.weights.verification import verify

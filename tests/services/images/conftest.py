@@ -21,7 +21,7 @@ from testbed import programs
 from testbed.registries.made_images import ImageMaker
 from testbed.registries.registry_server import PASSWORD, USER, DistributionRegistry, ListingRegistry
 
-QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.05)
+QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.05, patience_s=0)
 PATH = "team/engine"
 
 
