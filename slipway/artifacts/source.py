@@ -18,6 +18,10 @@ from slipway.catalog.fields import SecretRef
 Count = Callable[[int], None]
 # Of one listed file: its path, size in bytes, and what names its content.
 Row = tuple[str, int, str]
+# What version control, editors and systems leave in a folder.
+_TOOLS = frozenset(
+    {".git", ".hg", ".svn", ".bzr", ".jj", "CVS", ".dvc", "__pycache__", ".ipynb_checkpoints", ".DS_Store"}
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,12 @@ class Source(Protocol):
         `location` is the catalog's source without its revision. Raises SourceError, AccessError or
         SourceUnavailableError.
         """
+
+
+def is_never_published(path: str) -> bool:
+    """Whether a file is what a tool keeps beside weights, such as `.git/`, and no part of them."""
+    parts = path.split("/")
+    return not _TOOLS.isdisjoint(parts) or ".cache/huggingface" in "/".join(parts[:-1])
 
 
 def commit_of(rows: Iterable[Row]) -> str:

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.artifacts.errors import AccessError, SourceError
-from slipway.artifacts.source import Count, Digest, SourceFile, StoredAt, check_pin, commit_of
+from slipway.artifacts.source import (
+    Count,
+    Digest,
+    SourceFile,
+    StoredAt,
+    check_pin,
+    commit_of,
+    is_never_published,
+)
 from slipway.artifacts.transfer import workers
 from slipway.artifacts.transfer.retry import RetryPolicy, TransientError, attempt
 from slipway.catalog.fields import SecretRef
@@ -135,6 +143,8 @@ def _entries(place: Path, path: str, refused: list[str]) -> Iterator[_Walked]:
             refused.append(f"{shown} is not readable")
             return
         for name in names:
+            if is_never_published(f"{path}/{name}"):
+                continue  # not even read: a clone keeps every version there
             yield from _entries(place / name, f"{path}/{name}" if path else name, refused)
     elif not stat.S_ISREG(status.st_mode):
         refused.append(f"{shown} is {'a symlink' if stat.S_ISLNK(status.st_mode) else 'no plain file'}")

@@ -1,7 +1,7 @@
 """Whether files are what their names say: weights that parse, and indexes whose shards are all there.
 
 Belongs here: which file is looked at how, and the words for what is wrong.
-Does not: the formats (safetensors.py, gguf.py), digests (delivery.py).
+Does not: the formats (safetensors.py, gguf.py), text in their place (foreign_text.py), digests (delivery.py).
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from typing import Any
 from slipway.artifacts.errors import CorruptFileError
 from slipway.artifacts.source import SourceFile
 from slipway.artifacts.transfer.stored import read_range
-from slipway.artifacts.weights import gguf, safetensors
+from slipway.artifacts.weights import foreign_text, gguf, safetensors
 from slipway.objectstore import ObjectStore
 
 _FORMATS: dict[str, ModuleType] = {".safetensors": safetensors, ".gguf": gguf}
 _INDEXES = (".safetensors.index.json", ".bin.index.json")
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,16 @@ class Inspection:
         self._seen: dict[str, str | None] = {}
 
     def passing(self, file: SourceFile, first: memoryview | bytes) -> None:
-        """Look at a file whose first bytes happen to be in memory, so that they need not be read again."""
+        """Look at a file whose first bytes happen to be in memory, so that they need not be read again.
+
+        Of whatever is not weights, only whether it is what its name says and no text in its place.
+        """
         form = _format_of(file.path)
-        if form is None or not len(first):
+        if not len(first):
+            return
+        foreign = foreign_text.problem(file.path, bytes(first[: foreign_text.HEAD_BYTES]), file.size_bytes)
+        if form is None or foreign:
+            self._seen[file.path] = foreign
             return
         needed = form.needed_bytes(bytes(first[:8]), file.size_bytes)
         if needed <= len(first):
@@ -56,11 +62,8 @@ class Inspection:
 
     def problem_with(self, path: str, size_bytes: int) -> str | None:
         """Why this file's beginning cannot be right; None when it can. Reads it unless it passed by."""
-        form = _format_of(path)
-        if form is None:
-            return None
         if path not in self._seen:
-            self._seen[path] = self._look(form, self._key_prefix + path, size_bytes)
+            self._seen[path] = self._look(path, size_bytes)
         return self._seen[path]
 
     def require(
@@ -93,8 +96,13 @@ class Inspection:
                 body = self._store.get(self._key_prefix + path)
                 yield from index_problems(path, body or b"", set(taken), offered, patterns)
 
-    def _look(self, form: ModuleType, key: str, size_bytes: int) -> str | None:
-        head = read_range(self._store, key, 0, min(64 * 1024, size_bytes))
+    def _look(self, path: str, size_bytes: int) -> str | None:
+        form, key = _format_of(path), self._key_prefix + path
+        head_bytes = foreign_text.HEAD_BYTES if form is None else 64 * 1024
+        head = read_range(self._store, key, 0, min(head_bytes, size_bytes))
+        foreign = foreign_text.problem(path, head, size_bytes)
+        if form is None or foreign:
+            return foreign
         needed = form.needed_bytes(head, size_bytes)
         if needed > len(head):
             head += read_range(self._store, key, len(head), needed - len(head))
@@ -148,7 +156,5 @@ def _format_of(path: str) -> ModuleType | None:
 
 
 def _judge(form: ModuleType, head: bytes, size_bytes: int) -> str | None:
-    if head.startswith(_LFS_POINTER[: max(8, len(head))]):
-        return "is a git-lfs pointer, not the file that it stands for"
     problem: str | None = form.problem(head, size_bytes)
     return problem

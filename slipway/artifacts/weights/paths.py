@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from slipway.artifacts.errors import SourceError
-from slipway.artifacts.source import SourceFile
+from slipway.artifacts.source import SourceFile, is_never_published
 
 MANIFEST_NAME = "manifest.json"
 # S3: a key has at most 1,024 bytes, and ours begin with kind, name and commit. Linux: a name has at most 255.
@@ -46,12 +46,17 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
 def wanted(
     files: Iterable[SourceFile], include: tuple[str, ...], exclude: tuple[str, ...], *, source: str
 ) -> tuple[SourceFile, ...]:
-    """The files to take, by path. Raises SourceError when there are none or one has an unusable path."""
+    """The files to take, by path; never those of `.git/` and its like.
+
+    Raises SourceError when there are none or one has an unusable path.
+    """
     taken = sorted(
         (
             file
             for file in files
-            if (not include or matches(file.path, include)) and not matches(file.path, exclude)
+            if not is_never_published(file.path)
+            and (not include or matches(file.path, include))
+            and not matches(file.path, exclude)
         ),
         key=lambda file: file.path,
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from slipway.artifacts.errors import ArtifactError, PublishedDifferentlyError
-from slipway.artifacts.source import Source, SourceFile
+from slipway.artifacts.source import Source, SourceFile, is_never_published
 from slipway.artifacts.transfer.progress import Progress
 from slipway.artifacts.transfer.retry import CallWaits
 from slipway.artifacts.transfer.uploads import Uploads
@@ -122,7 +122,9 @@ def _mend(
     damaged = _damaged(published, run.store)
     if damaged and not everything:
         say(f"{published.prefix}: {len(damaged)} files are missing or cut off; fetching them again")
-    paths = frozenset(file.path for file in published.files) if everything else damaged
+    # Earlier versions published what tools keep beside weights; nobody needs it mended.
+    every = frozenset(file.path for file in published.files if not is_never_published(file.path))
+    paths = every if everything else damaged
     if paths:
         run.repair(published, offered, paths)
 

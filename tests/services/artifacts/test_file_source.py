@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.artifacts.errors import AccessError, SourceError
+from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError
 from slipway.artifacts.source import Snapshot, commit_of
 from slipway.artifacts.sources.file import FileSource
 from slipway.artifacts.weights.manifest import Manifest
@@ -190,3 +190,32 @@ def test_what_this_user_may_not_read_is_named():
             with pytest.raises(AccessError, match=r"secret\.bin: is not readable"):
                 read(snapshot, "secret.bin")
         (folder / "closed").chmod(0o700)
+
+
+def test_a_clone_is_published_without_what_git_keeps_of_it(take, folder):
+    (folder / ".git" / "lfs").mkdir(parents=True)
+    before = resolve(folder).commit
+    (folder / ".git" / "config").write_bytes(b"[core]")
+    (folder / ".git" / "dangling").symlink_to("nowhere")
+    manifest = take()
+    assert not [file.path for file in manifest.files if ".git" in file.path]
+    assert manifest.commit == before, "what git keeps is no part of the content"
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "model.pt", "model.onnx", "tokenizer.model", "vocab.txt"]
+)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "git-lfs pointer"),
+        (b"<!DOCTYPE html><html>Sign in to the guest network</html>", "HTML page"),
+    ],
+)
+def test_a_clone_without_lfs_and_a_mirror_of_a_portal_are_refused_by_every_name(
+    take, folder, store, name, body, said
+):
+    (folder / name).write_bytes(body)
+    with pytest.raises(CorruptFileError, match=rf"{name}: is an? {said}"):
+        take()
+    assert not [item.key for item in store.list("") if item.key.endswith("manifest.json")]
