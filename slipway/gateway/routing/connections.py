@@ -1,19 +1,36 @@
 """Connections to engines that are open before they are needed.
 
-Belongs here: the connector. Does not: which engine a request goes to (upstream.py).
+Belongs here: the connector, and what its connections make of answers that are no HTTP.
+Does not: which engine a request goes to (upstream.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
 # An engine that closes its end after an answer has done so by then.
 _CLOSED_BY_THEN_S = 0.01
+
+
+class _TellingHandler(ResponseHandler):
+    """Tells who reads an answer's body when what comes is no HTTP any more.
+
+    aiohttp's own closes the connection and its time-out then, and lets the reader wait for ever.
+    """
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """As the base class does; the body has that end, too."""
+        payload = self._payload
+        super().set_exception(exc, *cause)
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(aiohttp.ClientPayloadError(f"{type(exc).__name__}: {exc}"))
 
 
 class WarmConnector(aiohttp.TCPConnector):
@@ -25,6 +42,8 @@ class WarmConnector(aiohttp.TCPConnector):
 
     def __init__(self, *, connect_timeout_s: float, **options: Any) -> None:
         super().__init__(**options)
+        handler: type[ResponseHandler] = _TellingHandler
+        self._factory = functools.partial(handler, loop=asyncio.get_running_loop())
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
         self._used: dict[ConnectionKey, aiohttp.ClientRequest] = {}
         self._warming: asyncio.Task[None] | None = None

@@ -24,6 +24,7 @@ _CONNECT_TIMEOUT_S = 5.0
 # engine closes it.
 _KEEP_ALIVE_S = 4.0
 _READ_TO_END_S = 1.0
+_REFUSAL_BYTES = 64 * 1024
 # What the client did wrong, in the engine's eyes. Other statuses of an engine are the operator's business.
 _CLIENT_ERRORS = frozenset({400, 413, 415, 422})
 
@@ -64,14 +65,16 @@ class Upstreams:
             call.attempt = len(tried)
             self._outstanding.enter(base)
             try:
-                response = await self._session.post(
-                    base + path,
-                    data=payload,
-                    headers={"x-request-id": call.request_id},
-                    timeout=timeout,
-                    allow_redirects=False,
-                )
-            except aiohttp.ClientError as error:
+                # The session's own ends with any head, such as 100 Continue, after which nothing comes.
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S + route.timeout_s):
+                    response = await self._session.post(
+                        base + path,
+                        data=payload,
+                        headers={"x-request-id": call.request_id},
+                        timeout=timeout,
+                        allow_redirects=False,
+                    )
+            except (aiohttp.ClientError, TimeoutError) as error:
                 self._outstanding.leave(base)
                 if len(tried) > 1 or not _worth_a_retry(error, route):
                     raise explained(error, route) from error
@@ -125,7 +128,7 @@ def explained(error: Exception, route: Route) -> ApiError:
 
 async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
     """The client's error for an engine's answer other than 200."""
-    model, body = route.model, await response.content.read(64 * 1024)
+    model, body = route.model, await _body_of(response, route)
     if response.status in _CLIENT_ERRORS:
         return _client_error(response.status, body.replace(route.upstream_model.encode(), model.encode()))
     cause = f"HTTP {response.status}: {body[:500].decode(errors='replace')}"
@@ -134,6 +137,17 @@ async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
     if response.status == 504:
         return errors.UpstreamError(504, "upstream_timeout", f"The server of `{model}` timed out.", cause)
     return errors.failed(model, cause)
+
+
+async def _body_of(response: aiohttp.ClientResponse, route: Route) -> bytes:
+    """The first of an answer that is an error, in however many pieces it comes."""
+    body = b""
+    try:
+        while len(body) < _REFUSAL_BYTES and (part := await response.content.readany()):
+            body += part
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise explained(error, route) from error
+    return body[:_REFUSAL_BYTES]
 
 
 def _client_error(status: int, body: bytes) -> ApiError:
@@ -156,7 +170,7 @@ def _client_error(status: int, body: bytes) -> ApiError:
     )
 
 
-def _worth_a_retry(error: aiohttp.ClientError, route: Route) -> bool:
+def _worth_a_retry(error: Exception, route: Route) -> bool:
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return len(route.upstreams) > 1
     if isinstance(error, TimeoutError):

@@ -1,8 +1,14 @@
 import asyncio
+from datetime import UTC, datetime
 
 import aiohttp
+import pytest
 
+from slipway.gateway.api.errors import ApiError
+from slipway.gateway.routing import upstream
 from slipway.gateway.routing.connections import WarmConnector
+from slipway.gateway.usage.call import Call
+from slipway.tenants.database import KeyRecord, digest
 
 
 async def test_an_engine_that_closes_after_each_answer_finds_the_next_connection_open() -> None:
@@ -47,3 +53,68 @@ async def test_an_engine_that_is_gone_is_left_to_the_next_request_to_report() ->
             connector.warm()
             await asyncio.sleep(0.05)
     assert seen is aiohttp.ClientConnectorError
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+
+@pytest.mark.parametrize("rest", [b"zz\r\n\r\n", b"-1\r\n", b"8\r\nhello\r\n0\r\n\r\n", b"5\r\nhelloXX"])
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_body_that_stops_being_http_ends_at_once_with_an_error_of_the_engine(
+    rest: bytes, closes: bool
+) -> None:
+    """The library let its reader wait for ever, with no time-out, or raised RuntimeError."""
+    read = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(HEAD)
+        await read.wait()  # the head is in the client's hands before the rest comes
+        writer.write(rest)
+        await writer.drain()
+        if closes:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
+    connector = WarmConnector(connect_timeout_s=5)
+    async with server, aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        reply = await session.get(url)
+        assert await reply.content.readany() == b"hello"
+        waiting = asyncio.create_task(_read_to_end(reply.content))
+        await asyncio.sleep(0)
+        read.set()
+        async with asyncio.timeout(30):
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await waiting
+
+
+async def _read_to_end(content: aiohttp.StreamReader) -> None:
+    while await content.readany():
+        pass
+
+
+async def test_an_engine_that_says_continue_and_nothing_more_is_not_waited_for_for_ever(monkeypatch, route):
+    monkeypatch.setattr(upstream, "_CONNECT_TIMEOUT_S", 0.2)
+
+    async def promise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await reader.read()  # until the gateway hangs up
+        writer.close()
+
+    server = await asyncio.start_server(promise, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    key = KeyRecord("key_1", "acme", "ann", "", digest("sk"), "sk", datetime.now(UTC), None, True)
+    upstreams = upstream.Upstreams()
+    async with server, asyncio.timeout(30):
+        with pytest.raises(ApiError) as refused:
+            await upstreams.open(
+                route("chat", url, timeout_s=0.3),
+                "/chat/completions",
+                aiohttp.BytesPayload(b"{}", content_type="application/json"),
+                Call(key, "/v1/chat/completions", 0.0),
+            )
+        await upstreams.close()
+    assert (refused.value.status, refused.value.code) == (504, "upstream_timeout")
