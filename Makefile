@@ -7,7 +7,7 @@ UV     := $(VENV)/uv/bin/uv
 # Tests of one file run in one process, in order; files are spread over this many processes.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared test-cluster-edge cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -48,6 +48,9 @@ test: $(READY) ## all tests: unit, dagster, services
 
 test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
+
+fuzz-gateway: $(READY) ## a million mutated requests and rogue answers; SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED
+	$(BIN)/python -m testbed.fuzz.gateway
 
 ifdef TESTS
 test-cluster: $(READY) ## the tests on a real Kubernetes; needs Go and root (docs/cluster.md)

@@ -35,6 +35,7 @@ class Operator:
         keys: KeyFollower,
         routes: RouteFollower,
         in_flight: Gauge,
+        reserved_tokens: Callable[[], int],
         spool: Spool,
         shipper: Shipper,
         jobs: Sequence[Periodic],
@@ -45,6 +46,7 @@ class Operator:
         self._keys = keys
         self._routes = routes
         self._in_flight = in_flight
+        self._reserved_tokens = reserved_tokens
         self._spool = spool
         self._shipper = shipper
         self._jobs = jobs
@@ -94,6 +96,7 @@ class Operator:
             "routes_refused": self._routes.refused,
             "models": len(self._routes.table.routes),
             "in_flight": self._in_flight.counts(),
+            "reserved_tokens": self._reserved_tokens(),
             "spooled_events": self._spool.events,
             "jobs": [asdict(job.state()) for job in self._jobs],
             "log_lines_dropped": log.dropped(),

@@ -94,9 +94,10 @@ class Replica:
         events stay in the spool.
         """
         settings, in_flight, upstreams = self._settings, Gauge(), Upstreams()
+        limiter = MemoryLimiter()
         frame = Frame(
             router=Router(self._routes, in_flight),
-            steps=(RateLimits(MemoryLimiter()),),
+            steps=(RateLimits(limiter),),
             upstreams=upstreams,
             recorder=Recorder(settings.replica, self._spool),
         )
@@ -106,6 +107,7 @@ class Replica:
             keys=self._keys,
             routes=self._routes,
             in_flight=in_flight,
+            reserved_tokens=lambda: limiter.held_tokens,
             spool=self._spool,
             shipper=self._shipper,
             jobs=self._threads,

@@ -165,6 +165,11 @@ class MemoryLimiter:
         self._windows: dict[tuple[object, ...], Window] = {}
         self._swept_at = 0.0
 
+    @property
+    def held_tokens(self) -> int:
+        """Tokens that requests in flight hold, each once per limit; 0 when nothing is in flight."""
+        return sum(window.held for window in self._windows.values())
+
     async def reserve(
         self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
     ) -> Reservation | Denied:
