@@ -7,7 +7,7 @@ UV     := $(VENV)/uv/bin/uv
 # Tests of one file run in one process, in order; files are spread over this many processes.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-metering bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -86,6 +86,9 @@ bench-dataplane: $(READY) ## plan and apply of 1,000 deployments on a real API s
 
 bench-pipeline: $(READY) ## how fast definitions load, and what the gateway adds
 	$(BIN)/python -m bench.pipeline
+
+bench-metering: $(READY) ## a rollup of five million events; SLIPWAY_BENCH_SCALE=0.1 for a tenth of them
+	$(BIN)/python -m bench.metering
 
 bench-artifacts: $(READY) ## weights and images against the usual tools, both sides measured
 	$(BIN)/python -m bench.artifacts

@@ -1,31 +1,32 @@
-"""Usage objects to lines: fetched side by side, unpacked and joined into batches for DuckDB.
+"""Usage objects to lines: fetched side by side, unpacked and joined into batches of one hour.
 
-Belongs here: fetching with bounded memory, gzip and its checks, lines as Arrow.
-Does not: what a line must look like (sql/read_lines.sql), what becomes of it (rollup.py).
+Belongs here: fetching with bounded memory, gzip and its checks, batches.
+Does not: what a line must look like and how DuckDB reads it (reading.py), what becomes of it (rollup.py).
 """
 
 from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
+from slipway.batchreader import BatchReader
 from slipway.objectstore import ObjectStore, StoredObject
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_FETCHERS = 16
-_FETCH_AHEAD = 64
+_FETCHERS = 8
+_RUN_OBJECTS = (
+    8  # of one task of a fetcher: a task of its own for each small object costs as much as reading it
+)
+_RUN_BYTES = 2 * 2**20
+_FETCH_AHEAD = 16  # runs
 _FETCH_AHEAD_BYTES = 32 * 2**20  # compressed; about eight times that in memory
-# Lines of small objects are joined up to this size, and batches are handed over in groups of a few,
-# so that DuckDB's threads all have one. Larger batches only make page faults.
-_BATCH_BYTES = 8 * 2**20
-_GROUP_BYTES = 64 * 2**20
+# Lines of small objects are joined up to this size: smaller batches are dearer, larger ones take memory.
+_BATCH_BYTES = 32 * 2**20
+
+Listed = tuple[int, datetime, StoredObject]
 
 
 class UnreadableObjectError(ValueError):
@@ -61,7 +62,7 @@ def unpack(body: bytes) -> bytes:
         if not member.eof:
             raise UnreadableObjectError("truncated gzip stream")
         rest = member.unused_data
-    text = b"".join(members)
+    text = b"".join(members) if len(members) > 1 else members[0]
     if not text:
         raise UnreadableObjectError("no lines")
     return text if text.endswith(b"\n") else text + b"\n"
@@ -75,48 +76,62 @@ def fetch(
     An object that is gone by now is left out; one that changed has the size and tag of what was read.
     Raises ObjectStoreError.
     """
+    reader = BatchReader(store)
     with ThreadPoolExecutor(_FETCHERS, thread_name_prefix="fetch-usage") as pool:
-        ahead: deque[tuple[int, Future[FetchedObject | None]]] = deque()
+        ahead: deque[tuple[int, Future[list[FetchedObject]]]] = deque()
         ahead_bytes = 0
         try:
-            for number, (hour, stored) in enumerate(listing):
+            for run in _runs(listing):
                 while ahead and (len(ahead) >= _FETCH_AHEAD or ahead_bytes >= _FETCH_AHEAD_BYTES):
                     size_bytes, first = ahead.popleft()
                     ahead_bytes -= size_bytes
-                    yield from _present(first.result())
-                ahead.append((stored.size_bytes, pool.submit(_fetch_one, store, number, hour, stored)))
-                ahead_bytes += stored.size_bytes
+                    yield from first.result()
+                run_bytes = sum(stored.size_bytes for _, _, stored in run)
+                ahead.append((run_bytes, pool.submit(_fetch_run, reader, run)))
+                ahead_bytes += run_bytes
             while ahead:
-                yield from _present(ahead.popleft()[1].result())
+                yield from ahead.popleft()[1].result()
         finally:
             for _, waiting in ahead:
                 waiting.cancel()
 
 
-def batches(objects: Iterator[FetchedObject]) -> Iterator[list[pa.RecordBatch]]:
-    """Group the lines of readable objects into lists of (object_number, line_number, line) batches."""
-    group: list[pa.RecordBatch] = []
+def batches(objects: Iterable[FetchedObject]) -> Iterator[list[FetchedObject]]:
+    """Group readable objects into batches, each of one hour."""
     joined: list[FetchedObject] = []
-    joined_bytes = group_bytes = 0
+    joined_bytes = 0
     for fetched in objects:
+        if joined and (joined_bytes >= _BATCH_BYTES or joined[-1].hour != fetched.hour):
+            yield joined
+            joined, joined_bytes = [], 0
         joined.append(fetched)
         joined_bytes += len(fetched.text)
-        if joined_bytes < _BATCH_BYTES:
-            continue
-        group.append(_lines(joined))
-        group_bytes += joined_bytes
-        joined, joined_bytes = [], 0
-        if group_bytes >= _GROUP_BYTES:
-            yield group
-            group, group_bytes = [], 0
     if joined:
-        group.append(_lines(joined))
-    if group:
-        yield group
+        yield joined
 
 
-def _fetch_one(store: ObjectStore, number: int, hour: datetime, stored: StoredObject) -> FetchedObject | None:
-    body_and_etag = store.get_if_changed(stored.key, None)
+def _runs(listing: Sequence[tuple[datetime, StoredObject]]) -> Iterator[list[Listed]]:
+    run: list[Listed] = []
+    run_bytes = 0
+    for number, (hour, stored) in enumerate(listing):
+        if run and (len(run) >= _RUN_OBJECTS or run_bytes + stored.size_bytes > _RUN_BYTES):
+            yield run
+            run, run_bytes = [], 0
+        run.append((number, hour, stored))
+        run_bytes += stored.size_bytes
+    if run:
+        yield run
+
+
+def _fetch_run(reader: BatchReader, run: Sequence[Listed]) -> list[FetchedObject]:
+    fetched = (_fetch_one(reader, *listed) for listed in run)
+    return [each for each in fetched if each is not None]
+
+
+def _fetch_one(
+    reader: BatchReader, number: int, hour: datetime, stored: StoredObject
+) -> FetchedObject | None:
+    body_and_etag = reader.get(stored.key)
     if body_and_etag is None:
         return None
     body, etag = body_and_etag
@@ -125,55 +140,3 @@ def _fetch_one(store: ObjectStore, number: int, hour: datetime, stored: StoredOb
         return FetchedObject(number, hour, read, unpack(body), None)
     except UnreadableObjectError as error:
         return FetchedObject(number, hour, read, b"", str(error))
-
-
-def _present(fetched: FetchedObject | None) -> Iterator[FetchedObject]:
-    if fetched is not None:
-        yield fetched
-
-
-def _lines(objects: Sequence[FetchedObject]) -> pa.RecordBatch:
-    import numpy as np
-    import pyarrow as pa
-
-    text = b"".join(fetched.text for fetched in objects)
-    lines = _split(text)
-    object_ends = np.cumsum([len(fetched.text) for fetched in objects])
-    counts = np.diff(np.searchsorted(_offsets(lines), object_ends), prepend=0)
-    try:
-        lines.validate(full=True)
-    except pa.ArrowInvalid:
-        text = b"".join(_as_utf8(line) + b"\n" for line in text[:-1].split(b"\n"))
-        lines = _split(text)
-    numbers = np.repeat(np.array([fetched.number for fetched in objects], np.int32), counts)
-    starts = np.repeat(np.cumsum(counts) - counts, counts)
-    line_numbers = (np.arange(len(numbers)) - starts + 1).astype(np.int32)
-    return pa.RecordBatch.from_arrays(
-        [pa.array(numbers), pa.array(line_numbers), lines], ["object_number", "line_number", "line"]
-    )
-
-
-def _split(text: bytes) -> Any:
-    """The lines as an Arrow string array over `text` itself: nothing is copied."""
-    import numpy as np
-    import pyarrow as pa
-
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")).astype(np.int64) + 1
-    offsets = np.concatenate([np.zeros(1, np.int64), ends])
-    return pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
-
-
-def _offsets(lines: Any) -> Any:
-    """Where each line begins in the text, and where the last one ends."""
-    import numpy as np
-
-    return np.frombuffer(lines.buffers()[1], np.int64)
-
-
-def _as_utf8(line: bytes) -> bytes:
-    """A line that is not UTF-8 becomes one that is not JSON, so that it is set aside and not repaired."""
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return b"not UTF-8: " + repr(line).encode()
-    return line

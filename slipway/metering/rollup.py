@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import fingerprint, list_hours
+from slipway.metering.reading import Scratch, read, scratch
 from slipway.metering.warehouse import USAGE_TABLES, Warehouse, delete_hours, sql, transaction
 from slipway.objectstore import ObjectStore, StoredObject
 from slipway.records.usage import hour_of
@@ -69,12 +70,13 @@ def roll_up(
         # Listed as the one writer: another one that went first may have seen objects which came later.
         listing = list_hours(store, asked)
         sizes = {hour: sum(stored.size_bytes for stored in objects) for hour, objects in listing.items()}
-        for chunk in chunks(sizes):
-            connection.execute(sql("chunk_begin"))
-            _load(connection, store, {hour: listing[hour] for hour in chunk}, now)
-            with transaction(connection):
-                _replace_rows(connection, chunk, run_id, now)
-            summaries += _summaries(connection, chunk)
+        with scratch(warehouse.spill_dir) as file:
+            for chunk in chunks(sizes):
+                connection.execute(sql("chunk_begin"))
+                _load(connection, store, {hour: listing[hour] for hour in chunk}, now, file)
+                with transaction(connection):
+                    _replace_rows(connection, chunk, run_id, now)
+                summaries += _summaries(connection, chunk)
     return summaries
 
 
@@ -104,6 +106,7 @@ def _load(
     store: ObjectStore,
     listing: Mapping[datetime, Sequence[StoredObject]],
     now: datetime,
+    file: Scratch,
 ) -> None:
     """Fill the chunk's temporary tables: chunk_hour, request (each id once), copies and unreadable."""
     flat = [(hour, stored) for hour, objects in listing.items() for stored in objects]
@@ -115,40 +118,31 @@ def _load(
         hour=[hour for hour, _ in flat],
         key=[stored.key for _, stored in flat],
     )
-    read: dict[datetime, list[StoredObject]] = {hour: [] for hour in listing}
+    objects_read: dict[datetime, list[StoredObject]] = {hour: [] for hour in listing}
     broken: list[FetchedObject] = []
     with closing(fetch(store, flat)) as fetched:
-        for group in batches(_noted(fetched, read, broken)):
-            _read_lines(connection, group)
+        for batch in batches(_noted(fetched, objects_read, broken)):
+            read(connection, batch, file)
     _set_aside(connection, broken)
     connection.execute(sql("deduplicate"))
-    _insert_hours(connection, read, now)
+    _insert_hours(connection, objects_read, now)
 
 
 def _noted(
-    fetched: Iterator[FetchedObject], read: dict[datetime, list[StoredObject]], broken: list[FetchedObject]
+    fetched: Iterator[FetchedObject],
+    objects_read: dict[datetime, list[StoredObject]],
+    broken: list[FetchedObject],
 ) -> Iterator[FetchedObject]:
     """Pass readable objects on, and keep what was read of every one."""
     for usage_object in fetched:
-        read[usage_object.hour].append(usage_object.stored)
+        objects_read[usage_object.hour].append(usage_object.stored)
         if usage_object.problem is None:
             yield usage_object
         else:
             broken.append(usage_object)
 
 
-def _read_lines(connection: DuckDBPyConnection, group: list[Any]) -> None:
-    import pyarrow as pa
-
-    connection.register("batch", pa.Table.from_batches(group))
-    try:
-        connection.execute(sql("read_lines"))
-    finally:
-        connection.unregister("batch")
-
-
 def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) -> None:
-    connection.execute(sql("set_aside"))
     _insert_many(
         connection,
         "INSERT INTO unreadable SELECT unnest($hour::TIMESTAMPTZ[]), unnest($key::VARCHAR[]), NULL, "
@@ -160,17 +154,17 @@ def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) 
 
 
 def _insert_hours(
-    connection: DuckDBPyConnection, read: Mapping[datetime, Sequence[StoredObject]], now: datetime
+    connection: DuckDBPyConnection, objects_read: Mapping[datetime, Sequence[StoredObject]], now: datetime
 ) -> None:
     _insert_many(
         connection,
         "INSERT INTO chunk_hour SELECT unnest($hour::TIMESTAMPTZ[]), unnest($fingerprint::VARCHAR[]), "
         "unnest($objects::BIGINT[]), unnest($final::BOOLEAN[]), unnest($elapsed_s::DOUBLE[])",
-        hour=list(read),
-        fingerprint=[fingerprint(objects) for objects in read.values()],
-        objects=[len(objects) for objects in read.values()],
-        final=[now >= hour + _HOUR for hour in read],
-        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in read],
+        hour=list(objects_read),
+        fingerprint=[fingerprint(objects) for objects in objects_read.values()],
+        objects=[len(objects) for objects in objects_read.values()],
+        final=[now >= hour + _HOUR for hour in objects_read],
+        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in objects_read],
     )
 
 

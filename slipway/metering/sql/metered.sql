@@ -1,10 +1,28 @@
 -- One row per hour, org, user, API key, deployment, model and price row in force at the request's time.
--- In: request (deduplicated), price. An org's own price goes before the general one.
--- Of a request that did not succeed, bill_failed = 'engine-output' bills what the engine did, its prompt
--- included, 'nothing' bills nothing; the rest is counted as unbilled. Events of gateways that did not say by what
--- they counted (counted_by) have the prompts of failures in them, too: of these the output alone is billed.
+-- In: request (deduplicated), chunk_hour, price. An org's own price goes before the general one.
+-- Of a request that did not succeed, bill_failed = 'engine-output' bills what the engine did, prompt included, and
+-- 'nothing' bills nothing; the rest is counted as unbilled. Events of versions that did not say by what they
+-- were counted (counted_by) have a prompt there that no engine need have seen: of those it is the output alone.
+-- An hour is cut where a price of the deployment begins or ends, so that each group has one price at any of its
+-- instants: groups are joined to prices, not events.
 CREATE OR REPLACE TEMP TABLE metered AS
-WITH in_force AS (
+WITH price_edge AS (
+    SELECT deployment, hour, list(DISTINCT edge) AS edges
+    FROM (SELECT deployment, unnest([effective_from, effective_to]) AS edge FROM price)
+    JOIN chunk_hour ON edge > hour AND edge < hour + INTERVAL 1 HOUR
+    GROUP BY deployment, hour
+),
+grouped AS (
+    SELECT
+        request.hour, org, "user", api_key, request.deployment, model, status, counted_by,
+        CASE WHEN edges IS NULL THEN 0 ELSE len(list_filter(edges, lambda edge: edge <= arrived_at)) END AS part,
+        min(arrived_at) AS instant, count(*) AS requests,
+        sum(input_tokens) AS input_tokens, sum(cached_tokens) AS cached_tokens, sum(output_tokens) AS output_tokens
+    FROM request
+    LEFT JOIN price_edge ON price_edge.deployment = request.deployment AND price_edge.hour = request.hour
+    GROUP BY request.hour, org, "user", api_key, request.deployment, model, status, counted_by, part
+),
+in_force AS (
     SELECT
         rowid AS price_row, deployment, org, bill_failed, effective_from,
         coalesce(effective_to, 'infinity'::TIMESTAMPTZ) AS effective_to
@@ -14,33 +32,33 @@ general AS (SELECT * FROM in_force WHERE org IS NULL),
 own AS (SELECT * FROM in_force WHERE org IS NOT NULL),
 priced AS (
     SELECT
-        request.*,
+        grouped.*,
         coalesce(own.price_row, general.price_row) AS price_row,
         status = 'success'
             OR coalesce(own.bill_failed, general.bill_failed, 'engine-output') = 'engine-output' AS bill_output,
         status = 'success' OR (bill_output AND counted_by IS NOT NULL) AS bill_input
-    FROM request
+    FROM grouped
     LEFT JOIN general
-        ON general.deployment = request.deployment
-        AND request.arrived_at >= general.effective_from AND request.arrived_at < general.effective_to
+        ON general.deployment = grouped.deployment
+        AND grouped.instant >= general.effective_from AND grouped.instant < general.effective_to
     LEFT JOIN own
-        ON own.deployment = request.deployment AND own.org = request.org
-        AND request.arrived_at >= own.effective_from AND request.arrived_at < own.effective_to
+        ON own.deployment = grouped.deployment AND own.org = grouped.org
+        AND grouped.instant >= own.effective_from AND grouped.instant < own.effective_to
 )
 SELECT
     hour, org, "user", api_key, deployment, model, price_row,
-    count(*) AS requests,
-    count(*) FILTER (WHERE status = 'success') AS successes,
-    count(*) FILTER (WHERE status = 'client_error') AS client_errors,
-    count(*) FILTER (WHERE status = 'server_error') AS server_errors,
-    count(*) FILTER (WHERE status = 'limited') AS limited,
-    count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+    sum(requests)::BIGINT AS requests,
+    coalesce(sum(requests) FILTER (WHERE status = 'success'), 0)::BIGINT AS successes,
+    coalesce(sum(requests) FILTER (WHERE status = 'client_error'), 0)::BIGINT AS client_errors,
+    coalesce(sum(requests) FILTER (WHERE status = 'server_error'), 0)::BIGINT AS server_errors,
+    coalesce(sum(requests) FILTER (WHERE status = 'limited'), 0)::BIGINT AS limited,
+    coalesce(sum(requests) FILTER (WHERE status = 'cancelled'), 0)::BIGINT AS cancelled,
     sum(CASE WHEN bill_input THEN input_tokens - cached_tokens ELSE 0 END)::BIGINT AS input_uncached,
     sum(CASE WHEN bill_input THEN cached_tokens ELSE 0 END)::BIGINT AS input_cached,
     sum(CASE WHEN bill_output THEN output_tokens ELSE 0 END)::BIGINT AS output,
     sum(CASE WHEN bill_input THEN 0 ELSE input_tokens END)::BIGINT AS unbilled_input_tokens,
     sum(CASE WHEN bill_input THEN 0 ELSE cached_tokens END)::BIGINT AS unbilled_cached_tokens,
     sum(CASE WHEN bill_output THEN 0 ELSE output_tokens END)::BIGINT AS unbilled_output_tokens,
-    count(*) FILTER (WHERE counted_by = 'bound') AS bounded
+    coalesce(sum(requests) FILTER (WHERE counted_by = 'bound'), 0)::BIGINT AS bounded
 FROM priced
 GROUP BY hour, org, "user", api_key, deployment, model, price_row;

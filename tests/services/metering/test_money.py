@@ -169,6 +169,23 @@ def test_the_prompt_of_a_request_that_was_hung_up_is_billed_as_its_output_is(
     assert all(check.passed for check in evaluate(copy, [HOUR]))
 
 
+def test_the_largest_counts_of_many_requests_fit_and_absurd_ones_stop_nothing(
+    store, warehouse, ship, new_event, schedule
+) -> None:
+    """A thousand times 2^53 tokens left 64 bits, and the whole chunk was lost."""
+    most = 2**31 - 1
+    absurd = [new_event(input_tokens=2**53, output_tokens=2**53) for _ in range(1025)]
+    good = [new_event(input_tokens=most, cached_tokens=most, output_tokens=most) for _ in range(3)]
+    ship(HOUR, [*absurd, *good])
+    copy = rolled_up(store, warehouse, schedule("chat", (JANUARY, 2**40, 2**40, 2**40)))
+    (bill,) = bills(copy, HOUR, NOW)
+    assert (bill.requests, bill.input_cached, bill.output) == (3, 3 * most, 3 * most)
+    assert bill.cost == format(Decimal(6 * most * 2**40).scaleb(-12), "f")
+    failed = [check for check in evaluate(copy, [HOUR]) if not check.passed]
+    assert [check.name for check in failed] == ["quarantined"]
+    assert "larger than any count" in str(failed[0].evidence["rows"])
+
+
 def test_usage_without_a_price_is_kept_counted_and_shown(store, warehouse, ship, new_event, schedule) -> None:
     ship(HOUR, [new_event(), new_event(deployment="free")])
     copy = rolled_up(store, warehouse, schedule("chat", (JANUARY, 1, 1, 1)), PriceSchedule("free", None))
@@ -256,9 +273,9 @@ def test_money_leaves_as_decimal_in_arrow_pandas_and_parquet(
     store, warehouse, ship, new_event, schedule
 ) -> None:
     """A cost with more digits than a float has survives every way out."""
-    ship(HOUR, [new_event(input_tokens=10**12 + 1, cached_tokens=0, output_tokens=0)])
-    price_pico = 10**10 + 1
-    exact = Decimal((10**12 + 1) * price_pico).scaleb(-12)
+    ship(HOUR, [new_event(input_tokens=2**31 - 1, cached_tokens=0, output_tokens=0)])
+    price_pico = 10**12 + 1
+    exact = Decimal((2**31 - 1) * price_pico).scaleb(-12)
     assert Decimal(float(exact)) != exact
     sync_prices(warehouse, [schedule("chat", (JANUARY, price_pico, 1, 1))], now=NOW)
     roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)

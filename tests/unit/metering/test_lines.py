@@ -3,12 +3,14 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from slipway.metering.events import FetchedObject, UnreadableObjectError, batches, unpack
+from slipway.metering.events import FetchedObject, UnreadableObjectError, unpack
+from slipway.metering.reading import read, scratch
 from slipway.metering.warehouse import bound, sql
 from slipway.objectstore import StoredObject
 
@@ -43,22 +45,22 @@ def without(field: str) -> bytes:
 def judge() -> Judge:
     """The reason of each line, None where it counts."""
     import duckdb
-    import pyarrow as pa
 
-    def read(*lines: bytes) -> list[str | None]:
-        with duckdb.connect() as connection:
+    def judged(*lines: bytes) -> list[str | None]:
+        with duckdb.connect() as connection, scratch(Path("never-on-disk")) as file:
             bound(connection, 2**28)
             connection.execute(sql("chunk_begin"))
             connection.execute("INSERT INTO usage_object VALUES (0, $hour, 'key')", {"hour": HOUR})
             text = b"".join(item + b"\n" for item in lines)
-            fetched = FetchedObject(0, HOUR, StoredObject("key", len(text), "tag"), text, None)
-            for group in batches(iter([fetched])):
-                connection.register("batch", pa.Table.from_batches(group))
-                connection.execute(sql("read_lines"))
-            found = connection.execute("SELECT reason FROM request ORDER BY line_number").fetchall()
-            return [reason for (reason,) in found]
+            read(
+                connection, [FetchedObject(0, HOUR, StoredObject("key", len(text), "tag"), text, None)], file
+            )
+            reasons = dict(connection.execute("SELECT line_number, reason FROM unreadable").fetchall())
+            (counted,) = connection.execute("SELECT count(*) FROM request").fetchone() or (None,)
+            assert counted == len(lines) - len(reasons)
+            return [reasons.get(number) for number in range(1, 1 + len(lines))]
 
-    return read
+    return judged
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,40 @@ def judge() -> Judge:
         line(a_field_of_a_later_version={"nested": [1]}),
         line(input_tokens=0, cached_tokens=0, output_tokens=0),
         line(org="straße-東京"),
+        line(org="5", user="true", api_key="[x", deployment="{x}", model="-1.5"),
+        line(deployment="", model='any "text" \\ of a tenant\n'),
+        line(input_tokens=10.0),
+        line(input_tokens=2**31 - 1, cached_tokens=2**31 - 1, output_tokens=2**31 - 1),
+        line(ttft_us=2**53, duration_us=2**53),
+        line(counted_by="bound"),
     ],
 )
 def test_a_good_line_counts(judge: Judge, good: bytes) -> None:
     assert judge(good) == [None]
+
+
+def test_a_batch_is_read_alike_at_once_and_line_by_line() -> None:
+    """One odd line sends its whole batch the slow way."""
+    lines = b"".join(
+        line(stream=n % 2 == 0, cold_start=n % 3 == 0, status=("success", "limited")[n % 5 == 0],
+             ttft_us=None if n % 7 == 0 else n, model="" if n % 11 == 0 else f"m-{n}", duration_us=n * 10**9,
+             deployment="" if n % 13 == 0 else "chat", counted_by=None if n % 2 else "engine") + b"\n"
+        for n in range(500)
+    )  # fmt: skip
+
+    def rows(text: bytes) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        with duckdb.connect() as connection, scratch(Path("never-on-disk")) as file:
+            bound(connection, 2**28)
+            connection.execute(sql("chunk_begin"))
+            connection.execute("INSERT INTO usage_object VALUES (0, $hour, 'key')", {"hour": HOUR})
+            stored = StoredObject("key", len(text), "tag")
+            read(connection, [FetchedObject(0, HOUR, stored, text, None)], file)
+            return connection.execute("FROM request ORDER BY ALL").fetchall()
+
+    at_once, line_by_line = rows(lines), rows(lines + b"{}\n")
+    assert len(at_once) == 500 and at_once == line_by_line
 
 
 @pytest.mark.parametrize(
@@ -93,13 +125,35 @@ def test_a_good_line_counts(judge: Judge, good: bytes) -> None:
         (line(ts="yesterdayZ"), "not an instant in UTC"),
         (line(status="ok"), "status = ok: unknown"),
         (line(input_tokens=10.6), "input_tokens = 10.6: not a whole number"),
-        (line(output_tokens=-1), "output_tokens = -1.0: negative"),
-        (line(cached_tokens="many"), "cached_tokens: missing, or not a number"),
-        (line(input_tokens=None), "input_tokens: missing, or not a number"),
+        (line(output_tokens=-1), "output_tokens = -1: negative"),
+        (line(cached_tokens="many"), 'cached_tokens = "many": not a number'),
+        (line(input_tokens=None), "input_tokens: missing"),
         (line(output_tokens=1e300), "larger than any count"),
-        (line()[:-1].replace(b'"duration_us":9', b'"duration_us":NaN') + b"}", "larger than any count"),
+        (
+            line()[:-1].replace(b'"duration_us":9', b'"duration_us":NaN') + b"}",
+            "duration_us = NaN: not a number",
+        ),
+        (line(output_tokens=2**31), "output_tokens = 2147483648: larger than any count"),
+        (line(input_tokens=10**19), "input_tokens = 10000000000000000000: larger than any count"),
+        (line(input_tokens=True), "input_tokens = true: not a number"),
+        (line(output_tokens=False), "output_tokens = false: not a number"),
+        (line(input_tokens="1_0"), 'input_tokens = "1_0": not a number'),
+        (line(input_tokens="10"), 'input_tokens = "10": not a number'),
+        (line(duration_us=[9]), "duration_us = [9]: not a number"),
+        (line(duration_us={}), "duration_us = {}: not a number"),
+        (line(output_tokens=1e-7), "not a whole number"),
+        (line(ttft_us=True), "ttft_us = true: not a number"),
+        (line(stream=1), "stream = 1: neither true nor false"),
+        (line(stream="true"), 'stream = "true": neither true nor false'),
+        (line(cold_start=None), "cold_start: missing"),
+        (line(org=5), "org = 5: not a text"),
+        (line(user=True), "user = true: not a text"),
+        (line(model=["chat"]), 'model = ["chat"]: not a text'),
+        (line(api_key={"a": 1}), "not a text"),
+        (line(status=["success"]), "unknown"),
+        (b"{" * 5_000, "not a line of JSON"),
         (line(cached_tokens=11), "cached_tokens = 11: larger than input_tokens = 10"),
-        (line(ttft_us="soon"), "ttft_us: missing, or not a number"),
+        (line(ttft_us="soon"), 'ttft_us = "soon": not a number'),
         (line(ttft_us=0.5), "ttft_us = 0.5: not a whole number"),
         (line(org=None), "org: missing"),
         *((without(name), f"{name}: missing") for name in ("user", "api_key", "deployment", "stream")),

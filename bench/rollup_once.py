@@ -1,0 +1,34 @@
+"""The rollup of one hour, once: `python -m bench.rollup_once JOB`.
+
+Belongs here: a call of `roll_up`, as the asset makes it. Does not: what the benchmark itself needs, whose
+imports would count as ours.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from slipway.environment import S3Location
+from slipway.metering.rollup import roll_up
+from slipway.metering.warehouse import Warehouse
+from slipway.objectstore import ObjectStore
+
+
+def rollup_once(job: Mapping[str, Any]) -> int:
+    """Roll up `hour` of `store` into a warehouse in `directory`; returns the requests it found."""
+    hour = datetime.fromisoformat(job["hour"])
+    store, warehouse = ObjectStore(S3Location(**job["store"])), Warehouse(Path(job["directory"]))
+    (summary,) = roll_up(store, warehouse, [hour], run_id="bench", now=hour + timedelta(days=1))
+    return summary.requests
+
+
+if __name__ == "__main__":
+    job = json.loads(sys.argv[1])
+    requests = rollup_once(job)
+    if requests != job["requests"]:
+        sys.exit(f"{requests} requests were rolled up, and {job['requests']} were made")

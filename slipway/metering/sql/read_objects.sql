@@ -1,0 +1,40 @@
+-- One row per line of a file of usage objects' lines, all of one hour. Every line counts, or the statement fails.
+-- In: the file $path, $hour. This is the quick way, for lines as gateways write them: whatever is a little odd
+-- is left to read_lines.sql, which takes it line by line and says what is wrong with which.
+-- Counts and flags are read as JSON, which keeps what they are: as BIGINT, true would be 1 and 10.6 would be 11.
+-- Texts are read as VARCHAR, which is quicker; what may have been a number, a flag or a structure is odd.
+INSERT INTO request
+WITH parsed AS (
+    SELECT
+        *,
+        try_cast(request_id AS UUID) AS id,
+        try_cast(input_tokens AS BIGINT) AS n_input, try_cast(cached_tokens AS BIGINT) AS n_cached,
+        try_cast(output_tokens AS BIGINT) AS n_output, try_cast(ttft_us AS BIGINT) AS n_ttft_us,
+        try_cast(duration_us AS BIGINT) AS n_duration_us
+    FROM read_json($path, format = 'newline_delimited', columns = {
+        request_id: 'VARCHAR', ts: 'VARCHAR', org: 'VARCHAR', "user": 'VARCHAR', api_key: 'VARCHAR',
+        deployment: 'VARCHAR', model: 'VARCHAR', status: 'VARCHAR', counted_by: 'VARCHAR', stream: 'JSON',
+        cold_start: 'JSON', input_tokens: 'JSON', cached_tokens: 'JSON', output_tokens: 'JSON', ttft_us: 'JSON',
+        duration_us: 'JSON'
+    })
+),
+timed AS (SELECT *, try(uuid_extract_timestamp(id)) AS arrived_at FROM parsed)
+SELECT
+    CASE
+        WHEN arrived_at >= $hour::TIMESTAMPTZ AND arrived_at < $hour::TIMESTAMPTZ + INTERVAL 1 HOUR
+            AND (ends_with(ts, 'Z') OR ends_with(ts, '+00:00')) AND try_cast(ts AS TIMESTAMP) IS NOT NULL
+            AND status IN ('success', 'client_error', 'server_error', 'limited', 'cancelled')
+            AND is_count(input_tokens, n_input, most_tokens()) AND is_count(output_tokens, n_output, most_tokens())
+            AND is_count(cached_tokens, n_cached, n_input) AND is_count(duration_us, n_duration_us, most_us())
+            AND (ttft_us IS NULL OR is_count(ttft_us, n_ttft_us, most_us()))
+            AND stream IN ('true', 'false') AND cold_start IN ('true', 'false')
+            AND is_plain(org) AND is_plain("user") AND is_plain(api_key) AND is_plain(deployment) AND is_plain(model)
+            THEN $hour::TIMESTAMPTZ
+        ELSE error('a line that must be looked at by itself')
+    END,
+    arrived_at, id, org, "user", api_key, deployment,
+    -- A model that no deployment serves is any text of a tenant's: all of them are one.
+    CASE WHEN deployment = '' THEN '' ELSE model END,
+    status, stream = 'true', cold_start = 'true', counted_by,
+    n_input, n_cached, n_output, n_ttft_us, n_duration_us
+FROM timed;
