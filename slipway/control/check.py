@@ -11,6 +11,7 @@ from pathlib import Path
 from slipway.catalog.catalog import Catalog
 from slipway.catalog.files.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
+from slipway.control.fit.known_formats import weights_load
 from slipway.control.fit.models import models_fit
 from slipway.gateway.api.operations import TASKS
 from slipway.runtimes import rules
@@ -18,7 +19,7 @@ from slipway.runtimes import rules
 
 def check_catalog(directory: Path) -> LoadedCatalog:
     """Load a directory and check it with every rule; raises CatalogError with all problems."""
-    return load(directory, rules=[*rules.RULES, gateway_can, models_can, models_fit])
+    return load(directory, rules=[*rules.RULES, gateway_can, models_can, models_fit, weights_load])
 
 
 def gateway_can(catalog: Catalog) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from slipway.control import cluster_plans, differences, observing, routing
 from slipway.control.changes import Change, FieldChange, plan
 from slipway.control.connections import Connections
 from slipway.control.differences import Difference, Live, Told, Untold
-from slipway.control.fit import known_weights
+from slipway.control.fit import known_formats, known_weights
 from slipway.control.fit import models as fitting
 from slipway.control.fit.known_weights import KnownWeights
 from slipway.environment import Environment
@@ -27,6 +27,7 @@ from slipway.metering.prices import PriceBookError, PriceRow
 from slipway.objectstore import ObjectStore
 from slipway.records.revisions import Revision, RevisionStore
 from slipway.records.routes import Route, RouteTable
+from slipway.runtimes.arguments import loading
 
 
 def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]:
@@ -135,12 +136,25 @@ def _unfitting(
     resolved: Mapping[str, ResolvedDeployment],
     told: Mapping[str, Told],
 ) -> Iterable[Change]:
-    """Deployments to bring whose published weights cannot fit; what is read is kept for `slipway check`."""
+    """Deployments to bring whose published weights cannot fit, or cannot be loaded.
+
+    What is read is kept for `slipway check`.
+    """
     commits = {each.model.name: each.model.commit for each in resolved.values()}
 
     def known(model: Model) -> KnownWeights | None:
         return known_weights.in_store(store, model.name, commits[model.name])
 
+    def formats(model: Model) -> frozenset[loading.Format]:
+        manifest = Manifest.read(store, model.name, commits[model.name])
+        if manifest is None:
+            return known_formats.offline(model, environment.home)
+        known_formats.keep(environment.home, model, (each.path for each in manifest.files))
+        return known_formats.of_manifest(manifest)
+
+    for name, message in known_formats.refusals(catalog, formats):
+        if isinstance(told.get(name), Difference):
+            yield Change("refused", "Deployment", name, detail=(f"model: {message}.",))
     for name, message in fitting.refusals(catalog, fitting.keeping(environment.home, known)):
         if isinstance(told.get(name), Difference):  # what serves does fit
             yield Change("refused", "Deployment", name, detail=(f"resources.gpu.memory: {message}.",))

@@ -15,6 +15,7 @@ from slipway.catalog.documents import Engine
 from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.catalog.servers import VLLM, ServerName
+from slipway.runtimes.arguments.loading import Streams
 from slipway.runtimes.arguments.owned import Owns
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, StoreAddress
 from slipway.runtimes.rendering.rendered import Rendered
@@ -68,7 +69,8 @@ class Adapter:
     `servers` are those that it hosts; `without_image` those of them that run in the cluster's own
     environment. `refusals` are (field, reason) of everything in a deployment that it cannot honour; the
     engine is None where the question is of the field alone. `owns` are options and variables that it sets
-    itself, besides those that Slipway sets for an engine everywhere. `tasks` are what it lets through to a
+    itself, besides those that Slipway sets for an engine everywhere. `streams` says of which servers it has
+    weights streamed, and from where. `tasks` are what it lets through to a
     server, where that is less than the server does.
 
     What it gives its data plane is said by `kubernetes`, or by `application` for a plane of another kind.
@@ -81,6 +83,7 @@ class Adapter:
     refusals: Callable[[Deployment, Engine | None], list[tuple[str, str]]]
     longest_name: Callable[[Deployment], int] = lambda _: LONGEST_NAME
     owns: Owns = field(default_factory=Owns)
+    streams: Mapping[ServerName, Streams] = field(default_factory=dict)
     without_image: frozenset[ServerName] = frozenset()
     tasks: Mapping[ServerName, frozenset[Task]] = field(default_factory=dict)
     kubernetes: OnKubernetes | None = None

@@ -15,7 +15,7 @@ from slipway.catalog.problems import FieldPath, Finding
 from slipway.catalog.rules.documents import Rule
 from slipway.catalog.servers import LLAMA_CPP, SERVERS, ServerName
 from slipway.runtimes import registry
-from slipway.runtimes.arguments import divided, owned, parsing
+from slipway.runtimes.arguments import divided, loading, owned, parsing
 
 
 def arguments_are_readable(catalog: Catalog) -> Iterator[Finding]:
@@ -67,6 +67,15 @@ def cards_are_divided(catalog: Catalog) -> Iterator[Finding]:
             yield Finding("Deployment", deployment.name, path, reason, show_value=path[0] != "args")
 
 
+def weights_are_read_as_they_lie(catalog: Catalog) -> Iterator[Finding]:
+    """No argument has an engine read from a disk what it is to stream from the store."""
+    for deployment, server, _ in _with_engines(catalog):
+        streams = registry.adapter(deployment.runtime).streams.get(server)
+        found = loading.reader(deployment, streams)
+        if found is not None:
+            yield Finding("Deployment", deployment.name, ("args", found[0]), found[1], show_value=False)
+
+
 def _variable(kind: str, owner: str, path: FieldPath, name: str, reason: str | None) -> Iterator[Finding]:
     if reason is not None:
         yield Finding(kind, owner, path, f"{name} {reason}", show_value=False)
@@ -87,4 +96,5 @@ RULES: tuple[Rule, ...] = (
     arguments_are_the_deployments,
     variables_of_engines_are_theirs,
     cards_are_divided,
+    weights_are_read_as_they_lie,
 )

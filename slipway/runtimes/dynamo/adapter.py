@@ -18,6 +18,7 @@ ADAPTER = Adapter(
     servers=frozenset({"dynamo", VLLM}),
     # Its frontend: docs.nvidia.com/dynamo, components/frontend.
     tasks={VLLM: frozenset({"text-generation", "embedding"})},
+    streams={"dynamo": "disk", VLLM: "disk"},
     refusals=render.refusals,
     owns=owned.Owns(
         dict.fromkeys(("namespace", "endpoint", "endpoint-types", "discovery-backend"), owned.ADDRESS),

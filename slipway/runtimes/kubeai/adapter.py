@@ -7,6 +7,7 @@ Belongs here: the adapter, and how its models are parked. Does not: the Model (r
 from __future__ import annotations
 
 from slipway.catalog.fields import Task
+from slipway.catalog.servers import VLLM
 from slipway.runtimes.adapter import Adapter, OnKubernetes
 from slipway.runtimes.judging.objects import Object
 from slipway.runtimes.kubeai import judge, refusals, render
@@ -26,6 +27,7 @@ def _park(model: Object) -> None:
 ADAPTER = Adapter(
     servers=frozenset(render.ENGINES),
     tasks=dict.fromkeys(render.ENGINES, _PROXIED),
+    streams={VLLM: "store"},
     refusals=refusals.refusals,
     longest_name=lambda _: _LONGEST_NAME,
     # Its list of models tells of text generation alone, unless it is asked for more.

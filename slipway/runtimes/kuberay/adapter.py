@@ -19,6 +19,7 @@ ADAPTER = Adapter(
     servers=frozenset({LLAMA_CPP, VLLM}),
     # Ray Serve LLM's ingress: ray/llm/_internal/serve/core/ingress/ingress.py of Ray 2.60.
     tasks={VLLM: frozenset({"text-generation", "embedding", "rerank", "speech-to-text"})},
+    streams={VLLM: "store"},
     refusals=render.refusals,
     owns=owned.Owns(
         {"distributed-executor-backend": "is Ray Serve LLM's to choose. Remove it"},

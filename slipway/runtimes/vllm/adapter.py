@@ -6,6 +6,7 @@ Belongs here: the adapter, and how it limits names. Does not: what it makes (ren
 from __future__ import annotations
 
 from slipway.catalog.deployment import Deployment
+from slipway.catalog.servers import VLLM
 from slipway.runtimes.adapter import LONGEST_NAME, Adapter, OnKubernetes
 from slipway.runtimes.vllm import leaderworkerset_judge, render
 from slipway.runtimes.workload import DEPLOYMENT, WorkloadKind, at_zero_replicas
@@ -21,6 +22,7 @@ def _longest_name(deployment: Deployment) -> int:
 
 ADAPTER = Adapter(
     servers=frozenset(render.SERVERS),
+    streams={VLLM: "store"},
     refusals=render.refusals,
     longest_name=_longest_name,
     kubernetes=OnKubernetes(

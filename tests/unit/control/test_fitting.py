@@ -8,7 +8,7 @@ import pytest
 
 from slipway.catalog.problems import CatalogError
 from slipway.control.check import check_catalog
-from slipway.control.fit import known_weights
+from slipway.control.fit import known_formats, known_weights
 from slipway.control.fit.known_weights import KnownWeights, loaded_bytes
 
 GIB = 2**30
@@ -114,3 +114,38 @@ def test_weights_that_a_repository_has_twice_count_once() -> None:
     assert loaded_bytes([*both, ("pytorch_model.bin", 10), ("original/consolidated.pth", 10)]) == 10
     assert loaded_bytes([("pytorch_model.bin", 7), ("config.json", 1)]) == 7
     assert loaded_bytes([("weights.gguf", 7)]) == 0
+
+
+def named(directory: Path, *names: str) -> str:
+    """A source with these files, all empty."""
+    directory.mkdir()
+    for name in names:
+        (directory / name).touch()
+    return f"file://{directory}"
+
+
+def test_weights_on_this_disk_that_the_engine_does_not_load_are_refused(tmp_path: Path, home: Path) -> None:
+    (found,) = problems(tmp_path, named(tmp_path / "gguf", "model.gguf", "config.json"))
+    assert "deployments[chat].model = big: big holds GGUF alone, which vLLM does not load" in found
+    (found,) = problems(tmp_path, named(tmp_path / "torch", "pytorch_model.bin"))
+    assert "big holds PyTorch's .bin alone, and vLLM streams safetensors" in found
+    assert problems(tmp_path, named(tmp_path / "both", "model.safetensors", "model.gguf")) == []
+
+
+def test_what_is_taken_of_a_source_counts_not_what_lies_there(tmp_path: Path, home: Path) -> None:
+    source = named(tmp_path / "all", "model.safetensors", "pytorch_model.bin", "model.gguf")
+    (found,) = problems(tmp_path, source, **{f'"{source}"': f"'{source}', include: ['*.gguf']"})
+    assert "big holds GGUF alone" in found
+    (found,) = problems(tmp_path, source, **{f'"{source}"': f"'{source}', exclude: ['*.safetensors']"})
+    assert "big holds GGUF and PyTorch's .bin alone" in found
+
+
+def test_the_formats_that_a_plan_read_are_known_offline(tmp_path: Path, home: Path) -> None:
+    assert problems(tmp_path, PINNED) == []
+    model = check_catalog(tmp_path / "catalog").catalog.model("big")
+    known_formats.keep(home, model, ["config.json", "model.gguf"])
+    (found,) = problems(tmp_path, PINNED)
+    assert "big holds GGUF alone" in found
+    moving = model.model_copy(update={"source": "hf://org/big@main"})
+    known_formats.keep(home, moving, ["model.gguf"])
+    assert known_formats.offline(moving, home) == frozenset()
