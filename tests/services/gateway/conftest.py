@@ -120,6 +120,9 @@ class RunningGateway:
 
     def begin(self) -> None:
         """A test begins: what was logged and recorded before is none of its business."""
+        mark = f"/-/{uuid_utils.uuid7()}"
+        self.raw(mark)  # refused, which is logged after all that was before
+        until(lambda: mark in self.log())
         self.log_since += len(self.log())
         self.since = str(uuid_utils.uuid7())
 
