@@ -253,6 +253,13 @@ class Deployment(Document):
     load_balancing: LoadBalancing = Field(LoadBalancing(), description="Which replica takes a request.")
     rollout: Rollout = Field(Rollout(), description="How a new spec replaces the old one.")
     limits: Limits = Field(Limits(), description="Rate limits; off by default.")
+    timeout_s: float = Field(
+        300,
+        gt=0,
+        le=86_400,
+        description="Longest silence of its engine in one request: between two parts of a stream; for an "
+        "answer in one piece, all the time that it takes.",
+    )
     price: Name | None = Field(None, description="PriceBook; without one usage is counted but not billed.")
     sharing: Literal["none", "all"] | tuple[Name, ...] = Field(
         "none", description="none, all, or a list of organisations."

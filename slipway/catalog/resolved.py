@@ -31,6 +31,7 @@ _NOT_THE_ENGINE = frozenset(
         "alias",
         "path",
         "public_names",
+        "timeout_s",
     }
 )
 

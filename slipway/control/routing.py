@@ -66,6 +66,7 @@ def routes_of(catalog: Catalog, deployment: Deployment, target: Target) -> list[
             task=catalog.model(deployment.model).task,
             sharing=deployment.sharing,
             limits=deployment.limits,
+            timeout_s=deployment.timeout_s,
         )
         for public, served in deployment.requested_names
     ]

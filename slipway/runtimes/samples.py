@@ -129,6 +129,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("limits", {"limits": {"org": {"requests_per_minute": 60}}}),
     Sample("price", {"price": "standard"}),
     Sample("sharing", {"sharing": "all"}),
+    Sample("timeout_s", {"timeout_s": 1_800}),
     Sample("public_names", {"public_names": ["meta-llama/Llama-3.1-8B-Instruct"]}),
     Sample("isolation.namespace", {"isolation": {"namespace": "tenant-a"}}),
     Sample("isolation.network_policy", {"isolation": {"network_policy": False}}, label="false"),
@@ -155,6 +156,7 @@ ELSEWHERE: Mapping[str, str] = {
     "price": "metering",
     "sharing": "gateway",
     "public_names": "gateway",
+    "timeout_s": "gateway",
     "isolation.quota": "namespace",
     "path": "edge",
 }
