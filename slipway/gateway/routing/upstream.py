@@ -24,7 +24,9 @@ _CONNECT_TIMEOUT_S = 5.0
 # engine closes it.
 _KEEP_ALIVE_S = 4.0
 _READ_TO_END_S = 1.0
-_REFUSAL_BYTES = 64 * 1024
+# Engines repeat the request in their refusals.
+_MAX_REFUSAL_BYTES = 2**20
+_UNSAID = "The server refused the request."
 # What the client did wrong, in the engine's eyes. Other statuses of an engine are the operator's business.
 _CLIENT_ERRORS = frozenset({400, 413, 415, 422})
 
@@ -128,8 +130,10 @@ def explained(error: Exception, route: Route) -> ApiError:
 
 async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
     """The client's error for an engine's answer other than 200."""
-    model, body = route.model, await _body_of(response, route)
+    model, (body, whole) = route.model, await _refusal_body(response, route)
     if response.status in _CLIENT_ERRORS:
+        if not whole:
+            return ApiError(response.status, "invalid_request_error", None, _UNSAID)
         return _client_error(response.status, body.replace(route.upstream_model.encode(), model.encode()))
     cause = f"HTTP {response.status}: {body[:500].decode(errors='replace')}"
     if response.status in {429, 503}:
@@ -139,15 +143,18 @@ async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
     return errors.failed(model, cause)
 
 
-async def _body_of(response: aiohttp.ClientResponse, route: Route) -> bytes:
-    """The first of an answer that is an error, in however many pieces it comes."""
-    body = b""
+async def _refusal_body(response: aiohttp.ClientResponse, route: Route) -> tuple[bytes, bool]:
+    """What an engine says of its refusal, in however many pieces it comes, and whether that is all of it."""
+    parts: list[bytes] = []
+    size_bytes = 0
     try:
-        while len(body) < _REFUSAL_BYTES and (part := await response.content.readany()):
-            body += part
+        async with asyncio.timeout(route.timeout_s):
+            while size_bytes <= _MAX_REFUSAL_BYTES and (part := await response.content.readany()):
+                parts.append(part)
+                size_bytes += len(part)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise explained(error, route) from error
-    return body[:_REFUSAL_BYTES]
+    return b"".join(parts), size_bytes <= _MAX_REFUSAL_BYTES
 
 
 def _client_error(status: int, body: bytes) -> ApiError:
@@ -159,7 +166,7 @@ def _client_error(status: int, body: bytes) -> ApiError:
     error = (answer.get("error") or answer) if isinstance(answer, dict) else answer
     if not isinstance(error, dict):
         error = {"message": str(error)}
-    message = error.get("message") or error.get("detail") or "The server refused the request."
+    message = error.get("message") or error.get("detail") or _UNSAID
     kind, param, code = error.get("type"), error.get("param"), error.get("code")
     return ApiError(
         status,
