@@ -15,6 +15,7 @@ from slipway.gateway.api import asgi, errors
 from slipway.gateway.api.asgi import Receive, Scope, Send
 from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.operations import OPERATIONS
+from slipway.gateway.api.uploads import BodyMemory, Upload
 from slipway.gateway.operator import Operator
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.routing.route_follower import RouteFollower
@@ -28,11 +29,14 @@ _OPERATOR = "/-/"
 class Gateway:
     """One replica's application."""
 
-    def __init__(self, keys: KeyFollower, routes: RouteFollower, frame: Frame, operator: Operator) -> None:
+    def __init__(
+        self, keys: KeyFollower, routes: RouteFollower, frame: Frame, operator: Operator, memory: BodyMemory
+    ) -> None:
         self._keys = keys
         self._routes = routes
         self._frame = frame
         self._operator = operator
+        self._memory = memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -58,9 +62,13 @@ class Gateway:
         operation = OPERATIONS.get(path)
         if operation is not None:
             _allow(method, path, "POST")
-            await self._frame.serve(operation, Call(key, path, started), receive, send)
+            upload = Upload(receive, scope["headers"], key.org, self._memory)
+            try:
+                await self._frame.serve(operation, Call(key, path, started), upload, send)
+            finally:
+                upload.close()
         elif path == _MODELS or path.startswith(_MODELS + "/"):
-            _allow(method, path, "GET")
+            _allow(method, path, "GET", "HEAD")
             await asgi.answer(send, 200, self._models(key.org, path[len(_MODELS) + 1 :]))
         else:
             raise errors.not_found(path)
@@ -78,6 +86,6 @@ class Gateway:
         return orjson.dumps(models[0] if name else {"object": "list", "data": models})
 
 
-def _allow(method: str, path: str, allowed: str) -> None:
-    if method != allowed:
-        raise errors.method_not_allowed(method, path, allowed)
+def _allow(method: str, path: str, *allowed: str) -> None:
+    if method not in allowed:
+        raise errors.method_not_allowed(method, path, ", ".join(allowed))

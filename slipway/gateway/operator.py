@@ -54,7 +54,8 @@ class Operator:
 
     async def serve(self, scope: Scope, send: Send) -> None:
         """Answer one request under `/-/`. Raises ApiError."""
-        endpoint = (scope["method"], scope["path"])
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server sends no body then
+        endpoint = (method, scope["path"])
         if endpoint == ("GET", "/-/health"):
             await asgi.answer(send, 200, orjson.dumps({"status": "alive"}))
         elif endpoint == ("GET", "/-/ready"):

@@ -20,9 +20,11 @@ from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.admission.limits import MemoryLimiter
 from slipway.gateway.admission.rate_limits import RateLimits
+from slipway.gateway.api.uploads import BodyMemory
 from slipway.gateway.app import Gateway
 from slipway.gateway.operator import Operator
 from slipway.gateway.periodic import Periodic
+from slipway.gateway.protocol import BoundedProtocol
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.request.record import Recorder
 from slipway.gateway.request.route import Router
@@ -113,7 +115,9 @@ class Replica:
             jobs=self._threads,
             draining=lambda: server.should_exit,
         )
-        server = _Server(_uvicorn_config(Gateway(self._keys, self._routes, frame, operator), settings))
+        memory = BodyMemory(settings.bodies_bytes)
+        gateway = Gateway(self._keys, self._routes, frame, operator, memory)
+        server = _Server(_uvicorn_config(gateway, settings))
         for thread in self._threads:
             thread.start()
         log.write("info", "gateway starts", replica=settings.replica, host=settings.host, port=settings.port)
@@ -202,7 +206,7 @@ def _uvicorn_config(app: Gateway, settings: GatewaySettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

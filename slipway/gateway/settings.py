@@ -32,6 +32,7 @@ class GatewaySettings:
     routes_interval_s: float
     drain_s: float
     stop_s: float
+    bodies_bytes: int
     token: str = field(repr=False)
     tenants_db_url: str = field(repr=False)
     s3: S3Location
@@ -63,6 +64,7 @@ class GatewaySettings:
             routes_interval_s=_number(environment, "SLIPWAY_ROUTES_POLL_S", 1),
             drain_s=drain_s,
             stop_s=stop_s,
+            bodies_bytes=int(_number(environment, "SLIPWAY_GATEWAY_BODIES_MIB", 128) * 2**20),
             token=environment.gateway_token,
             tenants_db_url=environment.tenants_db_url,
             s3=environment.s3,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from slipway.gateway.api.errors import Header, invalid
+from slipway.gateway.api.errors import ApiError, Header, invalid
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,7 +21,7 @@ EVENT_STREAM = (
     (b"x-accel-buffering", b"no"),
 )
 
-_MAX_BODY_BYTES = 32 * 2**20
+MAX_BODY_BYTES = 32 * 2**20
 
 
 class ClientGone(Exception):  # noqa: N818 - nobody did anything wrong
@@ -38,11 +38,16 @@ async def read_body(receive: Receive) -> bytes:
             raise ClientGone
         part = message.get("body", b"")
         size_bytes += len(part)
-        if size_bytes > _MAX_BODY_BYTES:
-            raise invalid(f"The request body exceeds {_MAX_BODY_BYTES} bytes.", None, status=413)
+        if size_bytes > MAX_BODY_BYTES:
+            raise too_large()
         parts.append(part)
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def too_large() -> ApiError:
+    """For a body above MAX_BODY_BYTES."""
+    return invalid(f"The request body exceeds {MAX_BODY_BYTES} bytes.", None, status=413)
 
 
 async def start(send: Send, status: int, headers: Iterable[Header]) -> None:
