@@ -24,6 +24,8 @@ from slipway.gateway.usage.call import Call
 
 _MODELS = "/v1/models"
 _OPERATOR = "/-/"
+# OpenAI's clients need one. The table's own time would move with what other organizations' models do.
+_CREATED = 0
 
 
 class Gateway:
@@ -76,11 +78,10 @@ class Gateway:
     def _models(self, org: str, name: str) -> bytes:
         """The models an organization may use, or one of them."""
         table = self._routes.table
-        created = int(table.generated_at.timestamp())
         if name and table.visible(name, org) is None:
             raise errors.model_not_found(name)
         models = [
-            {"id": model, "object": "model", "created": created, "owned_by": "slipway"}
+            {"id": model, "object": "model", "created": _CREATED, "owned_by": "slipway"}
             for model in ([name] if name else table.models_of(org))
         ]
         return orjson.dumps(models[0] if name else {"object": "list", "data": models})

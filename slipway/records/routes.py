@@ -59,10 +59,6 @@ class Route(Spec):
         """The name in its revision's record."""
         return self.served_name or self.model
 
-    def is_shared_with(self, org: str) -> bool:
-        """Whether an organization may know of this model."""
-        return self.sharing == "all" or (self.sharing != "none" and org in self.sharing)
-
     @property
     def serving(self) -> str:
         """What a rollout drains on: `<deployment>/<spec_digest>`."""
@@ -105,14 +101,32 @@ class RouteTable(Spec):
         """Routes by the model name of requests; of a name that has several, the last."""
         return {route.model: route for route in self.routes}
 
+    @cached_property
+    def _of_all(self) -> dict[str, Route]:
+        """Those that every organization may use."""
+        return {model: route for model, route in self.by_model.items() if route.sharing == "all"}
+
+    @cached_property
+    def _of_org(self) -> dict[str, dict[str, Route]]:
+        """Those that only some may use, by organization."""
+        of_org: dict[str, dict[str, Route]] = {}
+        for model, route in self.by_model.items():
+            for org in route.sharing if isinstance(route.sharing, tuple) else ():
+                of_org.setdefault(org, {})[model] = route
+        return of_org
+
     def visible(self, model: str, org: str) -> Route | None:
-        """The route if the organization may use it; None alike for not shared and for not existing."""
-        route = self.by_model.get(model)
-        return route if route is not None and route.is_shared_with(org) else None
+        """The route if the organization may use it; None alike for not shared and for not existing.
+
+        It is looked up among those that the organization may use: what it may not use is not there, and costs
+        the same time as what is nowhere.
+        """
+        route = self._of_all.get(model)
+        return self._of_org.get(org, {}).get(model) if route is None else route
 
     def models_of(self, org: str) -> list[str]:
         """Model names that the organization may use, sorted."""
-        return sorted(route.model for route in self.routes if route.is_shared_with(org))
+        return sorted({*self._of_all, *self._of_org.get(org, ())})
 
 
 def _meet(routes: Sequence[Route]) -> bool:

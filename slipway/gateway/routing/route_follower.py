@@ -66,6 +66,7 @@ class RouteFollower:
         # Filled before others see the table: a cached_property computes on first use.
         served = table.at(self._endpoint)
         names = list(served.by_model)
+        served.models_of("")
         self.table = served
         self.number = number  # last: who waits for it finds the table in use
         log.write("info", "route table in use", number=number, version=table.version, models=names)

@@ -48,6 +48,29 @@ def test_a_model_that_is_not_shared_looks_exactly_like_one_that_does_not_exist(g
     ]
 
 
+def test_nothing_that_a_tenant_sees_moves_with_what_other_orgs_models_do(gateway, fake, route):
+    gateway.add_org("evil")
+    evil = gateway.secrets["evil"]
+
+    def seen():
+        paths = ("/v1/models", "/v1/models/shared-01", "/v1/models/secret-01", "/v1/models/missing01")
+        answers = [gateway.raw(path, secret=evil) for path in paths]
+        return [
+            (status, {k: v for k, v in headers.items() if k != "date"}, body)
+            for status, headers, body in answers
+        ]
+
+    gateway.route(route("shared-01", fake.url))
+    before = seen()
+    assert [status for status, _, _ in before] == [200, 200, 404, 404]
+    assert json.loads(before[1][2])["created"] == 0  # not the table's time
+    for revision in ("1", "2"):
+        gateway.route(
+            route("shared-01", fake.url), route("secret-01", fake.url, sharing=("acme",), revision=revision)
+        )
+        assert seen() == before
+
+
 def test_events_tell_hidden_and_missing_models_apart_as_little_as_answers(gateway, fake, route):
     gateway.add_org("evil")
     gateway.route(route("secret", fake.url, sharing=("acme",)))

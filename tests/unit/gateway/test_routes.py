@@ -41,6 +41,56 @@ def test_a_model_is_visible_to_whom_it_is_shared_with_and_nobody_else(sharing, s
     assert table.visible("missing", "acme") is None
 
 
+class CountedOrg(str):
+    """An organization's name that counts what is done with it."""
+
+    __slots__ = ()
+    done = 0
+
+    def __eq__(self, other):
+        CountedOrg.done += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self):
+        CountedOrg.done += 1
+        return str.__hash__(self)
+
+
+class CountedModel(CountedOrg):
+    """A model's name that does."""
+
+    __slots__ = ()
+
+
+def cost_of(table, model, org):
+    """How often names are hashed or compared to find that an organization may not use a model."""
+    table.models_of("")  # as a gateway does before it uses a table
+    CountedOrg.done = 0
+    assert table.visible(CountedModel(model), CountedOrg(org)) is None
+    return CountedOrg.done
+
+
+def test_a_hidden_model_costs_what_one_costs_that_does_not_exist():
+    orgs = tuple(f"org-{number}" for number in range(3_000))
+    table = build([route("hidden", sharing=orgs), route("none", sharing="none"), route("all", sharing="all")])
+    missing = cost_of(table, "absent", "evil")
+    assert cost_of(table, "hidden", "evil") == cost_of(table, "none", "evil") == missing
+    assert cost_of(build([]), "absent", "evil") == missing
+    other = cost_of(table, "absent", "org-7")  # of one that may use something
+    assert cost_of(table, "none", "org-7") == other
+
+
+def test_the_list_of_models_costs_what_it_shows_whatever_is_hidden():
+    shown = [route("mine", sharing=("acme",)), route("all", sharing="all")]
+    hidden = [route(f"hidden-{number:03}", sharing=("evil",)) for number in range(500)]
+    few, many = build(shown), build([*shown, *hidden])
+    assert few.models_of("acme") == many.models_of("acme") == ["all", "mine"]
+    for table in (few, many):
+        CountedOrg.done = 0
+        table.models_of(CountedOrg("acme"))
+        assert CountedOrg.done <= 2
+
+
 def test_an_org_called_all_is_not_everybody():
     assert build([route(sharing=("all",))]).visible("chat", "acme") is None
 
