@@ -49,7 +49,7 @@ class DataPlaneResource(dg.ConfigurableResource[None]):
 
     def serving(self) -> Mapping[str, frozenset[str]]:
         """Spec digests that serve now, by deployment."""
-        return stages.serving(self._connected().planes)
+        return stages.serving(self._connected().planes.status())
 
     def revision(self, deployment: str, spec_digest: str) -> Revision | None:
         """The record of one spec; None when it was never rolled out."""

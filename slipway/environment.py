@@ -165,7 +165,9 @@ class Environment:
 def _read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not text. `slipway up` writes it anew where it is removed.") from None
     pairs = (line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs}

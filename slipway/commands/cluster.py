@@ -79,7 +79,7 @@ def logs(name: str, application: str | None, lines: int, previous: bool) -> None
 @click.command()
 @click.argument("name", required=False)
 def diff(name: str | None) -> None:
-    """Show what differs between a data plane and what was rolled out. Exits 2 on a difference.
+    """Show what differs between a data plane and what was rolled out. Exits 3 on a difference.
 
     `slipway plan` compares the catalog with what was rolled out; this one finds edits by hand.
     """
@@ -92,7 +92,7 @@ def diff(name: str | None) -> None:
         for line in difference.detail or difference.fields:
             click.echo(f"    {line}")
     click.echo(f"{changed} differ" if changed else "nothing differs")
-    sys.exit(2 if changed else 0)
+    sys.exit(options.DIFFERENT if changed else 0)
 
 
 @click.command()

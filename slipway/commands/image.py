@@ -64,7 +64,7 @@ def image_list() -> None:
 @image.command("moved")
 @options.CATALOG
 def image_moved(catalog: Path | None) -> None:
-    """Say which tags of the catalog are no longer what was mirrored. Exits 2 when one is not.
+    """Say which tags of the catalog are no longer what was mirrored. Exits 3 when one is not.
 
     Exits 1 when a registry could not be asked; the others are asked all the same.
     """
@@ -91,7 +91,7 @@ def image_moved(catalog: Path | None) -> None:
             click.echo(f"{move.engine} ({move.accelerator}): {move.tag} was {move.mirrored}, is {move.now}")
             count += 1
     click.echo(f"{count} moved or never mirrored" if count else "nothing moved")
-    sys.exit(1 if failed else 2 if count else 0)
+    sys.exit(options.FAILED if failed else options.DIFFERENT if count else 0)
 
 
 @image.command("gc")

@@ -6,18 +6,22 @@ Belongs here: arguments, printing, exit codes. Does not: doing the work (the pac
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from slipway.commands import cluster, options
 from slipway.commands.image import image
+from slipway.commands.keys import key
 from slipway.commands.weights import weights
-from slipway.environment import Environment, MissingSettingError
+from slipway.environment import STACK_ENV, Environment, MissingSettingError
 
-_INTERRUPTED = 130  # as a shell reports Ctrl-C
+if TYPE_CHECKING:
+    from slipway.catalog.problems import CatalogError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,6 +33,10 @@ def cli(home: Path | None) -> None:
     """Serverless LLM inference on your own GPUs: from the hub to a metered, billed endpoint."""
     if home is not None:
         os.environ["SLIPWAY_HOME"] = str(home.absolute())
+    given = Path(os.environ.get("SLIPWAY_HOME") or ".slipway").absolute()
+    for path in (given, *given.parents):
+        if path.exists() and not path.is_dir():
+            raise click.UsageError(f"no state directory {given}: {path} is a file. Name a directory.")
 
 
 @cli.command()
@@ -64,32 +72,46 @@ def schema() -> None:
 @cli.command()
 @options.CATALOG
 def plan(catalog: Path | None) -> None:
-    """Show what differs from what is deployed, field by field; changes nothing. Exits 2 on a difference."""
+    """Show what differs from what is deployed, field by field; changes nothing. Exits 3 on a difference."""
+    from slipway.catalog.concealing import conceal, concealed
     from slipway.control.plans import deployed_changes
 
     changes = deployed_changes(options.load(catalog).catalog, Environment.load())
     for change in changes:
         click.echo(f"{change.action} {change.kind} {change.name}")
         for field in change.fields:
-            click.echo(f"    {field.field}: {json.dumps(field.before)} -> {json.dumps(field.after)}")
+            where = tuple(field.field.split("."))
+            before, after = (json.dumps(conceal(value, where)) for value in (field.before, field.after))
+            click.echo(f"    {field.field}: {before} -> {after}")
         for line in change.detail:
-            click.echo(f"    {line}")
+            click.echo(f"    {concealed(line)}")
     click.echo(f"{len(changes)} to change" if changes else "nothing to change")
-    sys.exit(2 if changes else 0)
+    sys.exit(options.DIFFERENT if changes else 0)
 
 
 @cli.command()
 @options.CATALOG
 def up(catalog: Path | None) -> None:
-    """Start the embedded stack and wait until it serves; harmless when it runs."""
+    """Start the embedded stack and wait until it serves; harmless when it runs.
+
+    A catalog with errors holds up nothing: what serves goes on serving, and the errors are told.
+    """
     from slipway.stack import supervisor
 
     environment = Environment.load()
     directory = catalog or environment.catalog_dir
-    options.load(directory)
+    if not directory.is_dir() and (catalog is not None or not (environment.home / STACK_ENV).exists()):
+        raise click.ClickException(
+            f"no catalog at {directory.absolute()}, and nothing was started. Name it with --catalog or "
+            f"SLIPWAY_CATALOG. {options.elsewhere(environment.home)}"
+        )
+    error = options.broken(directory)
     state = supervisor.up(environment.home, catalog=directory.absolute(), progress=click.echo)
     click.echo(f"\nDagster UI   {state.ui_url}   (its catalog_drift sensor deploys {directory} by itself)")
     click.echo(f"gateway      {state.gateway_url}/v1   (make a key: slipway key create ORG USER)")
+    if error is not None:
+        _say_problems(error)
+        click.echo("The stack runs; nothing is deployed or changed until the catalog is corrected.", err=True)
 
 
 @cli.command()
@@ -97,7 +119,10 @@ def down() -> None:
     """Stop the embedded stack: no process and no open port is left."""
     from slipway.stack import supervisor
 
-    supervisor.down(Environment.load().home, progress=click.echo)
+    home = Environment.load().home
+    supervisor.down(home, progress=click.echo)
+    if not (home / STACK_ENV).exists():
+        click.echo(f"There is no stack in {home}. {options.elsewhere(home)}", err=True)
 
 
 @cli.command()
@@ -106,11 +131,14 @@ def status() -> None:
     from slipway.stack import supervisor
     from slipway.stack.status import summary
 
-    services = supervisor.status(Environment.load().home)
+    home = Environment.load().home
+    services = supervisor.status(home)
     for service in services:
         click.echo(str(service))
+    if not services:
+        raise click.ClickException(f"there is no stack in {home}. {options.elsewhere(home)}")
     click.echo(summary(services))
-    sys.exit(0 if services and all(service.state.value == "ready" for service in services) else 1)
+    sys.exit(0 if all(service.state.value == "ready" for service in services) else options.FAILED)
 
 
 @cli.command()
@@ -125,55 +153,20 @@ def demo() -> None:
 
 cli.add_command(image)
 cli.add_command(weights)
+cli.add_command(key)
 for command in cluster.COMMANDS:
     cli.add_command(command)
 
 
-@cli.group()
-def key() -> None:
-    """API keys of tenants."""
-
-
-@key.command("create")
-@click.argument("org")
-@click.argument("user")
-@click.option("--label", default="", help="What it is for.")
-def key_create(org: str, user: str, label: str) -> None:
-    """Make a key for a user of an organisation and print its secret once."""
-    from slipway.tenants import TenantsDatabase
-
-    database = TenantsDatabase(Environment.load().tenants_db_url)
-    database.migrate()
-    database.add_user(org, user)
-    made = database.create_key(org, user, label)
-    click.echo(f"{made.id}  {made.secret}")
-    click.echo("Keep the secret: it is not stored and not shown again.", err=True)
-
-
-@key.command("list")
-def key_list() -> None:
-    """List keys; secrets are not stored."""
-    from slipway.tenants import TenantsDatabase
-
-    database = TenantsDatabase(Environment.load().tenants_db_url)
-    database.migrate()
-    for record in database.keys():  # noqa: SIM118 - a query, not a mapping
-        state = "usable" if record.usable else "revoked" if record.revoked_at else "organisation removed"
-        click.echo(f"{record.id}  {record.prefix}...  {record.org}/{record.user}  {record.label}  {state}")
-
-
-@key.command("revoke")
-@click.argument("key_id")
-def key_revoke(key_id: str) -> None:
-    """Revoke a key; gateways refuse it within two seconds."""
-    from slipway.tenants import TenantsDatabase
-
-    TenantsDatabase(Environment.load().tenants_db_url).revoke_key(key_id)
-    click.echo(f"{key_id} revoked")
-
-
 def main() -> None:
-    """Entry point: trouble that a person can act on is one message, not a stack trace."""
+    """Entry point: trouble that a person can act on is one message, not a stack trace.
+
+    Exit codes are those of slipway.commands.options.
+    """
+    debug = bool(os.environ.get("SLIPWAY_DEBUG"))
+    if debug:
+        logging.basicConfig()
+        logging.getLogger("slipway").setLevel(logging.DEBUG)
     try:
         # Not standalone: click would end an interrupt with its own word and with 1, as any failure.
         sys.exit(cli(standalone_mode=False))
@@ -184,9 +177,45 @@ def main() -> None:
         click.echo(
             "\nslipway: interrupted. Run the same command again; it goes on or starts again.", err=True
         )
-        sys.exit(_INTERRUPTED)
-    except (MissingSettingError, LookupError, RuntimeError, ValueError, TimeoutError) as error:
-        if os.environ.get("SLIPWAY_DEBUG"):
+        sys.exit(options.INTERRUPTED)
+    except BrokenPipeError:  # whoever read has enough, such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(options.FAILED)
+    except Exception as error:
+        if debug:
             raise
-        click.echo(f"slipway: {error}", err=True)
-        sys.exit(1)
+        _say_error(error)
+        sys.exit(options.FAILED)
+
+
+def _say_error(error: Exception) -> None:
+    from slipway.catalog.problems import CatalogError
+
+    if isinstance(error, CatalogError):
+        _say_problems(error)
+    elif isinstance(error, LookupError | RuntimeError | ValueError | TimeoutError) and not isinstance(
+        error, KeyError | IndexError | UnicodeError
+    ):
+        click.echo(f"slipway: {error}{_hint(error)}", err=True)
+    elif isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"slipway: {place}{error.strerror.lower()}.", err=True)
+    else:
+        click.echo(
+            f"slipway: failed in a way that nobody thought of ({type(error).__name__}: {error}). "
+            "Tell us, please, with what the same command prints under SLIPWAY_DEBUG=1.",
+            err=True,
+        )
+
+
+def _hint(error: Exception) -> str:
+    home = Environment.load().home
+    if not isinstance(error, MissingSettingError) or (home / STACK_ENV).exists():
+        return ""
+    return f" There is no stack in {home}. {options.elsewhere(home)}"
+
+
+def _say_problems(error: CatalogError) -> None:
+    for problem in sorted((*error.problems, *error.warnings)):
+        click.echo(str(problem), err=True)
+    click.echo(f"{len(error.problems)} errors, {len(error.warnings)} warnings", err=True)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_INTERRUPTED = 130  # as a shell reports Ctrl-C
 _UNREADABLE = "manifest unreadable"
 
 
@@ -67,6 +66,7 @@ def weights_list(catalog: Path | None, as_json: bool) -> None:
 @options.CATALOG
 def weights_pull(name: str | None, every: bool, repair: bool, catalog: Path | None) -> None:
     """Bring a model or an adapter of the catalog into the store; goes on where an interrupted pull ended."""
+    _check_choice(name, every)
     known = options.load(catalog).catalog
     artifacts: dict[str, Model | Adapter] = {each.name: each for each in known.models}
     artifacts |= {each.name: each for each in known.adapters}
@@ -78,7 +78,7 @@ def weights_pull(name: str | None, every: bool, repair: bool, catalog: Path | No
         failed = [each.name for each in chosen if not _pulled(each, known, repair)]
     except KeyboardInterrupt:
         click.echo("\ninterrupted. What has arrived is kept: run the same again, and it goes on.", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(options.INTERRUPTED)
     if failed:
         raise RuntimeError(f"not pulled: {', '.join(failed)}. The causes are above.")
 
@@ -92,6 +92,9 @@ def weights_verify(name: str | None, commit: str, sampled: bool, every: bool) ->
     """Read published weights back from the store and compare them. Exits 1 when a file differs."""
     from slipway.artifacts.weights import inventory
 
+    _check_choice(name, every)
+    if every and commit:
+        raise click.UsageError("--commit is of one NAME. Leave out --commit or --all")
     store = _store()
     published = [each for each in inventory.read(store).stored if each.published_at is not None]
     if not every:
@@ -234,6 +237,11 @@ def _source(store: ObjectStore, key_prefix: str) -> str:
         _say(str(error))
         return _UNREADABLE
     return manifest.source if manifest else "no manifest"
+
+
+def _check_choice(name: str | None, every: bool) -> None:
+    if name is not None and every:
+        raise click.UsageError(f"both NAME ({name}) and --all are given. Leave out one of them")
 
 
 def _one(name: str | None) -> str:

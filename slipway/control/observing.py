@@ -26,7 +26,8 @@ def live(
     *,
     confirmed: bool = False,
 ) -> Live:
-    """All of it. `confirmed` asks Kubernetes by dry runs of each change of what stands around deployments.
+    """All of it. `confirmed` asks Kubernetes by dry runs of each change of what stands around deployments,
+    and replicas whether they serve.
 
     Raises ObjectStoreError, RouteTableError and DataPlaneUnreachableError.
     """
@@ -35,7 +36,7 @@ def live(
     )
     return Live(
         table=at.routes.latest().table,
-        serving=serving(at),
+        serving=serving(at, confirmed=confirmed),
         orgs=orgs(at),
         prices=price_rows(at),
         parts=tuple(parts),
@@ -44,10 +45,13 @@ def live(
     )
 
 
-def serving(at: Connections) -> dict[str, frozenset[str]] | None:
-    """Spec digests that serve, by deployment; None where the environment names no data plane."""
+def serving(at: Connections, *, confirmed: bool = False) -> dict[str, frozenset[str]] | None:
+    """Spec digests that serve, by deployment; None where the environment names no data plane.
+
+    `confirmed` asks replicas where a plane's word may be of what ran before a restart.
+    """
     with suppress(MissingSettingError):
-        return stages.serving(at.planes)
+        return stages.serving(at.planes.confirmed() if confirmed else at.planes.status())
     return None
 
 

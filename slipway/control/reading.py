@@ -73,7 +73,7 @@ def placed(at: Connections, name: str | None = None) -> list[Placed]:
             at.revisions.get(live.deployment, live.spec_digest),
             routes=tuple(route for route in routes if route.deployment == live.deployment),
         )
-        for live in at.planes.status(name)
+        for live in at.planes.confirmed(name)
     ]
 
 
@@ -86,7 +86,7 @@ def described(at: Connections, name: str) -> list[Placed]:
         titles = ("conditions", "pods", "events") if detail is not None else ()
         revisions.append(replace(revision, told={title: getattr(detail, title) for title in titles}))
     if not revisions:
-        raise LookupError(f"{name}: nothing of it is on {at.planes}. See `slipway get deployments`.")
+        raise LookupError(_nothing(at, name))
     return revisions
 
 
@@ -105,13 +105,23 @@ def output(
 
 
 def edited(at: Connections, name: str | None = None) -> Iterator[Difference]:
-    """What differs between a data plane and what was rolled out: edits by hand. Changes nothing."""
-    for revision in placed(at, name):
+    """What differs between a data plane and what was rolled out: edits by hand. Changes nothing.
+
+    Raises LookupError for a name of which nothing is there.
+    """
+    revisions = placed(at, name)
+    if name is not None and not revisions:
+        raise LookupError(_nothing(at, name))
+    for revision in revisions:
         if revision.record is None or revision.live.is_parked:
             continue
         difference = at.planes.diff(revision.record.applied)
         if difference.action != "none":
             yield difference
+
+
+def _nothing(at: Connections, name: str) -> str:
+    return f"{name}: nothing of it is on {at.planes}. See `slipway get deployments`."
 
 
 def rights(

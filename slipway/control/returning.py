@@ -90,9 +90,19 @@ def chosen(recorded: Sequence[Revision], routed: str | None, to: str | None) -> 
         fitting = [last] if last is not None else []
     if len(fitting) == 1:
         return fitting[0]
-    known = ", ".join(each.spec_digest[:8] for each in good if each.spec_digest != routed) or "none"
-    what = "no earlier revision" if to is None else f"{len(fitting)} revisions begin with {to}"
-    raise DataPlaneError(f"Cannot go back: {what}; validated and kept are {known}. Name one of them.")
+    known = ", ".join(each.spec_digest[:8] for each in good if each.spec_digest != routed)
+    if not known and to is None:
+        raise DataPlaneError(
+            "Cannot go back: no earlier revision that was validated is kept. Correct the catalog instead: "
+            "the next rollout replaces what serves."
+        )
+    if to is None:
+        raise DataPlaneError(
+            f"Cannot go back: nothing says which revision was last. Give --to one of {known}."
+        )
+    what = f"{len(fitting)} kept revisions begin" if fitting else "no kept revision begins"
+    choice = f"Give --to enough digits of one of {known}" if known else "None but what serves is kept"
+    raise DataPlaneError(f"Cannot go back: {what} with {to}. {choice}.")
 
 
 def return_to(

@@ -7,7 +7,7 @@ Does not: the order within a rollout (rollout.py), what the route table says (ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from slipway.catalog import Catalog, ResolvedDeployment
 from slipway.control import replica_samples, rollout, routing
 from slipway.control.connections import Connections
 from slipway.control.held_weights import hold_weights
-from slipway.dataplane.protocol import DataPlane, Report
+from slipway.dataplane.protocol import LiveApplication, Report
 from slipway.dataplane.validation import validation
 from slipway.dataplane.validation.validation import CheckResult
 from slipway.records import replica_samples as records
@@ -110,7 +110,7 @@ def route(at: Connections, catalog: Catalog, say: Say) -> NumberedTable:
 
 def _targets(at: Connections, catalog: Catalog, routed: Mapping[str, str]) -> dict[str, routing.Target]:
     """For each deployment the revision that tenants should reach; those without one are left out."""
-    live = serving(at.planes)
+    live = serving(at.planes.status())
     targets: dict[str, routing.Target] = {}
     for deployment in catalog.deployments:
         name = deployment.name
@@ -133,7 +133,7 @@ def retire(
     routed = [routing.routed_digests(table) for table in tables]
     wanted = {each.name: each for each in catalog.deployments}
     removed: list[str] = []
-    for name, live in sorted(_digests(at.planes).items()):
+    for name, live in sorted(_digests(at.planes.status()).items()):
         if name not in wanted:
             removed += rollout.delete(at.planes, at.revisions, name, report)
             continue
@@ -175,14 +175,16 @@ def sample(at: Connections, now: datetime) -> str:
     return records.write(at.store, replica_samples.sampled(at.planes.status(), spec_of, now))
 
 
-def serving(plane: DataPlane) -> dict[str, frozenset[str]]:
+def serving(applications: Iterable[LiveApplication]) -> dict[str, frozenset[str]]:
     """Spec digests that serve now, by deployment."""
-    return _digests(plane, only_serving=True)
+    return _digests(applications, only_serving=True)
 
 
-def _digests(plane: DataPlane, *, only_serving: bool = False) -> dict[str, frozenset[str]]:
+def _digests(
+    applications: Iterable[LiveApplication], *, only_serving: bool = False
+) -> dict[str, frozenset[str]]:
     by_deployment: dict[str, frozenset[str]] = {}
-    for live in plane.status():
+    for live in applications:
         if live.is_serving or not only_serving:
             before = by_deployment.get(live.deployment, frozenset())
             by_deployment[live.deployment] = before | {live.spec_digest}

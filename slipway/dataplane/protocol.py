@@ -7,9 +7,9 @@ Does not: one cluster's API (slipway.dataplane.ray, slipway.dataplane.kubernetes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.records.revisions import Applied
@@ -63,6 +63,15 @@ class LiveApplication:
     replicas_wanted: int
     is_serving: bool
     is_parked: bool = False
+
+
+@runtime_checkable
+class AsksReplicas(Protocol):
+    """A plane whose status may still tell of what ran before a restart: replicas are asked themselves."""
+
+    def asked(self, live: Iterable[LiveApplication]) -> tuple[LiveApplication, ...]:
+        """These, with whether they serve by their replicas' word."""
+        ...
 
 
 class DataPlane(Protocol):

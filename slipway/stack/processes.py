@@ -107,6 +107,17 @@ def _see(process: psutil.Process, home: Path) -> Seen | None:
         )
 
 
+def running_homes() -> list[Path]:
+    """Homes of the stacks that run on this machine, as far as this user may see."""
+    homes = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError, OSError):
+            home = process.environ().get(HOME_MARKER)
+            if home and process.pid != os.getpid():
+                homes.add(Path(home))
+    return sorted(homes)
+
+
 def owned(
     seen: Iterable[Seen], leaders: Mapping[str, Leader], myself: int | None = None
 ) -> dict[str, list[Seen]]:

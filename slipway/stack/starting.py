@@ -52,11 +52,12 @@ class Ascent:
     progress: Callable[[str], None]
     launched: dict[str, _Launch] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     told: set[tuple[str, str]] = field(default_factory=set)
     begun_at: float = field(default_factory=time.monotonic)
 
     def run(self) -> StackState:
-        """Return when all services are ready. Raises StackError; then nothing runs that did not before."""
+        """Return when all services are ready. Raises StackError; then a stack that did not run does not."""
         write_state(self.layout, self.state)
         try:
             with ThreadPoolExecutor(max_workers=len(self.services)) as pool:
@@ -174,14 +175,21 @@ class Ascent:
         return Leader(process.pid, process.create_time())
 
     def _failure(self, service: Service, cause: str) -> StackError:
+        self.failed.add(service.name)
         log = self.layout.log(service.name)
         lines = last_lines(log, self.launched[service.name].log_offset)
         shown = f"\nThe last lines of {log}:\n{lines}" if lines else f" Its log {log} is empty."
         return StackError(f"{service.name}: {cause}.{shown}")
 
     def _undo(self) -> None:
-        """Stop what this `up` has started and what did not get ready."""
-        undone = [name for name, launch in self.launched.items() if launch.fresh or name not in self.ready]
+        """Stop what this `up` has started and what did not get ready.
+
+        Where others ran before, it is a repair: what can be repaired goes on, though another part cannot.
+        """
+        if self.ready - self.launched.keys():
+            undone = [name for name in self.launched if name in self.failed]
+        else:
+            undone = [n for n, launch in self.launched.items() if launch.fresh or n not in self.ready]
         for name in stop_order(undone):
             self.progress(f"{name}: stopping again")
             stop_service(self.layout, self.state, name)

@@ -40,8 +40,9 @@ def up(
 ) -> StackState:
     """Start what does not serve and return when everything does; a running stack is left alone.
 
-    Ports and secrets are made at the first `up` of a home and kept. Raises StackError, and then nothing runs
-    that did not run before. Interrupted, it leaves what it has started for the next `up` or `down`.
+    Ports and secrets are made at the first `up` of a home and kept. Raises StackError; then a stack that did
+    not run does not, and of one that did, what was repaired goes on. Interrupted, it leaves what it has
+    started for the next `up` or `down`.
     """
     layout = Layout.of(home)
     plan = blueprint or embedded.embedded(catalog)

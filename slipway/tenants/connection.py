@@ -7,20 +7,58 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 _BUSY_TIMEOUT_MS = 5_000
 _BUSY_PAUSE_S = 0.005
 # Without them a server that vanishes holds whoever asked it while the kernel sends again: 15 minutes.
 _LIBPQ_DRIVERS = frozenset({"psycopg", "psycopg2"})
+_NO_URL = (
+    "SLIPWAY_TENANTS_DB is not the URL of a database. Write sqlite:////absolute/path.db, or "
+    "postgresql+psycopg://user:password@host/database."
+)
 _LIBPQ_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
 
 
+class TenantsDatabaseError(RuntimeError):
+    """The database cannot be reached, or lacks its schema; the message says which one and what to do."""
+
+
 def connect(url: str) -> Engine:
-    """Return an engine for the URL; nothing is opened before first use."""
-    parsed = make_url(url)
+    """Return an engine for the URL; nothing is opened before first use. Raises TenantsDatabaseError."""
+    parsed = _parsed(url)
+    try:
+        return _engine(parsed)
+    except ModuleNotFoundError as error:
+        raise TenantsDatabaseError(
+            f"tenants' database {safe_url(url)}: its driver is not installed. Install the Python package "
+            f"{error.name}, or name another in SLIPWAY_TENANTS_DB, such as postgresql+psycopg://..."
+        ) from error
+    except ArgumentError as error:
+        raise TenantsDatabaseError(_NO_URL) from error
+
+
+def missing_file(url: str) -> Path | None:
+    """The file of an SQLite database that is not there; None where there is one, or a server."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    path = Path(str(parsed.database)).absolute()
+    return None if path.exists() else path
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:  # the second for a port that is no number
+        raise TenantsDatabaseError(_NO_URL) from error
+
+
+def _engine(parsed: URL) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         patience = _LIBPQ_PATIENCE if parsed.get_driver_name() in _LIBPQ_DRIVERS else {}
         given = {name: value for name, value in patience.items() if name not in parsed.query}

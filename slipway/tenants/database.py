@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Select, insert, inspect, make_url, select, text, update
+from sqlalchemy import Connection, Select, insert, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from slipway.tenants.connection import connect, safe_url
+from slipway.tenants.connection import TenantsDatabaseError as TenantsDatabaseError
+from slipway.tenants.connection import connect, missing_file, safe_url
 from slipway.tenants.models import COUNTER_ID, ApiKey, ChangeCounter, Organization, User
 
 SECRET_PREFIX = "sk-slipway-"  # noqa: S105 - the part that is no secret
@@ -26,10 +27,6 @@ _SECRET_BYTES = 32
 _SHOWN_CHARACTERS = len(SECRET_PREFIX) + 4
 # Any number that nothing else in the database locks; one migration runs at a time.
 _POSTGRES_MIGRATION_LOCK = 5_120_370_118
-
-
-class TenantsDatabaseError(RuntimeError):
-    """The database cannot be reached, or lacks its schema; the message says which one and what to do."""
 
 
 class UnknownTenantError(LookupError):
@@ -111,9 +108,7 @@ class TenantsDatabase:
 
     def is_set_up(self) -> bool:
         """Whether the database has its tables; asks, and makes nothing."""
-        url = make_url(self._url)
-        on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-        if on_disk and not Path(str(url.database)).exists():
+        if missing_file(self._url) is not None:
             return False  # connecting would make an empty one
         with self._reading() as connection:
             return inspect(connection).has_table(Organization.__tablename__)
@@ -219,9 +214,22 @@ class TenantsDatabase:
             ) from error
 
     def _make_directory(self) -> None:
-        url = make_url(self._url)
-        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        path = missing_file(self._url)
+        if path is None:
+            return
+        # The last directory alone: more of them is a path that was mistyped.
+        if not path.parent.parent.exists():
+            raise TenantsDatabaseError(
+                f"tenants' database {safe_url(self._url)}: there is no directory {path.parent.parent}. "
+                "Correct SLIPWAY_TENANTS_DB."
+            )
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise TenantsDatabaseError(
+                f"tenants' database {safe_url(self._url)}: {path.parent}: {error.strerror}. "
+                "Correct SLIPWAY_TENANTS_DB."
+            ) from error
 
 
 def digest(secret: str) -> bytes:

@@ -1,5 +1,6 @@
 """What is there, read from real stores: the tenants' database, the published prices, the routes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from slipway.control import observing
 from slipway.control.connections import Connections
 from slipway.control.differences import Untold
 from slipway.control.plans import deployed_changes
+from slipway.dataplane.protocol import LiveApplication
 from slipway.environment import Environment
 from slipway.metering import price_table, prices, publish
 from slipway.metering.warehouse import Warehouse
@@ -85,3 +87,25 @@ def test_a_plan_shows_what_was_never_synced_and_nothing_of_it_afterwards(at: Con
     assert not at.environment.home.exists()  # a plan changes nothing
     sync(at)
     assert planned() == [deployment]
+
+
+class RestartedPlanes:
+    """Stands for Ray after a restart: Serve tells of what ran before it, and no replica answers."""
+
+    RAN = LiveApplication("chat-1", "chat", "1" * 64, "http://ray/chat-1/v1", "RUNNING", "", 1, 1, True)
+
+    def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
+        assert deployment is None
+        return (self.RAN,)
+
+    def confirmed(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
+        return tuple(replace(each, is_serving=False) for each in self.status(deployment))
+
+
+def test_a_plan_asks_replicas_so_that_what_ray_lost_in_a_restart_is_no_agreement(at: Connections) -> None:
+    sync(at)
+    at.__dict__["planes"] = RestartedPlanes()
+    assert observing.serving(at) == {"chat": frozenset({"1" * 64})}
+    assert observing.serving(at, confirmed=True) == {}
+    live = observing.live(at, CATALOG, lambda _deployment: frozenset(), confirmed=True)
+    assert live.serving == {}

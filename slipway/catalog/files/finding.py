@@ -44,7 +44,7 @@ def catalog_files(directory: Path) -> tuple[list[Path], list[Problem]]:
     if not is_directory:
         what = "a file, not a directory" if exists else "no such directory"
         message = f"no catalog here: {what}. Point SLIPWAY_CATALOG or --catalog at the directory of its files"
-        return [], [Problem(directory, 1, "catalog", None, message)]
+        return [], [Problem(directory.absolute(), 1, "catalog", None, message)]
     files = sorted(_walk(directory, problems))
     if not files and not any(problem.severity == "error" for problem in problems):
         message = "no catalog here: no .yaml file. Point SLIPWAY_CATALOG or --catalog at the directory"

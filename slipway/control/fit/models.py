@@ -42,7 +42,7 @@ def keeping(home: Path, known: Known) -> Known:
 
     def kept(model: Model) -> KnownWeights | None:
         weights = known(model)
-        if weights is not None:
+        if weights is not None and home.is_dir():  # not at a place that was mistyped
             known_weights.keep(home, model, weights)
         return weights
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.catalog.runtimes import KUBERNETES, RUNTIMES
 from slipway.dataplane.errors import DataPlaneError
-from slipway.dataplane.protocol import DataPlane, Difference, LiveApplication, Report
+from slipway.dataplane.protocol import AsksReplicas, DataPlane, Difference, LiveApplication, Report
 from slipway.dataplane.ray import connecting as plain_ray
 from slipway.records.revisions import Applied
 
@@ -108,6 +108,18 @@ class Planes:
     def status(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
         """On all planes: a deployment may have moved from one to another."""
         return tuple(application for plane in self._all for application in plane.status(deployment))
+
+    def confirmed(self, deployment: str | None = None) -> tuple[LiveApplication, ...]:
+        """As `status`, and where a plane's word may be of what was, its replicas are asked."""
+        return tuple(
+            application
+            for plane in self._all
+            for application in (
+                plane.asked(plane.status(deployment))
+                if isinstance(plane, AsksReplicas)
+                else plane.status(deployment)
+            )
+        )
 
     def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
         """On the plane where that revision was."""

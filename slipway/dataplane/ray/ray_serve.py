@@ -10,7 +10,8 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,31 @@ class RayServe:
             self._live(str(config["args"]["deployment"]), name, config, details)
             for name, config, _ in serve_config.owned(details, deployment)
         )
+
+    def asked(self, live: Iterable[LiveApplication]) -> tuple[LiveApplication, ...]:
+        """The same by the replicas' own word: after a restart, Serve still tells of those before it.
+
+        What no replica answers for does not serve.
+        """
+        details = self._api.read()
+        configs = serve_config.declared(details)
+        return tuple(
+            self._by_replicas(each, configs[each.name], details)
+            if each.is_serving and each.replicas_ready and each.name in configs
+            else each
+            for each in live
+        )
+
+    def _by_replicas(
+        self, live: LiveApplication, config: dict[str, Any], details: dict[str, Any]
+    ) -> LiveApplication:
+        reported: dict[str, str] = {}
+        self._ask(live.name, serve_status.verdict(details, config, {}), reported)
+        verdict = serve_status.verdict(details, config, reported)
+        if live.spec_digest in reported.values():
+            return replace(live, message=verdict.message)
+        message = "its replicas report another spec" if reported else "no replica answers"
+        return replace(live, message=f"{message}, whatever Serve says of it", is_serving=False)
 
     def roll_back(self, good: Applied, deadline_s: float, report: Report) -> None:
         """Apply a recorded revision again, and wait until it serves."""

@@ -68,7 +68,7 @@ def test_it_is_described_with_spec_model_conditions_and_pods(slipway: Any, recor
         assert part in found
 
 
-def test_an_edit_by_hand_is_shown_by_field_and_exits_2(
+def test_an_edit_by_hand_is_shown_by_field_and_exits_3(
     slipway: Any, recorded: Applied, objects: Objects, namespace: str
 ) -> None:
     assert slipway("diff").exit_code == 0
@@ -77,7 +77,7 @@ def test_an_edit_by_hand_is_shown_by_field_and_exits_2(
     scale["spec"]["replicas"] = 3
     objects.call("PUT", f"{path}/scale", scale, fieldManager="kubectl")
     found = slipway("diff", "chat")
-    assert found.exit_code == 2
+    assert found.exit_code == 3
     assert "spec.replicas: 3 -> 2 (changed by kubectl" in found.output
 
 

@@ -118,5 +118,17 @@ def test_without_an_earlier_one_there_is_nothing_to_go_back_to(kept: RevisionSto
             kept.put(replace(each, state="failed"))
     with pytest.raises(DataPlaneError, match="Cannot go back: no earlier revision"):
         back(FakePlane(), kept)
-    with pytest.raises(DataPlaneError, match="0 revisions begin with ffff"):
+    with pytest.raises(DataPlaneError) as refused:
         back(FakePlane(), kept, "ffff")
+    assert str(refused.value) == (
+        "Cannot go back: no kept revision begins with ffff. None but what serves is kept."
+    )
+
+
+def test_a_digest_that_fits_none_is_told_with_those_that_are_kept(kept: RevisionStore) -> None:
+    with pytest.raises(DataPlaneError) as refused:
+        back(FakePlane(), kept, "ffff")
+    earlier = spec(1).spec_digest[:8]
+    told = "Cannot go back: no kept revision begins with ffff. Give --to enough digits of one of "
+    assert str(refused.value).startswith(told)
+    assert earlier in str(refused.value)

@@ -105,7 +105,7 @@ def test_a_person_mirrors_lists_sees_what_moved_and_collects(maker, slipway, rec
     before = records.all("engine", "nvidia")[0].digest
     now = maker.image(tag="v1")["digest"]
     moved = slipway("moved")
-    assert moved.exit_code == 2 and f"engine (nvidia): v1 was {before}, is {now}" in moved.output
+    assert moved.exit_code == 3 and f"engine (nvidia): v1 was {before}, is {now}" in moved.output
     assert slipway("mirror", "engine", "--accelerator", "nvidia").exit_code == 0
     found = slipway("gc")
     assert found.output.endswith("0 would be removed. Nothing was changed: --apply removes.\n"), found.output

@@ -44,6 +44,12 @@ class StackUnderTest:
             each.name: each.state.value for each in supervisor.status(self.home, blueprint=self.blueprint)
         }
 
+    def wait_ready(self, service: str) -> None:
+        deadline = time.monotonic() + 90
+        while self.states()[service] != "ready":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def pids(self) -> dict[str, list[int]]:
         """Pids of all processes by service, found by their marks alone."""
         seen = owned(look(Layout.of(self.home).home), {})

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from slipway.stack import supervisor
+from slipway.commands.main import cli
+from slipway.stack import embedded, supervisor
 from slipway.stack.errors import StackError
 
 TWO = {"gateway": (), "dagster": ("--part",)}
@@ -258,3 +260,31 @@ def test_an_interrupted_up_is_undone_by_down(make_fakes: Make, tmp_path: Path) -
     stack.down()
     assert stack.pids() == {}
     assert stack.open_ports() == []
+
+
+def test_up_starts_a_gateway_that_died_whatever_the_catalog_says(
+    make_fakes: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = make_fakes(TWO)
+    stack.up()
+    stack.kill(stack.leader("gateway"))
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "x.yaml").write_text("kind: Organization\nname: [\n")
+    monkeypatch.setenv("SLIPWAY_HOME", str(stack.home))
+    monkeypatch.setattr(embedded, "embedded", lambda _catalog: stack.blueprint)
+    told = CliRunner().invoke(cli, ["up", "--catalog", str(tmp_path / "catalog")])
+    assert told.exit_code == 0, told.output
+    assert "x.yaml:3  document: not YAML" in told.output
+    assert stack.states() == {"gateway": "ready", "dagster": "ready"}
+
+
+def test_what_was_repaired_goes_on_although_another_part_cannot_start(make_fakes: Make) -> None:
+    working = {"s3": (), "gateway": (), "dagster": ()}
+    stack = make_fakes(working)
+    stack.up()
+    stack.kill(stack.leader("gateway"), stack.leader("dagster"))
+    stack.blueprint = make_fakes({**working, "dagster": ("--fails", "no such flavour")}).blueprint
+    with pytest.raises(StackError, match="dagster: ended while starting"):
+        stack.up()
+    stack.wait_ready("gateway")
+    assert stack.states() == {"s3": "ready", "gateway": "ready", "dagster": "stopped"}

@@ -67,7 +67,7 @@ class FakeConnections:
     def people(self) -> Any:
         return self
 
-    def status(self, name: str | None = None) -> list[LiveApplication]:
+    def confirmed(self, name: str | None = None) -> list[LiveApplication]:
         return [each for each in self.live if name in (None, each.deployment)]
 
     def get(self, deployment: str, spec_digest: str) -> Revision | None:
@@ -188,17 +188,23 @@ def test_logs_are_told_container_by_container(at: FakeConnections, run: Run) -> 
     assert run("logs", "chat").output == "== pod-1/engine\none\ntwo\n"
 
 
-def test_diff_exits_with_2_where_an_edit_by_hand_is_found(at: FakeConnections, run: Run) -> None:
+def test_diff_exits_with_3_where_an_edit_by_hand_is_found(at: FakeConnections, run: Run) -> None:
     same = run("diff")
     assert (same.exit_code, same.output) == (0, "nothing differs\n")
     at.differs = Difference("update", LIVE.name, ("replicas",), ("spec.replicas: 2 -> 1",))
     edited = run("diff", "chat")
     assert (edited.exit_code, edited.output.splitlines()) == (
-        2,
+        3,
         [f"update {LIVE.name}", "    spec.replicas: 2 -> 1", "1 differ"],
     )
     at.live = [replace(LIVE, is_parked=True)]
     assert run("diff").exit_code == 0
+
+
+def test_diff_of_what_is_nowhere_is_no_agreement(at: FakeConnections, run: Run) -> None:
+    found = run("diff", "nope")
+    assert found.exit_code == 1
+    assert "nope: nothing of it is on kubernetes default" in str(found.exception)
 
 
 def test_pause_and_resume_say_what_they_did(at: FakeConnections, run: Run) -> None:
