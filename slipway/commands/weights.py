@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from slipway.commands import options
+from slipway.commands import options, stored_weights
 from slipway.environment import Environment
 
 if TYPE_CHECKING:
@@ -41,22 +41,28 @@ def weights_list(catalog: Path | None, as_json: bool) -> None:
     """List what is published or half pulled, and who names it."""
     from slipway.artifacts.weights.collection import collect
 
-    store = _store()
-    collected = collect(store, options.load(catalog).catalog, apply=False, log=_say)
+    store, known = _store(), options.load(catalog).catalog
+    collected = collect(store, known, apply=False, log=_say)
+    arrived = stored_weights.arrived(store)
+    artifacts = {each.name: kind for kind, each in _artifacts(known)}
     every = sorted(collected.fates, key=lambda fate: (fate.stored.name, fate.stored.commit))
     sources = {fate.stored.prefix: _source(store, fate.stored.prefix) for fate in every}
     rows = [{**_row(fate), "source": sources[fate.stored.prefix]} for fate in every]
+    for row in rows:
+        row["arriving_bytes"] = arrived.get(row["prefix"], 0)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         sys.exit(int(_UNREADABLE in sources.values()))
     for row in rows:
-        published = f"published {row['published_at'][:19]}" if row["published_at"] else "not published"
-        click.echo(
-            f"{row['name']}  {row['commit'][:8]}  {row['source']}  {row['files']} files  "
-            f"{row['bytes'] / 1e6:.1f} MB  {published}  {', '.join(row['named_by']) or 'nobody names it'}"
-        )
-    click.echo(f"{len(rows)} in the store, {sum(row['bytes'] for row in rows) / 1e6:.1f} MB")
+        click.echo(stored_weights.line(row, artifacts.get(row["name"])))
+    total = sum(row["bytes"] + row["arriving_bytes"] for row in rows)
+    click.echo(f"{len(rows)} in the store, {total / 1e6:.1f} MB")
     sys.exit(int(_UNREADABLE in sources.values()))
+
+
+def _artifacts(catalog: Catalog) -> list[tuple[str, Model | Adapter]]:
+    """Models and adapters, whose names never meet."""
+    return [*(("Model", each) for each in catalog.models), *(("Adapter", each) for each in catalog.adapters)]
 
 
 @weights.command("pull")
@@ -68,8 +74,7 @@ def weights_pull(name: str | None, every: bool, repair: bool, catalog: Path | No
     """Bring a model or an adapter of the catalog into the store; goes on where an interrupted pull ended."""
     _check_choice(name, every)
     known = options.load(catalog).catalog
-    artifacts: dict[str, Model | Adapter] = {each.name: each for each in known.models}
-    artifacts |= {each.name: each for each in known.adapters}
+    artifacts = {each.name: each for _, each in _artifacts(known)}
     if every:
         chosen = [each for each in artifacts.values() if getattr(each, "host_locally", True)]
     else:

@@ -193,3 +193,20 @@ def test_blanks_around_a_token_are_left_out(slipway: Any, variables: dict[str, s
 def test_a_pull_that_ended_holds_its_weights_no_more(slipway: Any) -> None:
     slipway("weights", "pull", "tiny")
     assert "a pull of tiny" not in slipway("weights", "list").stdout
+
+
+def test_a_pull_that_has_not_ended_is_listed_with_what_has_arrived_and_for_whom(
+    slipway: Any, store: ObjectStore, repository: Repository
+) -> None:
+    at = f"weights/tiny/{repository.refs['main']}/"
+    store.put(f"{at}config.json", b"{}")
+    key = f"{at}model.safetensors"
+    upload = store.client.create_multipart_upload(Bucket=store.location.bucket, Key=key)["UploadId"]
+    store.client.upload_part(
+        Bucket=store.location.bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"w" * 6_000_000
+    )
+    listed = slipway("weights", "list").stdout
+    assert "a pull that has not ended: 1 files whole, 6.0 MB so far" in listed
+    assert "`slipway weights pull tiny` goes on" in listed
+    assert "nobody" not in listed
+    assert json.loads(slipway("weights", "list", "--json").stdout)[0]["arriving_bytes"] == 6_000_000
