@@ -31,6 +31,7 @@ def _routes(catalog: Catalog) -> Declared:
             deps=[
                 *(keys.endpoint(deployment.name) for deployment in catalog.deployments),
                 *gateway_keys(catalog),  # it waits until every gateway has them
+                keys.PRICES,  # what is served before its price was taken is free
             ],
             description="Model names, who may use them, and the validated revision behind each.",
             kinds={"gateway", "s3"},

@@ -16,9 +16,8 @@ from slipway.catalog import Catalog
 from slipway.control import accounting, observing
 from slipway.control.accounting import RollupReport
 from slipway.control.connections import Connections
-from slipway.control.differences import Untold
+from slipway.control.differences import Prices, Untold
 from slipway.metering.checks import CheckResult as Check
-from slipway.metering.prices import PriceRow
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
 from slipway.metering.staleness import StaleHour, Survey
@@ -71,9 +70,9 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         synced = accounting.sync_prices(self._connected(), catalog)
         return {"added": len(synced.added), "removed": len(synced.removed)}
 
-    def prices(self) -> Sequence[PriceRow] | Untold | None:
-        """The price table as published; None when nothing was."""
-        return observing.price_rows(self._connected())
+    def prices(self) -> Prices | Untold:
+        """The prices that were taken, and the published table of them."""
+        return observing.prices(self._connected())
 
     def _connected(self) -> Connections:
         return Connections(self.environment.read())

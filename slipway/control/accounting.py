@@ -33,7 +33,7 @@ class RollupReport:
 def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -> RollupReport:
     """Replace the rows of these hours, publish the copy, and check what was published.
 
-    Prices are taken from the table as `sync_prices` left it.
+    Prices are those that were taken by then; PriceHistoryError when none ever were.
     """
     summaries = rollup.roll_up(at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC))
     events = sum(summary.requests for summary in summaries)
@@ -59,7 +59,7 @@ def roll_up_replicas(at: Connections, hours: Sequence[datetime], say: Say) -> li
 
 
 def sync_prices(at: Connections, catalog: Catalog) -> PriceSync:
-    """Bring the price table to the catalog, and publish it. Raises ClosedPriceError."""
-    synced = price_table.sync_prices(at.warehouse, prices.schedules(catalog), now=datetime.now(UTC))
+    """Take the catalog's prices into the history, and publish the table. Raises ClosedPriceError."""
+    synced = price_table.sync_prices(at.store, at.warehouse, prices.schedules(catalog), now=datetime.now(UTC))
     publish.publish_copy(at.warehouse)
     return synced

@@ -20,7 +20,8 @@ from slipway.catalog import Catalog, Deployment, ResolvedDeployment, digests
 from slipway.control.cluster_parts import Drift
 from slipway.control.routing import Routed, desired_policy, routed_revisions
 from slipway.metering import prices
-from slipway.metering.prices import PriceBookError, PriceRow
+from slipway.metering.prices import ClosedPriceError, PriceBookError
+from slipway.records.price_history import PriceRow
 from slipway.records.revisions import Revision
 from slipway.records.routes import RouteTable
 
@@ -37,21 +38,49 @@ Kind = Literal["deployment", "removed", "organizations", "prices", "part"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as the catalog says. `digest` names what is wanted instead."""
+    """One thing that is not as the catalog says. `digest` names what is wanted instead.
+
+    `refusals` say why the steps will be refused until a person acts; empty where they are not.
+    """
 
     subject: str
     kind: Kind
     digest: str
     steps: frozenset[Step]
     reason: str
+    refusals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Untold:
-    """What could not be read, and why: nothing follows from it but to ask again."""
+    """What could not be read, and why: nothing follows from it but to ask again.
+
+    `lasting`: asking again gives the same until a person acts.
+    """
 
     subject: str
     error: Exception
+    lasting: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A store that has less than it had; the reason says what is gone, and what a person may do."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The rows of the price history, None before the first, and of the warehouse's published copy, if any."""
+
+    history: Sequence[PriceRow] | None
+    table: Sequence[PriceRow] | None
+
+    @property
+    def taken(self) -> Sequence[PriceRow]:
+        """What the next ones follow from: the table begins a history that is not there."""
+        return (self.table or ()) if self.history is None else self.history
 
 
 @dataclass(frozen=True)
@@ -84,14 +113,14 @@ class Live:
     """What is there, read once for all subjects.
 
     `serving` holds the spec digests that serve, by deployment; None where no data plane is connected, which
-    then counts as served. `orgs` and `prices` are None before their first sync. `revision` and
-    `missing_weights` are asked only of a deployment that is not as it should be.
+    then counts as served. `orgs` is None before its first sync. `revision` and `missing_weights` are asked
+    only of a deployment that is not as it should be.
     """
 
     table: RouteTable
     serving: Mapping[str, frozenset[str]] | None
-    orgs: frozenset[str] | Untold | None
-    prices: Sequence[PriceRow] | Untold | None
+    orgs: frozenset[str] | Lost | Untold | None
+    prices: Prices | Untold
     parts: Sequence[Drift]
     revision: Callable[[str, str], Revision | None]
     missing_weights: Callable[[Deployment], frozenset[str]]
@@ -197,36 +226,57 @@ def of_removed(deployment: str) -> Difference:
     return Difference(deployment, "removed", "removed", frozenset({ROUTES}), "removed from the catalog")
 
 
-def of_organizations(catalog: Catalog, there: frozenset[str] | Untold | None) -> Told:
-    """The organisations of the tenants' database; None for one that was never set up."""
+def of_organizations(catalog: Catalog, there: frozenset[str] | Lost | Untold | None) -> Told:
+    """The organisations of the tenants' database; None for one that was never set up.
+
+    One that was lost is not made again: gateways go on with the keys that they have, and would drop them all.
+    """
     wanted = frozenset(org.name for org in catalog.organizations)
+    digest = digests.of_organizations(catalog)
     if isinstance(there, Untold):
         return there
+    if isinstance(there, Lost):
+        return _mirror(ORGANIZATIONS, "organizations", f"{digest}/lost", there.reason, (there.reason,))
     if there is None:
-        return _mirror(ORGANIZATIONS, "organizations", digests.of_organizations(catalog), "never synced")
+        return _mirror(ORGANIZATIONS, "organizations", digest, "never synced")
     named = [f"{name} is missing" for name in sorted(wanted - there)]
     named += [f"{name} is not in the catalog" for name in sorted(there - wanted)]
     if not named:
         return None
-    return _mirror(ORGANIZATIONS, "organizations", digests.of_organizations(catalog), _few(named))
+    return _mirror(ORGANIZATIONS, "organizations", digest, _few(named))
 
 
-def of_prices(catalog: Catalog, there: Sequence[PriceRow] | Untold | None, now: datetime) -> Told:
-    """The price table as published; None for one that never was."""
+def of_prices(catalog: Catalog, there: Prices | Untold, now: datetime) -> Told:
+    """What was taken of the catalog's prices, and the copy of it that rating joins."""
     digest = digests.of_prices(catalog)
     if isinstance(there, Untold):
         return there
-    if there is None:
-        return _mirror(PRICES, "prices", digest, "never published")
     try:
-        wanted = prices.merge(there, prices.schedules(catalog), now)
-    except PriceBookError as error:
-        return _mirror(PRICES, "prices", digest, str(error))
-    before, after = set(there), set(wanted)
-    named = [
-        f"{row.deployment} {row.version}" for row in (*wanted, *there) if (row in before) != (row in after)
-    ]
-    return _mirror(PRICES, "prices", digest, _few(list(dict.fromkeys(named)))) if named else None
+        wanted = wanted_prices(catalog, there, now)
+    except (ClosedPriceError, PriceBookError) as error:
+        refusals = tuple(str(error).splitlines())
+        return _mirror(PRICES, "prices", f"{digest}/refused", "; ".join(refusals), refusals)
+    if there.history is None:
+        what = "there is no price history; the warehouse's prices begin it" if there.table else "never taken"
+        return _mirror(PRICES, "prices", digest, what)
+    named = _unequal(wanted, there.history)
+    if not named and (there.table is None or _unequal(there.history, there.table)):
+        named = [f"the warehouse has {'others than were taken' if there.table else 'none'}"]
+    return _mirror(PRICES, "prices", digest, _few(named)) if named else None
+
+
+def wanted_prices(catalog: Catalog, there: Prices, now: datetime) -> tuple[PriceRow, ...]:
+    """The price table that follows from what was taken. Raises ClosedPriceError and PriceBookError."""
+    wanted = prices.merge(there.taken, prices.schedules(catalog), now)
+    prices.check_append_only(there.taken, wanted, prices.month_start(now))
+    return wanted
+
+
+def _unequal(one: Sequence[PriceRow], other: Sequence[PriceRow]) -> list[str]:
+    """Names of the prices that are in one of the two and not in the other."""
+    in_one, in_other = set(one), set(other)
+    different = [row for row in (*one, *other) if (row in in_one) != (row in in_other)]
+    return list(dict.fromkeys(f"{row.deployment} {row.version}" for row in different))
 
 
 def of_part(catalog: Catalog, drifted: Drift) -> Difference | None:
@@ -241,9 +291,9 @@ def of_part(catalog: Catalog, drifted: Drift) -> Difference | None:
     return _mirror(step, "part", digests.of_gateway(catalog, endpoint), drifted.reason)
 
 
-def _mirror(step: Step, kind: Kind, digest: str, what: str) -> Difference:
+def _mirror(step: Step, kind: Kind, digest: str, what: str, refusals: tuple[str, ...] = ()) -> Difference:
     name = _name(step)
-    return Difference(name, kind, digest, frozenset({step}), f"{name} differs: {what}")
+    return Difference(name, kind, digest, frozenset({step}), f"{name} differs: {what}", refusals)
 
 
 def _name(step: Step) -> str:

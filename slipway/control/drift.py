@@ -65,7 +65,8 @@ def decide(told: Told, busy: bool, attempts: Attempts | None, max_attempts: int,
     if told is None:
         return None
     if isinstance(told, Untold):
-        return Wait(told.subject, str(told.error))
+        reason = str(told.error)
+        return Alert(told.subject, "", reason) if told.lasting else Wait(told.subject, reason)
     if busy:
         return Wait(told.subject, "a run is at it")
     return _bounded(told, attempts, max_attempts, now)
@@ -76,6 +77,9 @@ def _bounded(
 ) -> Repair | Alert | Wait:
     subject, digest, reason = differs.subject, differs.digest, differs.reason
     tried = attempts.count if attempts is not None and attempts.digest == digest else 0
+    if differs.refusals and tried:
+        # Once, so that the asset is red and says why; the same again would be refused again.
+        return Alert(subject, digest, reason)
     if tried >= max_attempts:
         return Alert(subject, digest, f"{reason}; gave up after {tried} attempts. Correct the catalog")
     if tried and attempts is not None:

@@ -6,17 +6,17 @@ Does not: what differs (differences.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from slipway.catalog import Catalog, Deployment
 from slipway.control import cluster_parts, stages
 from slipway.control.connections import Connections
-from slipway.control.differences import ORGANIZATIONS, PRICES, Live, Untold
+from slipway.control.differences import ORGANIZATIONS, PRICES, Live, Prices, Untold
 from slipway.environment import MissingSettingError
 from slipway.metering import queries
-from slipway.metering.prices import PriceRow
 from slipway.metering.warehouse import WarehouseError
+from slipway.records.price_history import PriceHistory, PriceHistoryError
 
 
 def live(
@@ -38,7 +38,7 @@ def live(
         table=at.routes.latest().table,
         serving=serving(at, confirmed=confirmed),
         orgs=orgs(at),
-        prices=price_rows(at),
+        prices=prices(at),
         parts=tuple(parts),
         revision=at.revisions.get,
         missing_weights=missing_weights,
@@ -67,9 +67,11 @@ def orgs(at: Connections) -> frozenset[str] | Untold | None:
         return Untold("/".join(ORGANIZATIONS), error)
 
 
-def price_rows(at: Connections) -> Sequence[PriceRow] | Untold | None:
-    """The price table of the published copy; None when nothing was published."""
+def prices(at: Connections) -> Prices | Untold:
+    """The prices that were taken, and those of the published copy. Raises ObjectStoreError."""
     try:
-        return tuple(queries.prices(at.metered)) if at.metered.path.exists() else None
-    except WarehouseError as error:
-        return Untold("/".join(PRICES), error)
+        taken = PriceHistory(at.store).latest()
+        table = tuple(queries.prices(at.metered)) if at.metered.path.exists() else None
+    except (PriceHistoryError, WarehouseError) as error:
+        return Untold("/".join(PRICES), error, lasting=isinstance(error, PriceHistoryError))
+    return Prices(taken.rows if taken is not None else None, table)

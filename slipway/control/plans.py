@@ -6,7 +6,7 @@ Does not: whether something differs (differences.py), objects of a cluster (clus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,17 +17,18 @@ from slipway.catalog.resolved import resolve
 from slipway.control import cluster_plans, differences, observing, routing
 from slipway.control.changes import Change, FieldChange, plan
 from slipway.control.connections import Connections
-from slipway.control.differences import Difference, Live, Told, Untold
+from slipway.control.differences import Difference, Live, Lost, Told, Untold
 from slipway.control.fit import known_formats, known_weights
 from slipway.control.fit import models as fitting
 from slipway.control.fit.known_weights import KnownWeights
 from slipway.environment import Environment
-from slipway.metering import prices
-from slipway.metering.prices import PriceBookError, PriceRow
 from slipway.objectstore import ObjectStore
+from slipway.records.price_history import PriceRow
 from slipway.records.revisions import Revision, RevisionStore
 from slipway.records.routes import Route, RouteTable
 from slipway.runtimes.arguments import loading
+
+_KINDS = {"organizations": "Organization", "prices": "Price"}
 
 
 def deployed_changes(catalog: Catalog, environment: Environment) -> list[Change]:
@@ -77,6 +78,8 @@ def changes_of(
         if differs.kind in ("deployment", "removed"):
             deployment = by_name.get(differs.subject)
             yield _deployment(catalog, deployment, resolved, routed, live.table, differs)
+        elif differs.refusals:
+            yield Change("refused", _KINDS[differs.kind], differs.subject, detail=differs.refusals)
         elif differs.kind == "organizations":
             yield from _or_reason(_organizations(catalog, live), "Organization", differs)
         elif differs.kind == "prices":
@@ -113,20 +116,16 @@ def _deployment(
 
 
 def _organizations(catalog: Catalog, live: Live) -> list[Change]:
-    assert not isinstance(live.orgs, Untold)
+    assert not isinstance(live.orgs, Untold | Lost)
     wanted: dict[str, Any] = {org.name: {} for org in catalog.organizations}
     return plan("Organization", wanted, {name: {} for name in live.orgs or ()})
 
 
 def _prices(catalog: Catalog, live: Live, now: datetime) -> list[Change]:
-    """The price rows that the catalog makes of those in force, by deployment and version."""
+    """The price rows that the catalog makes of those taken, by deployment and version."""
     assert not isinstance(live.prices, Untold)
-    existing: Sequence[PriceRow] = live.prices or ()
-    try:
-        wanted = prices.merge(existing, prices.schedules(catalog), now)
-    except PriceBookError as error:
-        return [Change("refused", "Price", "catalog", detail=(str(error),))]
-    return plan("Price", _by_version(wanted), _by_version(existing))
+    wanted = differences.wanted_prices(catalog, live.prices, now)
+    return plan("Price", _by_version(wanted), _by_version(live.prices.taken))
 
 
 def _unfitting(

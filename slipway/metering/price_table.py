@@ -1,18 +1,22 @@
-"""The warehouse's price table: reading it, and bringing it to what the catalog says.
+"""The warehouse's price table: a copy of the price history for rating to join, brought before every use.
 
-Belongs here: rows in and out of DuckDB.
-Does not: which rows those are, and which changes are refused (prices.py).
+Belongs here: taking the catalog's prices into the history, rows in and out of DuckDB.
+Does not: which rows those are, and which changes are refused (prices.py), the history's objects
+(slipway.records.price_history).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from slipway.metering.prices import PriceRow, PriceSchedule, check_append_only, merge, month_start
+from slipway.metering.prices import PriceSchedule, check_append_only, merge, month_start, order
 from slipway.metering.warehouse import Warehouse, sql, transaction
+from slipway.objectstore import ObjectStore
+from slipway.records.price_history import PriceHistory, PriceRow, TakenPrices
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,24 +30,57 @@ class PriceSync:
     removed: tuple[str, ...]
 
 
-def sync_prices(warehouse: Warehouse, schedules: Sequence[PriceSchedule], *, now: datetime) -> PriceSync:
-    """Bring the price table to the catalog's schedules; harmless when nothing changed.
+def sync_prices(
+    store: ObjectStore, warehouse: Warehouse, schedules: Sequence[PriceSchedule], *, now: datetime
+) -> PriceSync:
+    """Take the catalog's schedules into the price history, and bring the table to it.
 
-    Raises ClosedPriceError, and then changes nothing, when a closed month would be priced differently.
+    Harmless when nothing changed. Raises ClosedPriceError, and then changes nothing, when a closed month
+    would be priced differently; PriceHistoryError, ObjectStoreError, WarehouseError.
     """
-    with warehouse.writing() as connection, transaction(connection):
-        existing = read_prices(connection)
-        wanted = merge(existing, schedules, now)
-        check_append_only(existing, wanted, month_start(now))
-        before, after = set(existing), set(wanted)
-        if before != after:
-            connection.execute("DELETE FROM price")
-            if wanted:
-                connection.executemany(sql("insert_price"), [_values(row) for row in wanted])
+    history = PriceHistory(store)
+
+    def wanted(taken: TakenPrices | None, at: datetime) -> tuple[PriceRow, ...]:
+        existing = taken.rows if taken is not None else ()
+        merged = merge(existing, schedules, at)
+        check_append_only(existing, merged, month_start(at))
+        return merged
+
+    with warehouse.writing() as connection:
+        before = set(read_prices(connection))
+        _begin_history(history, connection, now)
+        taken = history.take(wanted, now)
+        _replace(connection, taken.rows)
     return PriceSync(
-        added=tuple(row.version for row in wanted if row not in before),
-        removed=tuple(row.version for row in existing if row not in after),
+        added=tuple(row.version for row in taken.rows if row not in before),
+        removed=tuple(row.version for row in sorted(before - set(taken.rows), key=order)),
     )
+
+
+def bring_prices(store: ObjectStore, connection: DuckDBPyConnection, *, now: datetime) -> None:
+    """Bring the table to the price history, before it is joined; the caller is the one writer.
+
+    A warehouse of a version before the history has its prices in its file alone: they begin the history.
+    Raises PriceHistoryError where there is neither, and ObjectStoreError.
+    """
+    history = PriceHistory(store)
+    _begin_history(history, connection, now)
+    _replace(connection, history.required().rows)
+
+
+def _begin_history(history: PriceHistory, connection: DuckDBPyConnection, now: datetime) -> None:
+    """Begin a history that does not exist with the table's rows, if there are any."""
+    if history.latest() is None and (rows := read_prices(connection)):
+        history.take(lambda taken, _: taken.rows if taken is not None else sorted(rows, key=order), now)
+
+
+def _replace(connection: DuckDBPyConnection, rows: Sequence[PriceRow]) -> None:
+    if Counter(read_prices(connection)) == Counter(rows):
+        return
+    with transaction(connection):
+        connection.execute("DELETE FROM price")
+        if rows:
+            connection.executemany(sql("insert_price"), [_values(row) for row in rows])
 
 
 def read_prices(connection: DuckDBPyConnection) -> list[PriceRow]:

@@ -1,7 +1,8 @@
 """Prices over time: from the catalog's price books to rows with intervals, and what may still change.
 
-Belongs here: pure functions from (catalog, rows in the warehouse, now) to rows, and the append-only rule.
-Does not: the price table itself (price_table.py), multiplying (sql/usage_hourly.sql).
+Belongs here: pure functions from (catalog, rows taken before, now) to rows, and the append-only rule.
+Does not: where rows are kept (slipway.records.price_history), the table that rating joins (price_table.py),
+multiplying (sql/usage_hourly.sql).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from slipway.catalog import Catalog, PriceBook
+from slipway.records.price_history import PriceRow, instant_text, per_million
 
 _MICRO = 1_000_000
 _LARGEST_PRICE_PICO = 2**63 - 1  # a BIGINT
+
+Span = tuple[datetime, datetime | None]  # from the first instant to before the second; None: for ever
 
 
 class ClosedPriceError(ValueError):
@@ -24,47 +28,6 @@ class ClosedPriceError(ValueError):
 
 class PriceBookError(ValueError):
     """A price book that cannot be turned into intervals; the message names book, entry and remedy."""
-
-
-@dataclass(frozen=True, order=True)
-class PriceRow:
-    """One price of one deployment, in force in [effective_from, effective_to) for `org`, or for all others.
-
-    Prices are pico-units of the currency per token, which is micro-units per 1M tokens. `assigned_from` is
-    set where the deployment came to this book from another one (or from none), and then is that instant.
-    """
-
-    deployment: str
-    org: str | None
-    effective_from: datetime
-    effective_to: datetime | None
-    book: str
-    input_pico: int
-    cached_pico: int
-    output_pico: int
-    currency: str
-    bill_failed: str
-    assigned_from: datetime | None = None
-
-    @property
-    def version(self) -> str:
-        """Stable name of this price, such as `standard@2026-01-01T00:00:00Z` or `standard/acme@...`."""
-        scope = self.book if self.org is None else f"{self.book}/{self.org}"
-        return f"{scope}@{_text(self.effective_from)}"
-
-    def covers(self, at: datetime) -> bool:
-        """Whether the price is in force at an instant."""
-        return self.effective_from <= at and (self.effective_to is None or at < self.effective_to)
-
-    def terms(self) -> dict[str, str]:
-        """What a tenant pays under this price, by field, as the catalog writes it."""
-        return {
-            "input": _per_million(self.input_pico),
-            "cached_input": _per_million(self.cached_pico),
-            "output": _per_million(self.output_pico),
-            "currency": self.currency,
-            "bill_failed": self.bill_failed,
-        }
 
 
 @dataclass(frozen=True)
@@ -95,14 +58,16 @@ def merge(
 ) -> tuple[PriceRow, ...]:
     """The price table that holds what is wanted from `now` on without forgetting what was.
 
-    A deployment that keeps its book takes all of the book's entries. One that changes its book, gets one or
-    loses it does so at `now`: a deployment's reference has no date of its own. Rows of deployments that the
-    catalog no longer has stay: their usage is rated until it ends.
+    A deployment that keeps its book takes all of the book's entries. One that changes its book, gets its
+    first or loses it does so at `now`: a deployment's reference has no date of its own. Where no price was in
+    force before `now`, none comes into force: what was served for free stays free. Rows of deployments that
+    the catalog no longer has stay: their usage is rated until it ends.
     """
     rows_of = _by_deployment(existing)
     for schedule in wanted:
-        rows_of[schedule.deployment] = _merged(rows_of[schedule.deployment], schedule, now)
-    return tuple(sorted((row for rows in rows_of.values() for row in rows), key=_order))
+        before = rows_of[schedule.deployment]
+        rows_of[schedule.deployment] = _not_backwards(before, _merged(before, schedule, now), now)
+    return tuple(sorted((row for rows in rows_of.values() for row in rows), key=order))
 
 
 def check_append_only(
@@ -110,12 +75,13 @@ def check_append_only(
 ) -> None:
     """Refuse a table that changes a price which was in force before `closed_before`, the open month's start.
 
-    `wanted` is a whole table, as `merge` makes it. Raises ClosedPriceError naming each book, entry and value.
+    One where none was in force is refused, too. `wanted` is a whole table, as `merge` makes it. Raises
+    ClosedPriceError naming each book, entry and value.
     """
     before, after = _by_deployment(existing), _by_deployment(wanted)
     problems = [
         problem
-        for deployment in sorted(before)
+        for deployment in sorted({*before, *after})
         for problem in _changes(before[deployment], after[deployment], closed_before)
     ]
     if problems:
@@ -148,7 +114,7 @@ def _rows(deployment: str, book: PriceBook) -> tuple[PriceRow, ...]:
         for entry, until in zip(entries, [*starts[1:], None], strict=True):
             if until == entry.effective_from:
                 raise PriceBookError(
-                    f"price book {book.name}: two entries with effective_from = {_text(until)}"
+                    f"price book {book.name}: two entries with effective_from = {instant_text(until)}"
                     f"{f' and org = {org}' if org else ''}. Keep one, or give the newer one a later instant."
                 )
             rows.append(
@@ -161,25 +127,55 @@ def _rows(deployment: str, book: PriceBook) -> tuple[PriceRow, ...]:
     return tuple(rows)
 
 
-def _pico(book: PriceBook, field: str, per_million: Decimal) -> int:
-    pico = int(per_million * _MICRO)
+def _pico(book: PriceBook, field: str, price: Decimal) -> int:
+    pico = int(price * _MICRO)
     if pico > _LARGEST_PRICE_PICO:
         raise PriceBookError(
-            f"price book {book.name}: {field} = {per_million}: larger than "
-            f"{_per_million(_LARGEST_PRICE_PICO)}. Write the price per 1M tokens."
+            f"price book {book.name}: {field} = {price}: larger than "
+            f"{per_million(_LARGEST_PRICE_PICO)}. Write the price per 1M tokens."
         )
     return pico
 
 
 def _merged(existing: list[PriceRow], schedule: PriceSchedule, now: datetime) -> list[PriceRow]:
     current = next((row for row in existing if row.effective_to is None), None)
-    if not existing:
-        return list(schedule.rows)
     if current is not None and current.book == schedule.book:
         tenure = (current.book, current.assigned_from)
         earlier = [row for row in existing if (row.book, row.assigned_from) != tenure]
         return earlier + _starting(schedule.rows, current.assigned_from)
     return _ending(existing, now) + _starting(schedule.rows, now)
+
+
+def _not_backwards(before: Sequence[PriceRow], rows: Iterable[PriceRow], now: datetime) -> list[PriceRow]:
+    """The rows without what would bill instants before `now` at which nothing was in force."""
+    kept: list[PriceRow] = []
+    for row in rows:
+        in_scope = [each for each in before if each.org in (None, row.org)]
+        spans = [*((each.effective_from, each.effective_to) for each in in_scope), (now, None)]
+        for since, until in _joined(spans):
+            start, end = max(row.effective_from, since), _earlier(row.effective_to, until)
+            if end is None or start < end:
+                kept.append(replace(row, effective_from=start, effective_to=end))
+    return kept
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """The same instants in as few spans as possible, in order."""
+    joined: list[Span] = []
+    for since, until in sorted(spans, key=lambda span: span[0]):
+        if joined and (joined[-1][1] is None or since <= joined[-1][1]):
+            start, end = joined[-1]
+            joined[-1] = (start, None if end is None or until is None else max(end, until))
+        else:
+            joined.append((since, until))
+    return joined
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two ends; None is one that never comes."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
 
 
 def _starting(rows: Iterable[PriceRow], since: datetime | None) -> list[PriceRow]:
@@ -201,7 +197,7 @@ def _ending(rows: Iterable[PriceRow], until: datetime) -> list[PriceRow]:
 
 
 def _changes(before: list[PriceRow], after: list[PriceRow], closed_before: datetime) -> list[str]:
-    """One message per price that was in force at some closed instant and is another one now.
+    """One message per price that was in force at some closed instant, or was not, and is another one now.
 
     Both tables are constant between the instants at which any row begins or ends, so these suffice.
     """
@@ -211,7 +207,9 @@ def _changes(before: list[PriceRow], after: list[PriceRow], closed_before: datet
     for org in sorted({row.org for row in (*before, *after)}, key=lambda name: name or ""):
         for at in sorted(instant for instant in instants if instant < closed_before):
             was, now = in_force(before, org, at), in_force(after, org, at)
-            if was is not None and (now is None or now.terms() != was.terms()):
+            if was is None and now is not None:
+                messages[_filled_gap(now, at, closed_before)] = None
+            elif was is not None and (now is None or now.terms() != was.terms()):
                 messages[_change(was, now, closed_before)] = None
     return list(messages)
 
@@ -230,17 +228,18 @@ def _change(was: PriceRow, now: PriceRow | None, closed_before: datetime) -> str
         change = "; ".join(differences)
     return (
         f"{entry}: {change} in a closed month. Restore the entry, and add a new one with "
-        f"effective_from at or after {_text(closed_before)}."
+        f"effective_from at or after {instant_text(closed_before)}."
     )
 
 
-def _order(row: PriceRow) -> tuple[str, str, datetime]:
+def _filled_gap(now: PriceRow, at: datetime, closed_before: datetime) -> str:
+    return (
+        f"price book {now.book}, entry {now.version} (deployment {now.deployment}): nothing was in force at "
+        f"{instant_text(at)}, in a closed month, and it would be billed. Give the entry an effective_from at "
+        f"or after {instant_text(closed_before)}."
+    )
+
+
+def order(row: PriceRow) -> tuple[str, str, datetime]:
+    """The order of rows in a table: by deployment, org and instant."""
     return (row.deployment, row.org or "", row.effective_from)
-
-
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _per_million(pico: int) -> str:
-    return format((Decimal(pico) / _MICRO).normalize(), "f")

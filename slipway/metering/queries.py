@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from slipway.metering.price_table import price_row
-from slipway.metering.prices import PriceRow
 from slipway.metering.published import PublishedCopy
+from slipway.records.price_history import PriceRow
 
 STATUSES = {
     "success": "successes",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import fingerprint, list_hours
+from slipway.metering.price_table import bring_prices
 from slipway.metering.reading import Scratch, read, scratch
 from slipway.metering.warehouse import USAGE_TABLES, Warehouse, delete_hours, sql, transaction
 from slipway.objectstore import ObjectStore, StoredObject
@@ -60,13 +61,15 @@ def roll_up(
 ) -> list[HourSummary]:
     """Replace the rows of these hours by what their usage objects say now; one summary per hour, in order.
 
-    Prices are those of the price table. Each chunk is one transaction: a run that dies has replaced whole
+    Prices are those of the price history. Each chunk is one transaction: a run that dies has replaced whole
     chunks or nothing, and running it again gives the same rows. Readers see them after `publish`. Raises
-    ObjectStoreError, WarehouseError, and ValueError for an hour that does not start one.
+    ObjectStoreError, WarehouseError, PriceHistoryError without a price history, and ValueError for an hour
+    that does not start one.
     """
     asked = sorted({_checked(hour) for hour in hours})
     summaries: list[HourSummary] = []
     with warehouse.writing() as connection:
+        bring_prices(store, connection, now=now)
         # Listed as the one writer: another one that went first may have seen objects which came later.
         listing = list_hours(store, asked)
         sizes = {hour: sum(stored.size_bytes for stored in objects) for hour, objects in listing.items()}

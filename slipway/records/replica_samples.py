@@ -113,6 +113,30 @@ def read(store: ObjectStore, hour: datetime) -> HourOfSamples:
     return HourOfSamples(tuple(instants.values()), tuple(unreadable))
 
 
+def hours(store: ObjectStore) -> tuple[list[datetime], list[str]]:
+    """Every hour that has samples, however old, in order; and the prefixes that are no hour's."""
+    prefixes = [PREFIX]
+    for _ in ("year", "month", "day", "hour"):
+        prefixes = [f"{prefix}{folder}/" for prefix in prefixes for folder in store.folders(prefix)]
+    seen: list[datetime] = []
+    strays: list[str] = []
+    for prefix in prefixes:
+        hour = _hour_of_prefix(prefix)
+        if hour is None:
+            strays.append(prefix)
+        else:
+            seen.append(hour)
+    return sorted(seen), strays
+
+
+def _hour_of_prefix(prefix: str) -> datetime | None:
+    try:
+        hour = datetime.strptime(prefix, f"{PREFIX}%Y/%m/%d/%H/").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return hour if hour_prefix(hour) == prefix else None
+
+
 def instant_of(now: datetime) -> datetime:
     """The instant that a moment belongs to: whole intervals since midnight in UTC."""
     utc = now.astimezone(UTC)

@@ -10,7 +10,10 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from slipway.objectstore import ObjectStore
 
 Status = Literal["success", "client_error", "server_error", "limited", "cancelled"]
 
@@ -91,14 +94,28 @@ def hour_of(instant: datetime) -> datetime:
 def hour_in(folder: str) -> datetime | None:
     """The hour of a folder below PREFIX, such as `hour=2026-01-31T09`; None where the folder is no hour."""
     try:
-        return datetime.strptime(folder, "hour=%Y-%m-%dT%H").replace(tzinfo=UTC)
+        hour = datetime.strptime(folder, "hour=%Y-%m-%dT%H").replace(tzinfo=UTC)
     except ValueError:
         return None
+    return hour if hour_prefix(hour) == f"{PREFIX}{folder}/" else None  # such as `hour=2026-1-31T9`
 
 
 def hour_prefix(hour: datetime) -> str:
     """Key prefix of all objects with events of an hour, such as `usage/hour=2026-01-31T09/`."""
     return f"{PREFIX}hour={hour.astimezone(UTC):%Y-%m-%dT%H}/"
+
+
+def hours(store: ObjectStore) -> tuple[list[datetime], list[str]]:
+    """Every hour that has objects, however old, in order; and the prefixes that are no hour's."""
+    seen: list[datetime] = []
+    strays: list[str] = []
+    for folder in store.folders(PREFIX):
+        hour = hour_in(folder)
+        if hour is None:
+            strays.append(f"{PREFIX}{folder}/")
+        else:
+            seen.append(hour)
+    return sorted(seen), strays
 
 
 def object_key(hour: datetime, replica: str, sequence: str) -> str:

@@ -54,13 +54,19 @@ def graph() -> AssetGraph:
     return build_definitions(REPOSITORY / "catalog").resolve_asset_graph()
 
 
-def test_a_model_goes_from_weights_to_rollout_to_endpoint_to_routes(graph: AssetGraph) -> None:
+def test_a_model_goes_from_weights_to_rollout_to_endpoint_to_routes_and_its_price_is_taken_first(
+    graph: AssetGraph,
+) -> None:
     assert graph.get(keys.rollout("chat")).parent_keys == {
         keys.weights("smollm2-135m"),
         keys.weights("smollm2-formal"),
     }
     assert graph.get(keys.endpoint("chat")).parent_keys == {keys.rollout("chat")}
-    assert graph.get(keys.ROUTES).parent_keys == {keys.endpoint("chat"), keys.endpoint("assistant")}
+    assert graph.get(keys.ROUTES).parent_keys == {
+        keys.endpoint("chat"),
+        keys.endpoint("assistant"),
+        keys.PRICES,
+    }
 
 
 def test_every_promise_to_a_client_is_a_blocking_check(graph: AssetGraph) -> None:

@@ -1,5 +1,8 @@
 """Each state of the drift table through Dagster itself: tick, execute what is asked for, tick until quiet."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from slipway.control.cluster_parts import Part
@@ -175,6 +178,14 @@ def test_organisations_and_prices_are_mirrored_each_alone(
     world.edit(old, new)
     [tick] = world.until_quiet()
     assert tick.selection == selection
+
+
+def test_prices_that_the_warehouse_lost_are_brought_back_from_those_that_were_taken(world: World) -> None:
+    warehouse = Path(world.variables["SLIPWAY_HOME"]) / "warehouse"
+    shutil.rmtree(warehouse)
+    [tick] = world.until_quiet()
+    assert tick.selection == {PRICES}
+    assert "billing/prices differs: the warehouse has none" in tick.reason
 
 
 @pytest.mark.parametrize("part", [Part("data_plane", "default"), Part("gateway", "public")])

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from slipway.metering.prices import PriceRow
 from slipway.metering.queries import Bill
+from slipway.records.price_history import PriceRow
 from slipway.stack.demo.claims import expected_cost, judge
 from slipway.stack.demo.dagster_api import Run
 from slipway.stack.demo.story import ADAPTER, ASSISTANT, CHAT, Record

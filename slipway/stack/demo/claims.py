@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from slipway.metering.prices import PriceRow
 from slipway.metering.queries import Bill
+from slipway.records.price_history import PriceRow
 from slipway.stack.demo.story import ADAPTER, ASSISTANT, CHAT, Record
 from slipway.stack.demo.traffic import Seen
 

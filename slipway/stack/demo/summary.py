@@ -14,8 +14,8 @@ from rich.table import Table
 
 from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog import Catalog
-from slipway.metering.prices import PriceRow
 from slipway.metering.queries import Bill, Latency
+from slipway.records.price_history import PriceRow
 from slipway.stack.demo.claims import Claim, by_status, tokens
 from slipway.stack.demo.story import CHAT, Record
 

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from slipway.metering.prices import PriceRow, PriceSchedule
+from slipway.metering.price_table import sync_prices
+from slipway.metering.prices import PriceSchedule
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
+from slipway.records.price_history import PriceRow
 from slipway.records.usage import UsageEvent, object_key
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 
 Event = Callable[..., UsageEvent]
 Ship = Callable[..., str]
@@ -68,8 +71,11 @@ def ship(store: ObjectStore) -> Ship:
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "warehouse")
+def warehouse(store: ObjectStore, tmp_path: Path) -> Warehouse:
+    """Without rows; the price history has begun, with no price in it."""
+    empty = Warehouse(tmp_path / "warehouse")
+    sync_prices(store, empty, (), now=JANUARY)
+    return empty
 
 
 @pytest.fixture

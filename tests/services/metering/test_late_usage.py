@@ -13,6 +13,7 @@ from pipelines.definitions import build_definitions
 from resources.all import resources
 from sensors.late_usage import late_usage, ranges
 from slipway.metering import replicas
+from slipway.metering.price_table import sync_prices
 from slipway.metering.publish import publish_copy
 from slipway.metering.published import PublishedCopy
 from slipway.metering.rollup import roll_up
@@ -217,6 +218,7 @@ def test_the_sensor_asks_the_run_brings_it_and_then_the_sensor_is_quiet(
     missed = [this_hour - timedelta(hours=n) for n in (5, 4, 3)]
     for hour in missed:
         ship(hour, [new_event(hour)])
+    sync_prices(store, Warehouse(tmp_path / "elsewhere"), (), now=missed[0])
     given = resources(variables)
     with dg.DagsterInstance.ephemeral() as instance:
 

@@ -31,7 +31,7 @@ Rows = Callable[[str], list[dict[str, Any]]]
 
 
 def rolled_up(store: ObjectStore, warehouse: Warehouse, *schedules: PriceSchedule) -> PublishedCopy:
-    sync_prices(warehouse, schedules, now=NOW)
+    sync_prices(store, warehouse, schedules, now=JANUARY)
     roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     publish_copy(warehouse)
     return PublishedCopy(warehouse.directory)
@@ -258,14 +258,14 @@ def test_a_changed_price_of_a_closed_month_is_refused_and_changes_nothing(
     rolled_up(store, warehouse, schedule("chat", (JANUARY, 1, 1, 1)))
     before = {table: rows(table) for table in ("price", "usage_hourly", "rollup_run")}
     with pytest.raises(ClosedPriceError, match="deployment chat"):
-        sync_prices(warehouse, [schedule("chat", (JANUARY, 2, 1, 1))], now=NOW)
+        sync_prices(store, warehouse, [schedule("chat", (JANUARY, 2, 1, 1))], now=NOW)
     assert {table: rows(table) for table in before} == before
 
 
-def test_a_sync_reports_what_came_and_went(warehouse: Warehouse, schedule) -> None:
-    first = sync_prices(warehouse, [schedule("chat", (JANUARY, 1, 1, 1))], now=NOW)
+def test_a_sync_reports_what_came_and_went(store: ObjectStore, warehouse: Warehouse, schedule) -> None:
+    first = sync_prices(store, warehouse, [schedule("chat", (JANUARY, 1, 1, 1))], now=JANUARY)
     assert first.added == ("standard@2026-01-01T00:00:00Z",) and first.removed == ()
-    again = sync_prices(warehouse, [schedule("chat", (JANUARY, 1, 1, 1))], now=NOW)
+    again = sync_prices(store, warehouse, [schedule("chat", (JANUARY, 1, 1, 1))], now=NOW)
     assert again.added == again.removed == ()
 
 
@@ -277,7 +277,7 @@ def test_money_leaves_as_decimal_in_arrow_pandas_and_parquet(
     price_pico = 10**12 + 1
     exact = Decimal((2**31 - 1) * price_pico).scaleb(-12)
     assert Decimal(float(exact)) != exact
-    sync_prices(warehouse, [schedule("chat", (JANUARY, price_pico, 1, 1))], now=NOW)
+    sync_prices(store, warehouse, [schedule("chat", (JANUARY, price_pico, 1, 1))], now=JANUARY)
     roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
     published = publish(warehouse, store, [HOUR])
     copy = PublishedCopy(warehouse.directory)

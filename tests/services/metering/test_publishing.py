@@ -40,7 +40,8 @@ from datetime import datetime
 from pathlib import Path
 from slipway.environment import S3Location
 from slipway.metering.price_table import sync_prices
-from slipway.metering.prices import PriceRow, PriceSchedule
+from slipway.metering.prices import PriceSchedule
+from slipway.records.price_history import PriceRow
 from slipway.metering.publish import publish
 from slipway.metering.rollup import roll_up
 from slipway.metering.warehouse import Warehouse
@@ -55,7 +56,7 @@ store = ObjectStore(S3Location(**given["location"]))
 warehouse = Warehouse(Path(given["directory"]))
 print("ready", flush=True)
 now = datetime.fromisoformat(given["now"])
-sync_prices(warehouse, [PriceSchedule("chat", "standard", (row,))], now=now)
+sync_prices(store, warehouse, [PriceSchedule("chat", "standard", (row,))], now=january)
 roll_up(store, warehouse, hours, run_id="killed", now=now)
 publish(warehouse, store, hours)
 print("done", flush=True)
@@ -210,7 +211,6 @@ def test_a_second_writer_waits_its_turn_and_then_says_who_is_in_the_way(
 
 
 def test_a_file_that_is_no_warehouse_is_named(warehouse: Warehouse) -> None:
-    warehouse.directory.mkdir()
     warehouse.path.write_bytes(b"not a database" * 1000)
     with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: cannot be opened"), warehouse.writing():
         pass

@@ -70,13 +70,13 @@ def test_48_hours_in_one_call_give_the_same_rows_as_48_calls(
         schedule("d-0", (JANUARY, 3, 1, 7), (HOUR + timedelta(hours=20, minutes=30), 4, 2, 8)),
         schedule("d-1", (JANUARY, 5, 1, 9), (JANUARY, 2, 2, 2, "org-1")),
     ]
-    sync_prices(warehouse, schedules, now=NOW)
+    sync_prices(store, warehouse, schedules, now=JANUARY)
     together = roll_up(store, warehouse, list(reversed(hours)), run_id="one", now=NOW)
     once = {table: rows(table) for table in TABLES}
     with warehouse.writing() as connection:
         for table in TABLES:
             connection.execute(f"DELETE FROM {table}")
-    sync_prices(warehouse, schedules, now=NOW)
+    sync_prices(store, warehouse, schedules, now=JANUARY)
     singly = [roll_up(store, warehouse, [hour], run_id="n", now=NOW)[0] for hour in hours]
     assert {table: rows(table) for table in TABLES} == once
     assert [s.hour for s in together] == hours == [s.hour for s in singly]

@@ -147,7 +147,8 @@ def test_a_backfill_of_48_hours_is_one_run_with_the_rows_of_48_single_ones(
         _write_usage(stack, hour)
     assert len(_backfill(stack, hours)) == 1
     single = Warehouse(tmp_path / "single")
-    price_table.sync_prices(single, prices.schedules(load(stack.catalog).catalog), now=datetime.now(UTC))
+    schedules = prices.schedules(load(stack.catalog).catalog)
+    price_table.sync_prices(stack.store, single, schedules, now=datetime.now(UTC))
     for hour in hours:
         rollup.roll_up(stack.store, single, [hour], run_id="single", now=datetime.now(UTC))
     publish.publish_copy(single)

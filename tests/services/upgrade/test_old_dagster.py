@@ -10,6 +10,7 @@ import pytest
 from assets import commits, keys
 from pipelines.definitions import build_definitions
 from resources.all import resources
+from sensors.catalog_drift import REASON_TAG
 from slipway.control.check import check_catalog
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.objectstore import ObjectStore
@@ -26,21 +27,32 @@ def instance(old_home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.mark.parametrize("cursor", ["none", "written by the version before"])
-def test_the_drift_sensor_finds_everything_as_the_catalog_says(
+def test_the_drift_sensor_begins_the_price_history_and_finds_all_else_as_the_catalog_says(
     instance: dg.DagsterInstance, variables: dict[str, str], said: Said, cursor: str
 ) -> None:
-    sensor = build_definitions(CATALOG).resolve_sensor_def("catalog_drift")
-    with dg.build_sensor_context(
-        instance=instance,
-        resources=resources(variables),
-        sensor_name="catalog_drift",
-        cursor=None if cursor == "none" else said["cursor"],
-    ) as context:
-        ticked = sensor(context)
-    assert isinstance(ticked, dg.SensorResult)
-    assert not ticked.run_requests
-    assert ticked.skip_reason is not None
-    assert ticked.skip_reason.skip_message == said["tick"] == "Everything is as the catalog says."
+    definitions = build_definitions(CATALOG, resources=resources(variables), executor=dg.in_process_executor)
+
+    def tick() -> dg.SensorResult:
+        with dg.build_sensor_context(
+            instance=instance,
+            resources=resources(variables),
+            sensor_name="catalog_drift",
+            cursor=None if cursor == "none" else said["cursor"],
+        ) as context:
+            ticked = definitions.resolve_sensor_def("catalog_drift")(context)
+        assert isinstance(ticked, dg.SensorResult)
+        return ticked
+
+    # Prices stood in the warehouse's file alone.
+    [request] = tick().run_requests or ()
+    assert request.asset_selection == [keys.PRICES]
+    assert "the warehouse's prices begin it" in request.tags[REASON_TAG]
+    job = definitions.resolve_job_def("deploy")
+    assert job.execute_in_process(instance=instance, asset_selection=[keys.PRICES]).success
+    quiet = tick()
+    assert not quiet.run_requests
+    assert quiet.skip_reason is not None
+    assert quiet.skip_reason.skip_message == said["tick"] == "Everything is as the catalog says."
 
 
 def test_a_moving_ref_stays_where_the_version_before_pulled_it(

@@ -1,6 +1,7 @@
 """What the version before wrote is read by this one, and goes on: nothing is billed twice or lost."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from slipway.control.rebuilding import rebuild
 
 from slipway.artifacts.images.record import ImageRecords
 from slipway.artifacts.node.cache import NodeCache
@@ -20,6 +22,7 @@ from slipway.artifacts.weights.verification import verify
 from slipway.catalog import Catalog, Model
 from slipway.commands.main import cli
 from slipway.control.check import check_catalog
+from slipway.control.connections import Connections
 from slipway.control.fit import known_weights
 from slipway.environment import Environment
 from slipway.gateway.admission.auth import KeyFollower
@@ -34,12 +37,14 @@ from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records import replica_samples, revisions, routes
+from slipway.records.price_history import PriceHistory
 from slipway.records.revisions import RevisionStore
 from slipway.records.route_store import LEGACY_KEY, RouteStore
 from slipway.stack import embedded
 from slipway.stack.layout import Layout
 from slipway.stack.state import read_env, read_state
 from slipway.tenants import TenantsDatabase
+from testbed import stores
 
 from .conftest import CATALOG
 
@@ -72,7 +77,13 @@ def plain(values: Iterable[Any]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("variables")
-def test_a_plan_of_an_unchanged_catalog_has_nothing_to_change() -> None:
+def test_a_plan_of_an_unchanged_catalog_has_nothing_to_change_but_to_begin_the_price_history(
+    old_store: ObjectStore, warehouse: Warehouse, catalog: Catalog
+) -> None:
+    reason = "billing/prices differs: there is no price history; the warehouse's prices begin it"
+    done = CliRunner().invoke(cli, ["plan"])
+    assert done.output == f"update Price billing/prices\n    {reason}\n1 to change\n"
+    sync_prices(old_store, warehouse, prices.schedules(catalog), now=LATER)
     done = CliRunner().invoke(cli, ["plan"])
     assert (done.output, done.exit_code) == ("nothing to change\n", 0)
 
@@ -162,13 +173,30 @@ def test_the_same_events_rolled_up_again_give_the_same_bills(
 
 
 def test_a_warehouse_that_is_lost_is_made_anew_to_the_last_digit(
-    old_store: ObjectStore, tmp_path: Path, catalog: Catalog, said: Said
+    old_store: ObjectStore, old_home: Path, warehouse: Warehouse, said: Said
 ) -> None:
-    anew = Warehouse(tmp_path / "anew")
-    sync_prices(anew, prices.schedules(catalog), now=LATER)
-    rollup.roll_up(old_store, anew, [HOUR, NEXT], run_id="after", now=LATER)
-    publish.publish_copy(anew)
-    assert plain(queries.bill_lines(PublishedCopy(anew.directory), HOUR, END)) == said["bill_lines"]
+    """A first rollup by this version is enough: from then on prices are not in the file alone."""
+    rollup.roll_up(old_store, warehouse, [NEXT], run_id="after", now=LATER)
+    shutil.rmtree(warehouse.directory)
+    at = Connections(Environment(stores.variables(old_store.location), old_home))
+    rebuilt = rebuild(at, lambda _: None)
+    assert [summary.hour for summary in rebuilt.usage] == [HOUR, NEXT]
+    assert plain(queries.bill_lines(at.metered, HOUR, END)) == said["bill_lines"]
+    assert plain(queries.prices(at.metered)) == said["prices"]
+    assert _replicas_hourly(warehouse) == said["replicas_hourly"]
+
+
+def test_the_price_history_begins_once_by_itself_with_what_the_version_before_took(
+    old_store: ObjectStore, warehouse: Warehouse, catalog: Catalog, said: Said
+) -> None:
+    history = PriceHistory(old_store)
+    assert history.latest() is None
+    rollup.roll_up(old_store, warehouse, [HOUR], run_id="after", now=LATER)
+    taken = history.required()
+    assert plain(taken.rows) == said["prices"]
+    sync_prices(old_store, warehouse, prices.schedules(catalog), now=LATER)
+    rollup.roll_up(old_store, Warehouse(warehouse.directory / "another"), [HOUR], run_id="again", now=LATER)
+    assert history.required() == taken
 
 
 def test_an_hour_that_was_open_goes_on_with_what_the_spool_still_held(
@@ -197,16 +225,18 @@ def test_an_hour_that_was_open_goes_on_with_what_the_spool_still_held(
     assert sum(bill.requests for bill in bills) == requests
 
 
-def test_prices_go_on_and_a_closed_month_stays_closed(warehouse: Warehouse, catalog: Catalog) -> None:
+def test_prices_go_on_and_a_closed_month_stays_closed(
+    old_store: ObjectStore, warehouse: Warehouse, catalog: Catalog
+) -> None:
     books = prices.schedules(catalog)
-    synced = sync_prices(warehouse, books, now=LATER)
+    synced = sync_prices(old_store, warehouse, books, now=LATER)
     assert (synced.added, synced.removed) == ((), ())
     dearer = tuple(
         replace(book, rows=tuple(replace(row, input_pico=2 * row.input_pico) for row in book.rows))
         for book in books
     )
     with pytest.raises(ClosedPriceError, match=r"input = 0\.2 in the catalog .*, 0\.1 was in force"):
-        sync_prices(warehouse, dearer, now=datetime(2026, 4, 1, tzinfo=UTC))
+        sync_prices(old_store, warehouse, dearer, now=datetime(2026, 4, 1, tzinfo=UTC))
 
 
 def test_samples_of_replicas_roll_up_to_what_they_did(
@@ -218,11 +248,14 @@ def test_samples_of_replicas_roll_up_to_what_they_did(
     anew = Warehouse(tmp_path / "anew")
     (hour,) = replicas.roll_up(old_store, anew, [HOUR])
     assert hour.unreadable == ()
-    with anew.writing() as connection:
+    assert _replicas_hourly(anew) == said["replicas_hourly"]
+
+
+def _replicas_hourly(warehouse: Warehouse) -> list[dict[str, str]]:
+    with warehouse.writing() as connection:
         cursor = connection.execute("FROM replicas_hourly ORDER BY ALL")
         names = [column[0] for column in cursor.description or ()]
-        rows = [dict(zip(names, map(str, row), strict=True)) for row in cursor.fetchall()]
-    assert rows == said["replicas_hourly"]
+        return [dict(zip(names, map(str, row), strict=True)) for row in cursor.fetchall()]
 
 
 # Weights and images

@@ -11,11 +11,11 @@ from slipway.catalog import Catalog, ResolvedDeployment
 from slipway.catalog.resolved import resolve
 from slipway.control import differences
 from slipway.control.cluster_parts import Drift, Part
-from slipway.control.differences import Live, Told, Untold
+from slipway.control.differences import Live, Lost, Prices, Told, Untold
 from slipway.control.routing import Target, table_of
 from slipway.metering import prices
-from slipway.metering.prices import PriceRow
 from slipway.records import revisions, routes
+from slipway.records.price_history import PriceRow
 from slipway.records.revisions import Applied, Revision
 from slipway.records.routes import Route
 
@@ -65,14 +65,19 @@ def price_rows(catalog: Catalog = CATALOG) -> tuple[PriceRow, ...]:
     return prices.merge([], prices.schedules(catalog), NOW)
 
 
+def taken(rows: tuple[PriceRow, ...]) -> Prices:
+    """Rows that were taken, as the warehouse has them."""
+    return Prices(rows, rows)
+
+
 @dataclass(frozen=True)
 class State:
     """What is there; as it stands, all is as the catalog says."""
 
     routes: tuple[Route, ...] = routed_to(WANTED)
     serving: dict[str, frozenset[str]] | None = field(default_factory=lambda: {"chat": frozenset({WANTED})})
-    orgs: frozenset[str] | Untold | None = frozenset({"acme"})
-    prices: tuple[PriceRow, ...] | Untold | None = field(default_factory=price_rows)
+    orgs: frozenset[str] | Lost | Untold | None = frozenset({"acme"})
+    prices: Prices | Untold = field(default_factory=lambda: taken(price_rows()))
     parts: tuple[Drift, ...] = (Drift(Part("data_plane", "default")), Drift(Part("gateway", "public")))
     records: tuple[Revision, ...] = (record("validated"), record("validated", OLDER))
     missing: frozenset[str] = frozenset()

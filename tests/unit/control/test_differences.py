@@ -1,6 +1,7 @@
 """What differs, state by state: the plan shows a change exactly where drift repair would act."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,25 @@ from slipway.catalog import Catalog
 from slipway.control import differences, drift, plans
 from slipway.control.cluster_parts import Drift, Part
 from slipway.control.cluster_plans import part_changes
-from slipway.control.differences import Untold
+from slipway.control.differences import Difference, Lost, Prices, Untold
+from slipway.metering import prices
+from slipway.metering.prices import ClosedPriceError
+from slipway.records.price_history import PriceRow
 
-from .states import CATALOG, NOW, OLD, OLDER, WANTED, State, catalog_of, price_rows, record, routed_to, spec
+from .states import (
+    CATALOG,
+    NOW,
+    OLD,
+    OLDER,
+    WANTED,
+    State,
+    catalog_of,
+    price_rows,
+    record,
+    routed_to,
+    spec,
+    taken,
+)
 
 
 def planned(state: State, catalog: Catalog = CATALOG) -> list[tuple[str, str, str]]:
@@ -39,7 +56,16 @@ SERVE = frozenset({("rollout", "chat"), ("endpoint", "chat"), ROUTES})
 ONLY_ROUTES = frozenset({ROUTES})
 BOTH = frozenset({WANTED, OLD})
 UPDATE = ("update", "Deployment", "chat")
+TAKE_PRICES = {"billing/prices": frozenset({("billing", "prices")})}
 TROUBLE = "the cluster does not answer"
+
+
+def in_january(**changes: Any) -> tuple[PriceRow, ...]:
+    """The catalog's prices, taken in a month that is closed, with these fields."""
+    january = datetime(2026, 1, 1, tzinfo=UTC)
+    at_first = {"effective_from": january, "assigned_from": january}
+    return tuple(replace(row, **{**at_first, **changes}) for row in price_rows())
+
 
 # What is there; what repair asks for, by subject; what the plan shows. Empty means: all is as it should be.
 TABLE: dict[str, tuple[State, dict[str, frozenset[tuple[str, str]]], list[tuple[str, str, str]]]] = {
@@ -152,25 +178,65 @@ TABLE: dict[str, tuple[State, dict[str, frozenset[tuple[str, str]]], list[tuple[
         {"tenants/organizations": frozenset({("tenants", "organizations")})},
         [("create", "Organization", "acme")],
     ),
-    "a price missing": (
-        State(prices=()),
-        {"billing/prices": frozenset({("billing", "prices")})},
-        [("create", "Price", "chat p@2026-01-01T00:00:00Z")],
+    "an empty price history": (
+        State(prices=taken(())),
+        TAKE_PRICES,
+        [("create", "Price", "chat p@2026-03-01T00:00:00Z")],
     ),
-    "nothing published by metering": (
-        State(prices=None),
-        {"billing/prices": frozenset({("billing", "prices")})},
-        [("create", "Price", "chat p@2026-01-01T00:00:00Z")],
+    "nothing taken, nothing published by metering": (
+        State(prices=Prices(None, None)),
+        TAKE_PRICES,
+        [("create", "Price", "chat p@2026-03-01T00:00:00Z")],
+    ),
+    "no catalog has a price, and none was ever taken": (
+        State(prices=Prices(None, ())),
+        TAKE_PRICES,
+        [("create", "Price", "chat p@2026-03-01T00:00:00Z")],
+    ),
+    "prices of the version before, in its warehouse alone": (
+        State(prices=Prices(None, price_rows())),
+        TAKE_PRICES,
+        [("update", "Price", "billing/prices")],
+    ),
+    "prices taken, the warehouse lost": (
+        State(prices=Prices(price_rows(), None)),
+        TAKE_PRICES,
+        [("update", "Price", "billing/prices")],
+    ),
+    "prices taken, the warehouse's table emptied": (
+        State(prices=Prices(price_rows(), ())),
+        TAKE_PRICES,
+        [("update", "Price", "billing/prices")],
+    ),
+    "prices taken, the warehouse's are others": (
+        State(prices=Prices(price_rows(), tuple(replace(row, output_pico=1) for row in price_rows()))),
+        TAKE_PRICES,
+        [("update", "Price", "billing/prices")],
     ),
     "another price": (
-        State(prices=tuple(replace(row, output_pico=1) for row in price_rows())),
-        {"billing/prices": frozenset({("billing", "prices")})},
-        [("update", "Price", "chat p@2026-01-01T00:00:00Z")],
+        State(prices=taken(tuple(replace(row, output_pico=1) for row in price_rows()))),
+        TAKE_PRICES,
+        [("update", "Price", "chat p@2026-03-01T00:00:00Z")],
+    ),
+    "another price in a closed month": (
+        State(prices=taken(in_january(output_pico=1))),
+        TAKE_PRICES,
+        [("refused", "Price", "billing/prices")],
+    ),
+    "a price of a closed month taken out of the catalog": (
+        State(prices=taken(in_january(effective_from=datetime(2025, 12, 1, tzinfo=UTC), assigned_from=None))),
+        TAKE_PRICES,
+        [("refused", "Price", "billing/prices")],
     ),
     "prices of a deployment that is no more": (
-        State(prices=(*price_rows(), *(replace(row, deployment="gone") for row in price_rows()))),
+        State(prices=taken((*price_rows(), *(replace(row, deployment="gone") for row in price_rows())))),
         {},
         [],
+    ),
+    "a tenants' database that was lost": (
+        State(orgs=Lost("it had 3 keys")),
+        {"tenants/organizations": frozenset({("tenants", "organizations")})},
+        [("refused", "Organization", "tenants/organizations")],
     ),
     "a part that cannot be told of": (
         State(parts=(Drift(Part("gateway", "public"), trouble=TROUBLE),)),
@@ -199,6 +265,27 @@ def test_a_store_that_does_not_answer_is_asked_again_by_repair_and_told_by_a_pla
         planned(state)
 
 
+def test_what_a_run_would_refuse_is_tried_once_and_a_plan_says_why_in_the_runs_own_words() -> None:
+    state = State(prices=taken(in_january(output_pico=1)))
+    told = state.told()["billing/prices"]
+    assert isinstance(told, Difference)
+    first = drift.decide(told, False, None, 3, NOW)
+    assert isinstance(first, drift.Repair)
+    once = drift.Attempts(first.digest, 1, NOW)
+    again = drift.decide(told, False, once, 3, NOW + timedelta(days=1))
+    assert again == drift.Alert("billing/prices", told.digest, told.reason)
+    [change] = plans.changes_of(CATALOG, {"chat": spec()}, {}, state.live(), {"billing/prices": told}, NOW)
+    with pytest.raises(ClosedPriceError) as refused:
+        prices.check_append_only(in_january(output_pico=1), in_january(), prices.month_start(NOW))
+    assert change.detail == tuple(str(refused.value).splitlines())
+
+
+def test_what_stays_unreadable_until_a_person_acts_is_told_to_one() -> None:
+    damaged = Untold("billing/prices", RuntimeError("restore it"), lasting=True)
+    decision = drift.decide(State(prices=damaged).told()["billing/prices"], False, None, 3, NOW)
+    assert decision == drift.Alert("billing/prices", "", "restore it")
+
+
 def test_where_all_is_as_it_should_be_neither_records_nor_weights_are_asked() -> None:
     """A look at a thousand deployments that serve costs no call for each."""
 
@@ -219,7 +306,11 @@ def test_a_moving_ref_without_a_commit_wants_its_weights() -> None:
     ("state", "reason"),
     [
         (State(orgs=frozenset({"b", "c"})), "acme is missing, b is not in the catalog and 1 more"),
-        (State(prices=()), "billing/prices differs: chat p@2026-01-01T00:00:00Z"),
+        (State(prices=taken(())), "billing/prices differs: chat p@2026-03-01T00:00:00Z"),
+        (State(prices=Prices(price_rows(), ())), "billing/prices differs: the warehouse has none"),
+        (State(prices=Prices(None, price_rows())), "there is no price history; the warehouse's prices begin"),
+        (State(prices=taken(in_january(output_pico=1))), "output = 2 in the catalog"),
+        (State(orgs=Lost("it had 3 keys")), "tenants/organizations differs: it had 3 keys"),
         (State(serving={}), f"spec {WANTED[:8]} is not serving"),
     ],
 )

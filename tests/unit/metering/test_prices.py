@@ -96,13 +96,13 @@ def test_a_book_that_makes_no_sense_is_refused_by_name(entries: list[Any], messa
 
 
 def test_a_sync_without_a_change_changes_nothing() -> None:
-    once = table((), day(4), standard=[entry(day(1), "0.1"), entry(day(2), "0.2", "acme")])
+    once = table((), day(1), standard=[entry(day(1), "0.1"), entry(day(2), "0.2", "acme")])
     again = table(once, day(5), standard=[entry(day(1), "0.1"), entry(day(2), "0.2", "acme")])
     assert again == once
 
 
 def test_a_new_entry_in_the_open_month_is_appended() -> None:
-    once = table((), day(4), standard=[entry(day(1), "0.1")])
+    once = table((), day(1), standard=[entry(day(1), "0.1")])
     twice = table(once, day(4, 20), standard=[entry(day(1), "0.1"), entry(day(4, 10), "0.2")])
     assert [(row.effective_from, row.effective_to) for row in twice] == [
         (day(1), day(4, 10)),
@@ -121,7 +121,7 @@ def test_a_new_entry_in_the_open_month_is_appended() -> None:
     ids=["edited", "removed", "backdated", "backdated for one org"],
 )
 def test_a_price_in_force_in_a_closed_month_cannot_change(entries: list[Any], found: str) -> None:
-    once = table((), day(4), standard=[entry(day(1), "0.1")])
+    once = table((), day(1), standard=[entry(day(1), "0.1")])
     with pytest.raises(ClosedPriceError) as refused:
         table(once, day(4, 20), standard=entries)
     message = str(refused.value)
@@ -131,14 +131,14 @@ def test_a_price_in_force_in_a_closed_month_cannot_change(entries: list[Any], fo
 
 
 def test_what_a_failed_request_costs_cannot_change_in_a_closed_month_either() -> None:
-    once = table((), day(4), standard=[entry(day(1), "0.1")])
+    once = table((), day(1), standard=[entry(day(1), "0.1")])
     wanted = schedules(catalog(standard=[entry(day(1), "0.1")], bill_failed="nothing"))
     with pytest.raises(ClosedPriceError, match="bill_failed = nothing in the catalog"):
         check_append_only(once, merge(once, wanted, day(4)), day(4))
 
 
 def test_every_forbidden_change_is_reported_at_once() -> None:
-    once = table((), day(4), standard=[entry(day(1), "0.1"), entry(day(2), "0.2")])
+    once = table((), day(1), standard=[entry(day(1), "0.1"), entry(day(2), "0.2")])
     with pytest.raises(ClosedPriceError) as refused:
         table(once, day(4), standard=[entry(day(1), "0.5"), entry(day(2), "0.6")])
     assert len(str(refused.value).splitlines()) == 2
@@ -146,7 +146,7 @@ def test_every_forbidden_change_is_reported_at_once() -> None:
 
 def test_a_deployment_moves_to_another_book_at_the_moment_of_the_sync() -> None:
     books: Any = {"standard": [entry(day(1), "0.1")], "premium": [entry(day(1), "0.9")]}
-    once = table((), day(4), **books)
+    once = table((), day(1), **books)
     moved = table(once, day(4, 10), price="premium", **books)
     assert [(row.version, row.effective_to, row.input_pico) for row in moved] == [
         ("standard@2026-01-01T00:00:00Z", day(4, 10), 100_000),
@@ -163,7 +163,7 @@ def test_a_deployment_moves_to_another_book_at_the_moment_of_the_sync() -> None:
 
 def test_taking_the_price_away_ends_it_and_giving_it_back_leaves_the_gap_free() -> None:
     books: Any = {"standard": [entry(day(1), "0.1")]}
-    ended = table(table((), day(2), **books), day(4), price=None, **books)
+    ended = table(table((), day(1), **books), day(4), price=None, **books)
     assert [row.effective_to for row in ended] == [day(4)]
     assert table(ended, day(5), price=None, **books) == ended
     given_back = table(ended, day(6), **books)
@@ -176,3 +176,74 @@ def test_taking_the_price_away_ends_it_and_giving_it_back_leaves_the_gap_free() 
 def test_a_deployment_that_left_the_catalog_keeps_its_price_for_its_last_requests() -> None:
     once = table((), day(2), standard=[entry(day(1), "0.1")])
     assert merge(once, (), day(3)) == once
+
+
+# What nobody knew of yet is not billed
+
+NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
+
+
+def covered(rows: tuple[PriceRow, ...], org: str | None = None) -> list[tuple[datetime, datetime | None]]:
+    return [(row.effective_from, row.effective_to) for row in rows if row.org == org]
+
+
+def test_a_first_price_is_in_force_from_the_moment_of_its_assignment() -> None:
+    books: Any = {"standard": [entry(day(1), "0.1"), entry(day(2), "0.2"), entry(day(5), "0.3")]}
+    free = table((), day(1), price=None, **books)
+    assert free == ()
+    assigned = table(free, NOON, **books)
+    assert covered(assigned) == [(NOON, day(5)), (day(5), None)]
+    assert [row.input_pico for row in assigned] == [200_000, 300_000]
+    assert table(assigned, day(6), **books) == assigned
+
+
+def test_a_deployment_that_is_new_to_the_catalog_is_billed_from_the_moment_that_it_was_known() -> None:
+    once = table((), NOON, standard=[entry(day(1), "0.1"), entry(day(2), "9", "acme")])
+    assert covered(once) == covered(once, "acme") == [(NOON, None)]
+
+
+def test_a_first_price_that_lies_ahead_begins_when_it_says() -> None:
+    once = table((), NOON, standard=[entry(day(6), "0.1")])
+    assert covered(once) == [(day(6), None)]
+    sooner = [entry(day(4, 1), "0.2"), entry(day(6), "0.1")]
+    again = table(once, day(4, 20), standard=sooner)
+    assert covered(again) == [(day(4, 20), day(6)), (day(6), None)]
+    assert table(again, day(7), standard=sooner) == again
+
+
+@pytest.mark.parametrize("since", [day(1), day(3, 31), day(4, 1)], ids=["long ago", "closed", "open month"])
+def test_a_general_price_beside_an_orgs_own_bills_nobody_for_what_was_free(since: datetime) -> None:
+    own = [entry(day(1), "9", "acme")]
+    once = table((), day(1), standard=own)
+    both = table(once, NOON, standard=[*own, entry(since, "0.1")])
+    assert covered(both) == [(NOON, None)]
+    assert covered(both, "acme") == [(day(1), None)]
+    assert table(both, day(7), standard=[*own, entry(since, "0.1")]) == both
+
+
+def test_the_gap_between_two_assignments_of_one_book_stays_free_when_entries_are_added() -> None:
+    books: Any = {"standard": [entry(day(1), "0.1")]}
+    ended = table(table((), day(1), **books), day(3), price=None, **books)
+    back = table(ended, NOON, **books)
+    more: Any = {"standard": [entry(day(1), "0.1"), entry(day(4, 5), "0.2")]}
+    assert covered(table(back, day(4, 20), **more)) == [(day(1), day(3)), (NOON, None)]
+
+
+def test_what_an_earlier_version_took_without_an_assignment_stays_in_force_as_it_was() -> None:
+    books: Any = {"standard": [entry(day(1), "0.1")]}
+    (schedule,) = schedules(catalog(**books))
+    assert table(schedule.rows, NOON, **books) == schedule.rows
+
+
+def test_an_orgs_own_price_may_go_before_a_general_one_that_was_in_force_in_the_open_month() -> None:
+    general = [entry(day(1), "0.1")]
+    once = table((), day(1), standard=general)
+    both = table(once, NOON, standard=[*general, entry(day(4, 2), "9", "acme")])
+    assert covered(both, "acme") == [(day(4, 2), None)]
+
+
+def test_a_table_that_bills_a_closed_month_in_which_nothing_was_in_force_is_refused() -> None:
+    (schedule,) = schedules(catalog(standard=[entry(day(2), "0.1")]))
+    with pytest.raises(ClosedPriceError, match="nothing was in force at 2026-02-01T00:00:00Z") as refused:
+        check_append_only((), schedule.rows, day(4))
+    assert "effective_from at or after 2026-04-01T00:00:00Z" in str(refused.value)

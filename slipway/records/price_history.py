@@ -1,0 +1,204 @@
+"""The price history: numbered objects in S3, each the whole price table after one change, and never removed.
+
+Belongs here: a price as it was taken, the objects' format, reading the newest, adding the next.
+Does not: which prices follow from a catalog and which changes are refused (slipway.metering.prices), the
+copy of it that rating joins (slipway.metering.price_table).
+
+What a bill is made of must not lie in a file that can be made anew: since when a deployment has a price is
+known nowhere else. The newest number counts; a number is granted to one writer (`If-None-Match: *`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from slipway.objectstore import ObjectStore
+
+PREFIX = "prices/"
+
+_MICRO = 1_000_000
+_NUMBERED = re.compile(r"prices/(\d{12})\.json\.gz")
+_ATTEMPTS = 20  # each is lost to another writer that took prices
+
+
+class PriceHistoryError(RuntimeError):
+    """There is no price history, or it cannot be read whole; the message names the bucket and the remedy."""
+
+
+@dataclass(frozen=True, order=True)
+class PriceRow:
+    """One price of one deployment, in force in [effective_from, effective_to) for `org`, or for all others.
+
+    Prices are pico-units of the currency per token, which is micro-units per 1M tokens. `assigned_from` is
+    the instant at which the deployment came to this book; it may be None where a version before the history
+    took the price.
+    """
+
+    deployment: str
+    org: str | None
+    effective_from: datetime
+    effective_to: datetime | None
+    book: str
+    input_pico: int
+    cached_pico: int
+    output_pico: int
+    currency: str
+    bill_failed: str
+    assigned_from: datetime | None = None
+
+    @property
+    def version(self) -> str:
+        """Stable name of this price, such as `standard@2026-01-01T00:00:00Z` or `standard/acme@...`."""
+        scope = self.book if self.org is None else f"{self.book}/{self.org}"
+        return f"{scope}@{instant_text(self.effective_from)}"
+
+    def covers(self, at: datetime) -> bool:
+        """Whether the price is in force at an instant."""
+        return self.effective_from <= at and (self.effective_to is None or at < self.effective_to)
+
+    def terms(self) -> dict[str, str]:
+        """What a tenant pays under this price, by field, as the catalog writes it."""
+        return {
+            "input": per_million(self.input_pico),
+            "cached_input": per_million(self.cached_pico),
+            "output": per_million(self.output_pico),
+            "currency": self.currency,
+            "bill_failed": self.bill_failed,
+        }
+
+
+@dataclass(frozen=True)
+class TakenPrices:
+    """The whole price table as of one change: its number, when it was taken, and its rows in order."""
+
+    number: int
+    taken_at: datetime
+    rows: tuple[PriceRow, ...]
+
+    def encode(self) -> bytes:
+        """The object; the same prices make the same bytes."""
+        document = {"taken_at": instant_text(self.taken_at), "rows": [_plain(row) for row in self.rows]}
+        return gzip.compress(json.dumps(document).encode(), mtime=0)
+
+    @classmethod
+    def decode(cls, number: int, body: bytes) -> TakenPrices:
+        """From the object; raises ValueError for anything else."""
+        try:
+            document = json.loads(gzip.decompress(body))
+            rows = tuple(_row(row) for row in document["rows"])
+            return cls(number, datetime.fromisoformat(document["taken_at"]), rows)
+        except (AttributeError, KeyError, TypeError, EOFError, OSError, RecursionError, zlib.error) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+class PriceHistory:
+    """All prices that were taken, in one object store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def latest(self) -> TakenPrices | None:
+        """The table that counts; None before the first. Raises PriceHistoryError, ObjectStoreError."""
+        matches = (_NUMBERED.fullmatch(stored.key) for stored in self._store.list(PREFIX))
+        numbers = [int(match[1]) for match in matches if match is not None]
+        if not numbers:
+            return None
+        missing = sorted(set(range(1, max(numbers))) - set(numbers))
+        if missing:
+            raise self._damaged(missing[0], "is missing, and later ones are there")
+        return self._read(max(numbers))
+
+    def required(self) -> TakenPrices:
+        """The table that counts. Raises PriceHistoryError when none was ever taken, too."""
+        latest = self.latest()
+        if latest is None:
+            raise PriceHistoryError(
+                f"bucket {self._store.location.bucket} has no price history ({PREFIX}), so nobody knows what "
+                "usage costs since when. If the bucket had one, restore it from a backup. Otherwise take the "
+                "catalog's prices: the sensor catalog_drift does, or materialize billing/prices in the UI; "
+                "they are in force from then on. Then run this again."
+            )
+        return latest
+
+    def take(
+        self, make: Callable[[TakenPrices | None, datetime], Sequence[PriceRow]], now: datetime
+    ) -> TakenPrices:
+        """Add what `make` makes of the table that counts, and return it; an equal one is not written.
+
+        `make` is given that table and the instant of taking, which is never before an earlier one, whatever
+        the clock says. It is called again whenever another writer was first. Raises PriceHistoryError.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self.latest()
+            at = now if before is None else max(now, before.taken_at)
+            rows = tuple(make(before, at))
+            if before is not None and before.rows == rows:
+                return before
+            taken = TakenPrices(before.number + 1 if before else 1, at, rows)
+            key, body = key_of(taken.number), taken.encode()
+            # A first try whose reply was lost is refused when the client repeats it: then it is ours.
+            if self._store.create(key, body) or self._store.get(key) == body:
+                return taken
+        raise PriceHistoryError(
+            f"price history of bucket {self._store.location.bucket}: other writers were first {_ATTEMPTS} "
+            "times. Nothing was taken; run this again."
+        )
+
+    def _read(self, number: int) -> TakenPrices:
+        body = self._store.get(key_of(number))
+        if body is None:
+            raise self._damaged(number, "was removed while it was read")
+        try:
+            return TakenPrices.decode(number, body)
+        except ValueError as error:
+            raise self._damaged(number, f"cannot be read: {error}") from error
+
+    def _damaged(self, number: int, what: str) -> PriceHistoryError:
+        return PriceHistoryError(
+            f"price history of bucket {self._store.location.bucket}: {key_of(number)} {what}. These "
+            "objects are never changed nor removed: restore it from a backup of the bucket. Until then "
+            "nothing is rolled up."
+        )
+
+
+def key_of(number: int) -> str:
+    """Where the table of a number lies."""
+    return f"{PREFIX}{number:012}.json.gz"
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant as prices are named by it: UTC, with a Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def per_million(pico: int) -> str:
+    """A price per token as the catalog writes it: units per 1M tokens."""
+    return format((Decimal(pico) / _MICRO).normalize(), "f")
+
+
+_INSTANTS = ("effective_from", "effective_to", "assigned_from")
+_FIELDS = frozenset(field.name for field in fields(PriceRow))
+
+
+def _plain(row: PriceRow) -> dict[str, Any]:
+    plain = asdict(row)
+    for name in _INSTANTS:
+        plain[name] = None if plain[name] is None else instant_text(plain[name])
+    return plain
+
+
+def _row(plain: dict[str, Any]) -> PriceRow:
+    if plain.keys() != _FIELDS:
+        raise ValueError(f"a price with other fields: {', '.join(sorted(plain.keys() ^ _FIELDS))}")
+    values = dict(plain)
+    for name in _INSTANTS:
+        values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
+    return PriceRow(**values)
