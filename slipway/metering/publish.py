@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from slipway.metering.published import PublishedCopy
-from slipway.metering.warehouse import USAGE_TABLES, Warehouse, WarehouseError
+from slipway.metering.troubles import explained
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse
 from slipway.objectstore import ObjectStore
 
 PREFIX = "metering/"
@@ -33,7 +35,7 @@ def publish(warehouse: Warehouse, store: ObjectStore, hours: Sequence[datetime])
     """Publish the warehouse as it is: the local copy, then Parquet of the days that these hours belong to.
 
     The copy is replaced atomically under open readers; so is each Parquet object. A publication that died
-    is completed by the next one. Raises WarehouseError, ObjectStoreError.
+    is completed by the next one, the days of earlier ones included. Raises WarehouseError, ObjectStoreError.
     """
     copy_bytes = publish_copy(warehouse)
     days = sorted({hour.astimezone(UTC).date() for hour in hours})
@@ -47,13 +49,8 @@ def publish_copy(warehouse: Warehouse) -> int:
             connection.execute("CHECKPOINT")
         # Written under a fixed name, so that what an interrupted publication left is overwritten.
         unfinished = warehouse.published_path.with_suffix(".unfinished")
-        try:
+        with explained(unfinished):
             _copy_durably(warehouse.path, unfinished)
-        except OSError as error:
-            raise WarehouseError(
-                f"{unfinished}: cannot be written: {error}. Free space for a second copy of the warehouse, "
-                "then publish again; readers keep the copy they have."
-            ) from error
         size_bytes = unfinished.stat().st_size
         unfinished.replace(warehouse.published_path)
     return size_bytes
@@ -64,29 +61,45 @@ def publish_parquet(
 ) -> list[str]:
     """Write `metering/<table>/day=YYYY-MM-DD.parquet` for each day and `metering/price.parquet`; their keys.
 
-    Money is DECIMAL(38, 12) and counts are BIGINT in the tables, so that nothing becomes a double here:
-    Parquet has no HUGEINT, and DuckDB would write a double for one.
+    So are all days of all tables that changed and were not published since: what a publication that failed
+    left is completed by the next one, whatever that one is of. Money is DECIMAL(38, 12) and counts are BIGINT
+    in the tables, so that nothing becomes a double here: Parquet has no HUGEINT, and DuckDB would write a
+    double for one. Raises WarehouseError, ObjectStoreError.
     """
     keys: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="slipway-parquet-") as scratch:
+    copy = PublishedCopy(warehouse.directory)
+    with warehouse.publishing(), tempfile.TemporaryDirectory(prefix="slipway-parquet-") as scratch:
         path = Path(scratch) / "table.parquet"
-        with PublishedCopy(warehouse.directory).reading() as connection:
+        with copy.reading() as connection:
+            marked = connection.execute("SELECT table_name, day, mark FROM unpublished_day").fetchall()
+            wanted = {(table, day) for table, day, _ in marked} | {
+                (each, day) for day in days for each in tables
+            }
 
             def put(key: str, source: str) -> None:
-                connection.execute(f"COPY ({source}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-                store.put(key, path.read_bytes(), content_type="application/vnd.apache.parquet")
+                with explained(path):
+                    connection.execute(f"COPY ({source}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+                    body = path.read_bytes()
+                store.put(key, body, content_type="application/vnd.apache.parquet")
                 keys.append(key)
 
-            for day in days:
+            for table, day in sorted(wanted, key=lambda each: (each[1], each[0])):
                 start = datetime.combine(day, time(), UTC)
                 within = f"hour >= '{start}' AND hour < '{start + timedelta(days=1)}'"
-                for table in tables:
-                    put(
-                        f"{PREFIX}{table}/day={day}.parquet",
-                        f"FROM {table} WHERE {within} ORDER BY ALL",
-                    )
+                put(f"{PREFIX}{table}/day={day}.parquet", f"FROM {table} WHERE {within} ORDER BY ALL")
             put(f"{PREFIX}price.parquet", "FROM price ORDER BY ALL")
+        _unmark(warehouse, [mark for _, _, mark in marked])
     return keys
+
+
+def _unmark(warehouse: Warehouse, marks: Sequence[UUID]) -> None:
+    """These days are published as they were; one that changed since has another mark by now."""
+    if marks:
+        with warehouse.writing() as connection:
+            connection.execute(
+                "DELETE FROM unpublished_day WHERE mark IN (SELECT unnest($marks::UUID[]))",
+                {"marks": list(marks)},
+            )
 
 
 def _copy_durably(source: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.metering.troubles import explained
 from slipway.metering.warehouse import Warehouse, WarehouseError, bound, sql
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class PublishedCopy:
         """A read-only connection to the copy as it is now; publishing a newer one does not disturb it."""
         connection = self._attached()
         try:
-            yield connection
+            with explained(self.path):
+                yield connection
         finally:
             connection.close()
 
@@ -59,9 +61,9 @@ class PublishedCopy:
             replaced = self._identity() != before
             if isinstance(attached, Exception):
                 if not replaced:
+                    why = "" if before else ", it is not there"
                     raise WarehouseError(
-                        f"{self.path}: cannot be read: {attached}. Roll up an hour; "
-                        "that publishes a new copy."
+                        f"{self.path}: cannot be read{why}. Roll up an hour; that publishes a new copy."
                     ) from attached
             elif replaced:
                 attached.close()

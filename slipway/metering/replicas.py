@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway.metering.warehouse import Warehouse, delete_hours, sql, transaction
+from slipway.metering.warehouse import Warehouse, delete_hours, mark_unpublished, sql, transaction
 from slipway.objectstore import ObjectStore
 from slipway.records.replica_samples import HourOfSamples, read
 from slipway.records.usage import hour_of
@@ -48,6 +48,7 @@ def roll_up(store: ObjectStore, warehouse: Warehouse, hours: Sequence[datetime])
         with transaction(connection):
             delete_hours(connection, TABLE, asked)
             connection.execute(sql("replicas_hourly"))
+            mark_unpublished(connection, [TABLE], asked)
     return [
         SampledHour(
             hour, len(samples.instants), samples.sampled_s, samples.replica_seconds, samples.unreadable

@@ -17,7 +17,14 @@ from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import fingerprint, list_hours
 from slipway.metering.price_table import bring_prices
 from slipway.metering.reading import Scratch, read, scratch
-from slipway.metering.warehouse import USAGE_TABLES, Warehouse, delete_hours, sql, transaction
+from slipway.metering.warehouse import (
+    USAGE_TABLES,
+    Warehouse,
+    delete_hours,
+    mark_unpublished,
+    sql,
+    transaction,
+)
 from slipway.objectstore import ObjectStore, StoredObject
 from slipway.records.usage import hour_of
 
@@ -189,6 +196,7 @@ def _replace_rows(
     connection.execute(sql("usage_hourly"))
     connection.execute(sql("quarantine"), {"run_id": run_id})
     connection.execute(sql("rollup_run"), {"run_id": run_id, "now": now})
+    mark_unpublished(connection, USAGE_TABLES, chunk)
 
 
 def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[HourSummary]:

@@ -16,6 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.metering.troubles import WarehouseError as WarehouseError
+from slipway.metering.troubles import explained
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
@@ -26,10 +29,6 @@ _SQL = Path(__file__).parent / "sql"
 _LOCK_TIMEOUT_S = 300.0
 _WRITER_MEMORY_BYTES = 2 * 2**30
 _THREADS = 2
-
-
-class WarehouseError(RuntimeError):
-    """The warehouse cannot be opened; the message names the file, the cause and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,28 @@ class Warehouse:
         A lock beside the file and not DuckDB's own: that one is a POSIX lock, which is lost as soon as this
         process closes any other handle of the file, such as the one that copies it.
         """
+        with self._alone("warehouse.lock", "writing", "that rollup"):
+            yield
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Be the one who publishes Parquet: of two at once, the one that read less must not write last."""
+        with self._alone("parquet.lock", "publishing Parquet", "that publication"):
+            yield
+
+    @contextmanager
+    def _alone(self, name: str, doing: str, end: str) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        self.directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.directory / "warehouse.lock", timeout=_LOCK_TIMEOUT_S)
+        lock = FileLock(self.directory / name, timeout=_LOCK_TIMEOUT_S)
         try:
-            lock.acquire()
+            with explained(self.path):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
         except Timeout as error:
             raise WarehouseError(
-                f"{self.path}: another process has been writing for more than {_LOCK_TIMEOUT_S:g} s. "
-                "Wait for that rollup to end, then run this again."
+                f"{self.path}: another process has been {doing} for more than {_LOCK_TIMEOUT_S:g} s. "
+                f"Wait for {end} to end, then run this again."
             ) from error
         try:
             yield
@@ -92,31 +103,19 @@ class Warehouse:
         Raises WarehouseError when the file is locked by a program that is not Slipway, is no warehouse, or
         when disk or memory do not suffice; what was not committed is then not there.
         """
-        import duckdb
-
         shutil.rmtree(self.spill_dir, ignore_errors=True)  # what a killed writer left
-        connection = self._connect()
-        try:
-            connection.execute(sql("schema"))
-            yield connection
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise WarehouseError(
-                f"{self.path}: {error}. Free space in {self.directory}, or roll up fewer hours at a time; "
-                "then run this again."
-            ) from error
-        finally:
-            connection.close()
+        with explained(self.path):
+            connection = self._connect()
+            try:
+                connection.execute(sql("schema"))
+                yield connection
+            finally:
+                connection.close()
 
     def _connect(self) -> DuckDBPyConnection:
         import duckdb
 
-        try:
-            connection = duckdb.connect(str(self.path))
-        except duckdb.Error as error:
-            raise WarehouseError(
-                f"{self.path}: cannot be opened for writing: {error}. Close the program that has it open "
-                "(readers use published.duckdb), or restore the file."
-            ) from error
+        connection = duckdb.connect(str(self.path))
         bound(connection, _WRITER_MEMORY_BYTES)
         connection.execute(f"SET temp_directory = '{_quoted(self.spill_dir)}'")
         return connection
@@ -140,6 +139,13 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def mark_unpublished(
+    connection: DuckDBPyConnection, tables: Sequence[str], hours: Sequence[datetime]
+) -> None:
+    """Note that Parquet of the days of these hours is behind, within the transaction that puts it there."""
+    connection.execute(sql("mark_unpublished"), {"tables": list(tables), "hours": list(hours)})
 
 
 def delete_hours(connection: DuckDBPyConnection, table: str, hours: Sequence[datetime]) -> None:

@@ -54,6 +54,9 @@ CREATE TABLE IF NOT EXISTS rollup_run (
     unbilled_input_tokens BIGINT, unbilled_cached_tokens BIGINT, unbilled_output_tokens BIGINT
 );
 
+-- One row per table, day and change since Parquet of that day was published.
+CREATE TABLE IF NOT EXISTS unpublished_day (table_name VARCHAR, day DATE, mark UUID);
+
 -- One row per line or whole object (line_number NULL) that could not be counted, and why.
 CREATE TABLE IF NOT EXISTS quarantine (
     hour TIMESTAMPTZ, object VARCHAR, line_number BIGINT, reason VARCHAR, excerpt VARCHAR, run_id VARCHAR

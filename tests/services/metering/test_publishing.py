@@ -4,12 +4,13 @@ import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from slipway.metering.publish import publish, publish_copy
+from slipway.metering import replicas
+from slipway.metering.publish import publish, publish_copy, publish_parquet
 from slipway.metering.published import PublishedCopy
 from slipway.metering.queries import latencies, latency_by_hour
 from slipway.metering.rollup import roll_up
@@ -192,7 +194,9 @@ def test_a_copy_that_is_replaced_while_it_is_opened_is_opened_again(
 
 
 def test_nothing_published_yet_is_said_with_the_remedy(warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"published\.duckdb: cannot be read.*Roll up an hour"):
+    with pytest.raises(
+        WarehouseError, match=r"published\.duckdb: cannot be read, it is not there.*Roll up an hour"
+    ):
         PublishedCopy(warehouse.directory).rows("prices")
 
 
@@ -212,7 +216,10 @@ def test_a_second_writer_waits_its_turn_and_then_says_who_is_in_the_way(
 
 def test_a_file_that_is_no_warehouse_is_named(warehouse: Warehouse) -> None:
     warehouse.path.write_bytes(b"not a database" * 1000)
-    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: cannot be opened"), warehouse.writing():
+    with (
+        pytest.raises(WarehouseError, match=r"warehouse\.duckdb: cannot be read or written.*not a valid"),
+        warehouse.writing(),
+    ):
         pass
 
 
@@ -225,7 +232,7 @@ def test_a_warehouse_without_enough_memory_says_so_and_keeps_what_it_had(
     ship(HOUR, [new_event() for _ in range(20_000)])
     with monkeypatch.context() as tiny:
         tiny.setattr("slipway.metering.warehouse._WRITER_MEMORY_BYTES", 4 * 2**20)
-        with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: .*(?s:.*)Free space"):
+        with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: (not enough memory|the disk is full)"):
             roll_up(store, warehouse, [HOUR], run_id="2", now=NOW)
     assert {table: rows(table) for table in TABLES} == before
 
@@ -261,6 +268,109 @@ def test_parquet_of_a_day_has_all_its_hours_and_is_replaced_as_a_whole(
         roll_up(store, warehouse, [hour], run_id="r", now=NOW)
         publish(warehouse, store, [hour])
     assert (published_rows("2026-03-10"), published_rows("2026-03-11")) == (2, 1)
+
+
+class FailingParquet(ObjectStore):
+    """A store that refuses Parquet."""
+
+    def put(self, key: str, body: bytes, *, content_type: str = "") -> str:
+        raise ObjectStoreError(f"cannot write {key}: the store is full")
+
+
+def test_parquet_of_a_day_whose_publication_failed_is_completed_by_the_next_one(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event
+) -> None:
+    """Whatever the next one is of: another day of usage, or samples."""
+    next_day = HOUR + timedelta(days=1)
+    for hour in (HOUR, next_day):
+        ship(hour, [new_event(hour)])
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
+    with pytest.raises(ObjectStoreError, match="store is full"):
+        publish(warehouse, FailingParquet(store.location), [HOUR])
+    assert list(store.list("metering/")) == []
+    replicas.roll_up(store, warehouse, [HOUR])
+    roll_up(store, warehouse, [next_day], run_id="r", now=NOW)
+    completed = publish(warehouse, store, [next_day]).parquet_keys
+    days = ("2026-03-10", "2026-03-11")
+    expected = {f"metering/{table}/day={day}.parquet" for table in USAGE_TABLES for day in days}
+    expected |= {"metering/price.parquet", "metering/replicas_hourly/day=2026-03-10.parquet"}
+    assert set(completed) == expected == {stored.key for stored in store.list("metering/")}
+    again = publish(warehouse, store, [next_day]).parquet_keys
+    assert len(again) == len(USAGE_TABLES) + 1  # nothing is left to complete
+
+
+def test_a_day_that_changed_while_it_was_published_is_published_again(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event
+) -> None:
+    class ChangingMeanwhile(ObjectStore):
+        def put(self, key: str, body: bytes, *, content_type: str = "") -> str:
+            if key.endswith("price.parquet"):  # the last one
+                roll_up(store, warehouse, [HOUR], run_id="meanwhile", now=NOW)
+            return super().put(key, body, content_type=content_type)
+
+    ship(HOUR, [new_event()])
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
+    publish(warehouse, ChangingMeanwhile(store.location), [HOUR])
+    publish_copy(warehouse)
+    assert len(publish_parquet(warehouse, store, [], [])) == len(USAGE_TABLES) + 1
+    publish_copy(warehouse)
+    assert publish_parquet(warehouse, store, [], []) == ["metering/price.parquet"]
+
+
+@contextlib.contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """As a disk that is full, for this process: the system refuses to write further."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_told_in_our_words_and_what_was_there_stays(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event, rows: Rows
+) -> None:
+    ship(HOUR, [new_event()])
+    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW)
+    publish_copy(warehouse)
+    before = {table: rows(table) for table in TABLES}
+    ship(HOUR, [new_event(user=f"{n:040d}", api_key=f"{n:040d}") for n in range(20_000)])
+    words = r"^[^\n]*: the disk is full\. Free space in [^\n]*, then run this again; [^\n]* as it was\.$"
+    full = warehouse.path.stat().st_size
+    with no_file_larger_than(full), pytest.raises(WarehouseError, match=words):
+        roll_up(store, warehouse, [HOUR], run_id="2", now=NOW)
+    assert {table: rows(table) for table in TABLES} == before
+    roll_up(store, warehouse, [HOUR], run_id="2", now=NOW)
+    with no_file_larger_than(full), pytest.raises(WarehouseError, match=words):
+        publish_copy(warehouse)
+    assert PublishedCopy(warehouse.directory).rows("fingerprints")[0]["objects"] == 1
+    publish_copy(warehouse)
+    with no_file_larger_than(1024), pytest.raises(WarehouseError, match=words):
+        publish(warehouse, store, [HOUR])
+    assert len(publish(warehouse, store, [HOUR]).parquet_keys) == len(USAGE_TABLES) + 1
+
+
+def test_a_file_that_another_program_has_open_is_told_with_its_process(warehouse: Warehouse) -> None:
+    with warehouse.writing():
+        pass
+    hold = "import sys, duckdb; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(warehouse.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        words = rf"^{warehouse.path}: is open in process {other.pid} and cannot be written\. Close it there"
+        with pytest.raises(WarehouseError, match=words), warehouse.writing():
+            pass
+        other.terminate()
+    with warehouse.writing():
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    nowhere = Warehouse(tmp_path / "file" / "warehouse")
+    with pytest.raises(WarehouseError, match=r"file/warehouse: cannot be written"), nowhere.writing():
+        pass
 
 
 def test_quantiles_of_a_day_come_from_merged_histograms_and_are_within_one_percent(
