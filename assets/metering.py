@@ -16,7 +16,7 @@ from slipway.catalog import Catalog, digests
 
 _DESCRIPTIONS = {
     keys.REQUESTS: "Usage events of the hour, each request once.",
-    keys.LATENCY: "Time to first token and inter-token latency per deployment.",
+    keys.LATENCY: "Time to first token and between tokens, and whole duration, per deployment.",
     keys.USAGE: "Billed tokens per org, user, key, deployment and price version.",
     keys.COST: "What they cost; exact.",
 }

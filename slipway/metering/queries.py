@@ -61,7 +61,9 @@ class BillLine:
 
 @dataclass(frozen=True)
 class Latency:
-    """TTFT and ITL of one deployment over a period, in milliseconds by quantile (p50, p90, p95, p99).
+    """TTFT, ITL and whole duration of one deployment over a period, in ms by quantile (p50, p90, p95, p99).
+
+    TTFT and ITL are those of streams, the duration that of every request, streamed or not, whatever its end.
 
     `exact` when the period is covered by one row of exact quantiles; otherwise they come from histograms
     whose buckets are 2% wide. A quantile is None where nothing was measured.
@@ -73,6 +75,7 @@ class Latency:
     ttft_ms: Mapping[str, float | None]
     itl_count: int
     itl_ms: Mapping[str, float | None]
+    duration_ms: Mapping[str, float | None]
     exact: bool
 
 
@@ -96,7 +99,7 @@ def bill_lines(copy: PublishedCopy, start: datetime, end: datetime, org: str | N
 
 
 def latencies(copy: PublishedCopy, start: datetime, end: datetime) -> list[Latency]:
-    """TTFT and ITL of every deployment over the hours in [start, end)."""
+    """TTFT, ITL and duration of every deployment over the hours in [start, end)."""
     histogram = {
         (row["deployment"], row["metric"]): row for row in copy.rows("latency_merged", start=start, end=end)
     }
@@ -105,13 +108,14 @@ def latencies(copy: PublishedCopy, start: datetime, end: datetime) -> list[Laten
         exact = row["row_count"] == 1
         source = {
             metric: row if exact else _renamed(histogram.get((row["deployment"], metric), {}), metric)
-            for metric in ("ttft", "itl")
+            for metric in ("ttft", "itl", "duration")
         }
         answers.append(
             Latency(
                 row["deployment"], row["requests"],
                 row["ttft_count"], _quantiles(source["ttft"], "ttft"),
-                row["itl_count"], _quantiles(source["itl"], "itl"), exact,
+                row["itl_count"], _quantiles(source["itl"], "itl"),
+                _quantiles(source["duration"], "duration"), exact,
             )
         )  # fmt: skip
     return answers

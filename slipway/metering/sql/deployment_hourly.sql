@@ -2,6 +2,7 @@
 -- In: request (deduplicated), chunk_hour(hour, elapsed_s).
 -- TTFT: streamed requests that got a first token. ITL: successful streams with at least 2 output tokens,
 -- (duration - ttft) / (output_tokens - 1), in whole nanoseconds so that a mean has no order of summing.
+-- Duration: every request, streamed or not, whatever its end.
 -- One list of quantiles costs a fraction of one call for each.
 INSERT INTO deployment_hourly
 WITH measured AS (
@@ -30,7 +31,9 @@ summed AS (
         quantile_cont(ttft, [0.5, 0.9, 0.95, 0.99]) AS ttft_us,
         count(itl_ns) AS itl_count,
         sum(itl_ns)::DOUBLE / nullif(count(itl_ns), 0) / 1e6 AS itl_mean_ms,
-        quantile_cont(itl_ns, [0.5, 0.9, 0.95, 0.99]) AS itl_ns
+        quantile_cont(itl_ns, [0.5, 0.9, 0.95, 0.99]) AS itl_ns,
+        sum(duration_us)::DOUBLE / count(*) / 1e3 AS duration_mean_ms,
+        quantile_cont(duration_us, [0.5, 0.9, 0.95, 0.99]) AS duration_us
     FROM measured
     GROUP BY hour, deployment, model
 )
@@ -41,6 +44,7 @@ SELECT
     ttft_count, ttft_mean_ms, ttft_us[1] / 1e3, ttft_us[2] / 1e3, ttft_us[3] / 1e3, ttft_us[4] / 1e3,
     itl_count, itl_mean_ms, itl_ns[1] / 1e6, itl_ns[2] / 1e6, itl_ns[3] / 1e6, itl_ns[4] / 1e6,
     requests / elapsed_s, output_tokens / elapsed_s,
-    $run_id
+    $run_id,
+    duration_mean_ms, duration_us[1] / 1e3, duration_us[2] / 1e3, duration_us[3] / 1e3, duration_us[4] / 1e3
 FROM summed
 JOIN chunk_hour USING (hour);

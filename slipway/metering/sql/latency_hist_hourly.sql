@@ -10,6 +10,9 @@ WITH observed AS (
     SELECT hour, deployment, 'itl', (duration_us - ttft_us) / 1e3 / (output_tokens - 1)
     FROM request
     WHERE stream AND status = 'success' AND output_tokens >= 2 AND duration_us >= ttft_us
+    UNION ALL
+    SELECT hour, deployment, 'duration', duration_us / 1e3
+    FROM request
 )
 SELECT hour, deployment, metric, ceil(ln(greatest(x_ms, 0.001)) / ln(1.0202))::SMALLINT AS bucket, count(*)
 FROM observed

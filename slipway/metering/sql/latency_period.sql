@@ -6,7 +6,9 @@ SELECT
     any_value(ttft_p50_ms) AS ttft_p50_ms, any_value(ttft_p90_ms) AS ttft_p90_ms,
     any_value(ttft_p95_ms) AS ttft_p95_ms, any_value(ttft_p99_ms) AS ttft_p99_ms,
     any_value(itl_p50_ms) AS itl_p50_ms, any_value(itl_p90_ms) AS itl_p90_ms,
-    any_value(itl_p95_ms) AS itl_p95_ms, any_value(itl_p99_ms) AS itl_p99_ms
+    any_value(itl_p95_ms) AS itl_p95_ms, any_value(itl_p99_ms) AS itl_p99_ms,
+    any_value(duration_p50_ms) AS duration_p50_ms, any_value(duration_p90_ms) AS duration_p90_ms,
+    any_value(duration_p95_ms) AS duration_p95_ms, any_value(duration_p99_ms) AS duration_p99_ms
 FROM deployment_hourly
 WHERE hour >= $start AND hour < $end
 GROUP BY deployment

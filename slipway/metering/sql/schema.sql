@@ -12,10 +12,16 @@ CREATE TABLE IF NOT EXISTS deployment_hourly (
     ttft_count BIGINT, ttft_mean_ms DOUBLE, ttft_p50_ms DOUBLE, ttft_p90_ms DOUBLE, ttft_p95_ms DOUBLE, ttft_p99_ms DOUBLE,
     itl_count BIGINT, itl_mean_ms DOUBLE, itl_p50_ms DOUBLE, itl_p90_ms DOUBLE, itl_p95_ms DOUBLE, itl_p99_ms DOUBLE,
     requests_per_s DOUBLE, output_tokens_per_s DOUBLE,
-    run_id VARCHAR
+    run_id VARCHAR,
+    duration_mean_ms DOUBLE, duration_p50_ms DOUBLE, duration_p90_ms DOUBLE, duration_p95_ms DOUBLE, duration_p99_ms DOUBLE
 );
+ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS duration_mean_ms DOUBLE;
+ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS duration_p50_ms DOUBLE;
+ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS duration_p90_ms DOUBLE;
+ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS duration_p95_ms DOUBLE;
+ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS duration_p99_ms DOUBLE;
 
--- One row per hour, deployment, metric ('ttft' or 'itl') and bucket with n values x in milliseconds;
+-- One row per hour, deployment, metric ('ttft', 'itl' or 'duration') and bucket with n values x in milliseconds;
 -- bucket = ceil(ln(x) / ln(1.0202)), so that a bucket's middle is within 1% of everything in it.
 CREATE TABLE IF NOT EXISTS latency_hist_hourly (
     hour TIMESTAMPTZ, deployment VARCHAR, metric VARCHAR, bucket SMALLINT, n BIGINT

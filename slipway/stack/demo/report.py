@@ -85,7 +85,12 @@ def _tenant(tenant: Mapping[str, Any]) -> str:
 def _latency(latencies: Sequence[Mapping[str, Any]]) -> str:
     parts = ["<h2>Latency</h2>"]
     for row in latencies:
-        for name, label in (("ttft_ms", "time to first token"), ("itl_ms", "inter-token latency")):
+        labels = {
+            "ttft_ms": "time to first token",
+            "itl_ms": "inter-token latency",
+            "duration_ms": "whole request",
+        }
+        for name, label in labels.items():
             values = [(quantile, value) for quantile, value in row[name].items() if value is not None]
             parts.append(f"<h3>{escape(row['deployment'])}: {label}</h3>{bars(values, 'ms')}")
     return "".join(parts)

@@ -46,6 +46,7 @@ def summary(
                 "deployment": latency.deployment,
                 "ttft_ms": dict(latency.ttft_ms),
                 "itl_ms": dict(latency.itl_ms),
+                "duration_ms": dict(latency.duration_ms),
                 "requests": latency.requests,
             }
             for latency in latencies
@@ -135,7 +136,8 @@ def _tenant_table(tenant: Mapping[str, Any]) -> Table:
 def _latency_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("deployment", "requests", "", "p50", "p90", "p95", "p99", title="Latency, ms")
     for row in rows:
-        for name, label in (("ttft_ms", "first token"), ("itl_ms", "between tokens")):
+        labels = {"ttft_ms": "first token", "itl_ms": "between tokens", "duration_ms": "whole request"}
+        for name, label in labels.items():
             values = ["-" if value is None else f"{value:.1f}" for value in row[name].values()]
             table.add_row(row["deployment"], str(row["requests"]), label, *values)
     return table

@@ -9,6 +9,7 @@ from slipway.metering.checks import evaluate
 from slipway.metering.price_table import sync_prices
 from slipway.metering.publish import publish_copy
 from slipway.metering.published import PublishedCopy
+from slipway.metering.queries import latencies
 from slipway.metering.rollup import roll_up
 from slipway.metering.staleness import survey
 from slipway.metering.warehouse import USAGE_TABLES, Warehouse
@@ -209,13 +210,35 @@ def test_latency_is_exact_and_uses_the_defined_requests_only(store, warehouse, s
         assert row[f"ttft_{name}_ms"] == pytest.approx(np.percentile(ttft, q) / 1e3, rel=1e-12)
         assert row[f"itl_{name}_ms"] == pytest.approx(np.percentile(itl_us, q) / 1e3, abs=1e-6)  # ns
     assert row["ttft_mean_ms"] == pytest.approx(ttft.mean() / 1e3)
+    whole = np.concatenate(
+        [duration, [10_000_000, 250_000]]
+    )  # of every request: streamed or not, limited, too
+    for name, q in (("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99)):
+        assert row[f"duration_{name}_ms"] == pytest.approx(np.percentile(whole, q) / 1e3, rel=1e-12)
+    assert row["duration_mean_ms"] == pytest.approx(whole.mean() / 1e3)
     buckets = {
         metric: {r["bucket"]: r["n"] for r in rows("latency_hist_hourly") if r["metric"] == metric}
-        for metric in ("ttft", "itl")
+        for metric in ("ttft", "itl", "duration")
     }
     values, counts = np.unique(np.ceil(np.log(ttft / 1e3) / np.log(1.0202)).astype(int), return_counts=True)
     assert buckets["ttft"] == dict(zip(values.tolist(), counts.tolist(), strict=True))
     assert sum(buckets["itl"].values()) == 500
+    values, counts = np.unique(np.ceil(np.log(whole / 1e3) / np.log(1.0202)).astype(int), return_counts=True)
+    assert buckets["duration"] == dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def test_requests_that_are_not_streamed_have_a_duration(store, warehouse, ship, new_event) -> None:
+    """Of an hour and of several: there was nothing of them in the warehouse at all."""
+    next_hour = HOUR + timedelta(hours=1)
+    for hour in (HOUR, next_hour):
+        ship(hour, [new_event(hour, stream=False, ttft_us=None, duration_us=n * 10**6) for n in (1, 2, 3)])
+    roll_up(store, warehouse, [HOUR, next_hour], run_id="r", now=NOW)
+    publish_copy(warehouse)
+    copy = PublishedCopy(warehouse.directory)
+    (of_hour,) = latencies(copy, HOUR, next_hour)
+    assert (of_hour.ttft_count, of_hour.ttft_ms["p50"], of_hour.duration_ms["p50"]) == (0, None, 2000.0)
+    (of_both,) = latencies(copy, HOUR, NOW)
+    assert of_both.duration_ms["p50"] == pytest.approx(2000, rel=0.0102)
 
 
 def test_cancelled_and_single_token_streams_have_no_itl(store, warehouse, ship, new_event, rows) -> None:
