@@ -17,7 +17,6 @@ from slipway.catalog.fields import (
     MOST_GPUS,
     MOST_REPLICAS,
     Accelerator,
-    Cpu,
     GpuVendor,
     ModelName,
     Name,
@@ -25,14 +24,17 @@ from slipway.catalog.fields import (
     Size,
     Spec,
 )
+from slipway.catalog.pods import (
+    CertificateAuthorities,
+    File,
+    Isolation,
+    Placement,
+    Probes,
+    Quantities,
+    Toleration,
+    Volume,
+)
 from slipway.catalog.runtimes import RuntimeName
-
-
-class Quantities(Spec):
-    """CPU and memory, as in a Kubernetes resource list."""
-
-    cpu: Cpu | None = Field(None, description="Cores.")
-    memory: Size | None = Field(None, description="As a size.")
 
 
 class Gpu(Spec):
@@ -65,9 +67,11 @@ class Parallelism(Spec):
     By default tensors go over the cards of a node, layers over nodes.
     """
 
-    tensor: int | None = Field(None, ge=1, description="Cards that each layer is spread over.")
-    pipeline: int | None = Field(None, ge=1, description="Groups of cards that the layers are spread over.")
-    data: int | None = Field(None, ge=1, description="Copies of the model within a replica.")
+    tensor: int | None = Field(None, ge=1, le=MOST_GPUS, description="Cards that each layer is spread over.")
+    pipeline: int | None = Field(
+        None, ge=1, le=MOST_GPUS, description="Groups of cards that the layers are spread over."
+    )
+    data: int | None = Field(None, ge=1, le=MOST_GPUS, description="Copies of the model within a replica.")
     expert: bool = Field(False, description="Experts of a mixture whole on a card each, not cut up.")
 
 
@@ -80,6 +84,13 @@ class Resources(Spec):
     profile: profiles.Profile | None = Field(
         None, description="KubeAI resource profile and how often, such as nvidia-gpu-l4:1."
     )
+    extended: dict[str, Annotated[int, Field(ge=1, le=MOST_GPUS)]] = Field(
+        {}, description="Other extended resources, such as rdma/hca: 1."
+    )
+    device_claims: tuple[Name, ...] = Field(
+        (), description="ResourceClaimTemplates (dynamic resource allocation), one claim of each."
+    )
+    shared_memory: Size | None = Field(None, description="Size of /dev/shm; 8Gi by default where one is.")
     profile_accelerator: Accelerator | None = Field(
         None, description="What a profile runs on, where its name does not begin with cpu, nvidia, amd, ..."
     )
@@ -171,25 +182,6 @@ class Limits(Spec):
     api_key: Limit | None = Field(None, description="Of each API key.")
 
 
-class Isolation(Spec):
-    """Where the deployment runs and what surrounds it on Kubernetes."""
-
-    namespace: Name | None = Field(None, description="Namespace of its objects.")
-    network_policy: bool = Field(True, description="Deny all traffic but what serving needs.")
-    runtime_class: str | None = Field(None, description="RuntimeClass, such as gvisor or kata.")
-    quota: Quantities | None = Field(None, description="ResourceQuota of the namespace.")
-
-
-class Toleration(Spec):
-    """A taint that a replica's node may have, as in a Kubernetes pod."""
-
-    key: str = Field(description="Key of the taint.")
-    value: str | None = Field(None, description="Its value; absent tolerates any.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        None, description="Its effect; absent tolerates all."
-    )
-
-
 class ServedAdapter(Spec):
     """An adapter of this deployment and the model name that it answers to."""
 
@@ -248,6 +240,17 @@ class Deployment(Document):
     node_selector: dict[str, str] = Field({}, description="Labels that a replica's node must have.")
     tolerations: tuple[Toleration, ...] = Field(
         (), description="Taints that a replica's node may have, besides those of the GPUs asked for."
+    )
+    placement: Placement = Field(Placement(), description="Where replicas run, beyond labels and taints.")
+    volumes: tuple[Volume, ...] = Field((), description="What each replica sees besides its own volume.")
+    files: tuple[File, ...] = Field((), max_length=10, description="Small files with their content.")
+    ca: CertificateAuthorities | None = Field(None, description="Authorities that the engine trusts.")
+    probes: Probes = Field(Probes(), description="How the kubelet asks a replica.")
+    max_ongoing_requests: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_REPLICAS,
+        description="Most requests that Ray Serve gives one replica at once; 100 by default.",
     )
     autoscaling: Autoscaling | None = Field(None, description="Bounds and target; absent keeps replicas.")
     load_balancing: LoadBalancing = Field(LoadBalancing(), description="Which replica takes a request.")

@@ -36,7 +36,20 @@ _NOT_THE_ENGINE = frozenset(
 )
 
 # Fields that are younger than revisions that somewhere run; a path each, as a document writes it.
-_CAME_LATER = ("tolerations", "parallelism", "resources.profile_accelerator")
+_CAME_LATER = (
+    "tolerations",
+    "parallelism",
+    "placement",
+    "volumes",
+    "files",
+    "ca",
+    "probes",
+    "max_ongoing_requests",
+    "resources.extended",
+    "resources.device_claims",
+    "resources.shared_memory",
+    "resources.profile_accelerator",
+)
 
 
 class UnresolvedRevisionError(LookupError):

@@ -60,6 +60,16 @@ def labels(catalog: Catalog) -> Iterator[Finding]:
                 yield from _judged(deployment, path, name, _OBJECT_NAME, "no object's name")
 
 
+def label_key(deployment: Deployment, path: FieldPath, text: str) -> Iterator[Finding]:
+    """A key of a label of nodes."""
+    yield from _judged(deployment, path, text, _LABEL_KEY, "no label's key")
+
+
+def label_value(deployment: Deployment, path: FieldPath, text: str) -> Iterator[Finding]:
+    """Its value."""
+    yield from _judged(deployment, path, text, _LABEL_VALUE, "no label's value")
+
+
 def _judged(
     deployment: Deployment, path: FieldPath, text: str, pattern: re.Pattern[str], what: str
 ) -> Iterator[Finding]:

@@ -12,11 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from slipway.catalog.catalog import Catalog
-from slipway.catalog.deployment import Autoscaling, Deployment, Limit, LoadBalancing, Quantities
+from slipway.catalog.deployment import Autoscaling, Deployment, Limit, LoadBalancing
 from slipway.catalog.documents import Adapter, Document, Model
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revision
+from slipway.catalog.pods import Quantities
 from slipway.catalog.problems import Finding
-from slipway.catalog.rules import references
+from slipway.catalog.rules import pods, references
 from slipway.catalog.rules.billing import prices_in_force
 from slipway.catalog.rules.cluster import aliases, labels, variables
 from slipway.catalog.rules.endpoints import addresses, gateways, hosts
@@ -236,6 +237,7 @@ RULES: tuple[Rule, ...] = (
     aliases,
     labels,
     variables,
+    *pods.RULES,
     scaling_bounds,
     scaling_idle,
     scaling_target,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from slipway.catalog.servers import VLLM
 from slipway.runtimes.adapter import Adapter, Example, OnKubernetes
 from slipway.runtimes.arguments import owned
-from slipway.runtimes.dynamo import judge, render
+from slipway.runtimes.dynamo import judge, refusals, render
 from slipway.runtimes.workload import Kind, WorkloadKind
 
 # With `-<8 hex>` and `-frontend`.
@@ -19,7 +19,7 @@ ADAPTER = Adapter(
     # Its frontend: docs.nvidia.com/dynamo, components/frontend.
     tasks={VLLM: frozenset({"text-generation", "embedding"})},
     streams={"dynamo": "disk", VLLM: "disk"},
-    refusals=render.refusals,
+    refusals=refusals.refusals,
     owns=owned.Owns(
         dict.fromkeys(("namespace", "endpoint", "endpoint-types", "discovery-backend"), owned.ADDRESS),
         {

@@ -14,12 +14,12 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.rendering import (
+    extras,
     flows,
     gpu,
     identity,
     pods,
     public,
-    refusing,
     scaling,
     telemetry,
     vllm_args,
@@ -102,7 +102,7 @@ def _worker(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "name": _WORKER,
         "type": "worker",
         "modelRef": {"name": resolved.name},
-        "sharedMemorySize": "8Gi",
+        "sharedMemorySize": extras.shared_memory(deployment),
         "runtimeVersionOverride": _runtime_version(resolved),
         "podTemplate": _template(resolved, cluster, _engine(resolved, cluster), on_gpu=True),
     }
@@ -126,7 +126,8 @@ def _engine(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "AWS_ENDPOINT": cluster.store.endpoint_url,
         **({"DYN_LORA_ENABLED": "true"} if resolved.adapters else {}),
     }
-    merged = pods.environment(resolved, pods.home_environment(), access.env, env)
+    added = extras.environment(resolved.deployment)
+    merged = pods.environment(resolved, pods.home_environment(), access.env, env, added)
     return {
         "name": "main",
         "image": pods.image(resolved),
@@ -141,7 +142,11 @@ def _engine(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "env": pods.env_list(merged, pods.secret_environment(resolved, access.secret_env)),
         "resources": pods.resource_lists(resolved, cluster),
         "securityContext": pods.container_security(resolved),
-        "volumeMounts": [*pods.mounts(), {"name": "weights", "mountPath": _WEIGHTS, "readOnly": True}],
+        "volumeMounts": [
+            *pods.mounts(),
+            {"name": "weights", "mountPath": _WEIGHTS, "readOnly": True},
+            *extras.mounts(resolved.deployment),
+        ],
     }
 
 
@@ -154,6 +159,7 @@ def _template(
     if on_gpu:
         claim = {"claimName": _weights_claim(resolved, cluster), "readOnly": True}
         volumes.append({"name": "weights", "persistentVolumeClaim": claim})
+        volumes += extras.volumes(deployment)
     spec: Object = {
         "automountServiceAccountToken": True,  # workers find each other through the API server
         "securityContext": pods.pod_security(),
@@ -172,6 +178,7 @@ def _template(
             "tolerations": gpu.tolerations(deployment, cluster),
         }
         spec |= {name: value for name, value in placed.items() if value}
+        spec |= extras.of_pod(deployment, identity.selector(resolved))
     metadata = {"labels": identity.pod_labels(resolved), "annotations": identity.pod_annotations(resolved)}
     return {"metadata": metadata, "spec": spec}
 
@@ -188,7 +195,7 @@ def _weights_claim(resolved: ResolvedDeployment, cluster: ClusterSettings) -> st
 
 def _runtime_version(resolved: ResolvedDeployment) -> str:
     """Dynamo reads its version off the image's tag, and an image by digest has none."""
-    version = _tagged_version(resolved.engine, resolved.deployment)
+    version = tagged_version(resolved.engine, resolved.deployment)
     if version is None:
         raise RenderError(
             f"engines[{resolved.engine.name}].images.{resolved.deployment.accelerator}.tag: Dynamo must know "
@@ -197,7 +204,8 @@ def _runtime_version(resolved: ResolvedDeployment) -> str:
     return version
 
 
-def _tagged_version(engine: Engine, deployment: Deployment) -> str | None:
+def tagged_version(engine: Engine, deployment: Deployment) -> str | None:
+    """The version that an image's tag tells."""
     listed = engine.images.get(deployment.accelerator)
     matched = _VERSION.search(listed.tag or "") if listed is not None else None
     return matched[0] if matched is not None else None
@@ -231,58 +239,3 @@ def _scaler(
             "autoscaling: Dynamo's load is told to Prometheus alone. Connect one, or remove autoscaling.",
         )
     return scaling.scaler(resolved, cluster, target, address)
-
-
-def _refused_engine(deployment: Deployment, engine: Engine | None) -> tuple[bool, str]:
-    if engine is None or engine.server not in ("dynamo", "vllm"):
-        return engine is not None, "is no Dynamo. Name one of server dynamo, with its images"
-    has_image = deployment.accelerator in engine.images
-    return (
-        has_image and _tagged_version(engine, deployment) is None,
-        f"has an image for {deployment.accelerator} without a version in its tag, which Dynamo must know. "
-        "Write the tag, such as 1.3.1, beside the digest",
-    )
-
-
-def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
-    """(field, reason) for everything in a deployment that Dynamo cannot honour."""
-    auto, balancing = deployment.autoscaling, deployment.load_balancing
-    refused: refusing.Refused = {
-        **scaling.refused(deployment),
-        **refusing.of_a_pod(deployment),
-        **refusing.of_parallelism(deployment, "", refusing.DIVISIONS),
-        "load_balancing.strategy": (False, ""),
-        "load_balancing.prefix_length": (
-            "prefix_length" in balancing.model_fields_set,
-            "is Dynamo's own: it knows which worker has which blocks. Remove it",
-        ),
-        "load_balancing.load_factor_percent": (
-            "load_factor_percent" in balancing.model_fields_set,
-            "is Dynamo's own: its router weighs load by itself. Remove it",
-        ),
-        "rollout.surge": (deployment.rollout.surge > 0, "is not ours to say: Dynamo has none. Set it to 0"),
-        "resources.gpu": (
-            deployment.resources.gpu is None,
-            "is missing, and Dynamo's workers need one. Add resources.gpu",
-        ),
-        "resources.gpu.vendor": (
-            deployment.accelerator not in ("cpu", "nvidia"),
-            f"is {deployment.accelerator}, and Dynamo's images are for NVIDIA's. Use another runtime",
-        ),
-        "engine": _refused_engine(deployment, engine),
-    }
-    if auto is not None:
-        percent = "is told by no adapter of Dynamo's, which has no pods to measure. Use ongoing_requests"
-        refused |= {
-            "autoscaling.idle": (
-                auto.idle != "keep",
-                f"is {auto.idle}, and at least one worker of Dynamo's stays. Use keep",
-            ),
-            "autoscaling.idle_after_s": (
-                "idle_after_s" in auto.model_fields_set,
-                "is for deployments that do not stay up, and Dynamo's do. Remove it",
-            ),
-            "autoscaling.target.cpu_percent": (auto.target.cpu_percent is not None, percent),
-            "autoscaling.target.memory_percent": (auto.target.memory_percent is not None, percent),
-        }
-    return refusing.only(refused)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes.rendering import gpu, identity, pods, scaling, vllm_args
+from slipway.runtimes.rendering import extras, gpu, identity, pods, scaling, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object
 from slipway.runtimes.rendering.weights_access import weights_access
@@ -80,16 +80,28 @@ def _predictor(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object
             "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1},
         },
         **_replicas(resolved, cluster),
-        "volumes": [pods.cache_volume(resolved), {"name": "tmp", "emptyDir": {}}],
+        "volumes": [*_volumes(resolved), *extras.volumes(deployment)],
         "model": _model(resolved, cluster),
+        **extras.of_pod(deployment, identity.selector(resolved)),
         **{name: value for name, value in placed.items() if value},
     }
+
+
+def _volumes(resolved: ResolvedDeployment) -> list[Object]:
+    """Of the replica's own; shared memory where its size is written, as the serving runtime has its own."""
+    own = [pods.cache_volume(resolved), {"name": "tmp", "emptyDir": {}}]
+    size = resolved.deployment.resources.shared_memory
+    shared = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+    return [*own, shared] if size is not None else own
 
 
 def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     model_format, runtime = _FORMATS[resolved.engine.server]
     access = weights_access(cluster.store, resolved.model.prefix)
-    env = pods.environment(resolved, pods.home_environment(), _sleep_environment(resolved))
+    deployment = resolved.deployment
+    added = extras.environment(deployment)
+    env = pods.environment(resolved, pods.home_environment(), _sleep_environment(resolved), added)
+    shared = deployment.resources.shared_memory is not None
     drain = [
         "python3",
         "-c",
@@ -106,7 +118,8 @@ def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "env": pods.env_list(env, pods.secret_environment(resolved)),
         "resources": bounded(resolved, cluster),
         "securityContext": pods.container_security(resolved),
-        "volumeMounts": pods.mounts(),
+        "volumeMounts": [*pods.mounts(shared), *extras.mounts(deployment)],
+        **extras.probes(deployment, POD_PORT),
     }
     if resolved.deployment.rollout.strategy == "in-place" and resolved.engine.server == "vllm":
         model["lifecycle"] = {"preStop": {"exec": {"command": drain}}}
@@ -139,7 +152,8 @@ def bounded(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     """
     lists = pods.resource_lists(resolved, cluster)
     requests, limits = lists.get("requests", {}), lists.get("limits", {})
-    return {"requests": {**limits, **requests}, "limits": {**requests, **limits}} if lists else {}
+    bounds = {"requests": {**limits, **requests}, "limits": {**requests, **limits}}
+    return {**lists, **bounds} if lists else {}
 
 
 def _replicas(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:

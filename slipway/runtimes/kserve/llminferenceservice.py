@@ -14,7 +14,7 @@ from typing import Any
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.arguments import layout, parsing
 from slipway.runtimes.kserve import inferenceservice
-from slipway.runtimes.rendering import gpu, identity, pods, scaling, vllm_args
+from slipway.runtimes.rendering import extras, gpu, identity, pods, scaling, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object
 from slipway.runtimes.rendering.weights_access import weights_access
@@ -102,7 +102,8 @@ def _replicas(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
 
 def _pod(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment = resolved.deployment
-    env = pods.environment(resolved, vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {})
+    sleep = vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {}
+    env = pods.environment(resolved, sleep, extras.environment(deployment))
     its_own = _ITS_OWN_OVER_NODES if deployment.nodes_per_replica > 1 else _ITS_OWN
     args = parsing.without(parsing.parse(vllm_args.engine_args(resolved, cluster)), its_own)
     main: Object = {
@@ -112,8 +113,13 @@ def _pod(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "env": pods.env_list(env, pods.secret_environment(resolved)),
         "resources": inferenceservice.bounded(resolved, cluster),
         "securityContext": pods.container_security(resolved),
+        **extras.probes(deployment, POD_PORT),
     }
+    if mounts := extras.mounts(deployment):
+        main["volumeMounts"] = mounts
     placed = {
+        "volumes": extras.volumes(deployment),
+        **extras.of_pod(deployment, identity.selector(resolved)),
         "nodeSelector": gpu.node_selector(deployment, cluster),
         "tolerations": gpu.tolerations(deployment, cluster),
         "runtimeClassName": gpu.runtime_class(deployment, cluster),

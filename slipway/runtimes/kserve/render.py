@@ -59,6 +59,9 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: refusing.Refused = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_pods(
+            deployment, {"files": refusing.FILES, "max_ongoing_requests": refusing.ONGOING}, refusing.POD
+        ),
         **refusing.of_parallelism(deployment, "", refusing.DIVISIONS, server),
         "adapters": (
             bool(deployment.adapters) and server != VLLM,
@@ -71,6 +74,10 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
         "resources.volume_size": (
             newer and deployment.resources.volume_size is not None,
             "is no field of an LLMInferenceService, which adapters and nodes_per_replica need. Remove it",
+        ),
+        "resources.shared_memory": (
+            newer and deployment.resources.shared_memory is not None,
+            "is KServe's own in an LLMInferenceService, which adapters and nodes_per_replica need. Remove it",
         ),
         "engine": (
             server not in SERVERS,

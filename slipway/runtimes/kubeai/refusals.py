@@ -21,6 +21,7 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
         **refusing.of_a_pod(deployment),
         **_refused_resources(deployment),
         **_refused_placement(deployment),
+        **_refused_additions(deployment),
         **refusing.of_parallelism(deployment, "", refusing.DIVISIONS, server),
         "load_balancing.strategy": (False, ""),
         "adapters": (
@@ -97,6 +98,25 @@ def _refused_resources(deployment: Deployment) -> refusing.Refused:
         "resources.volume_size": (resources.volume_size is not None, no_volume),
         "resources.volume_class": (resources.volume_class is not None, no_volume),
     }
+
+
+def _refused_additions(deployment: Deployment) -> refusing.Refused:
+    """A Model has no pod template; a profile has resources and rules about nodes."""
+    twice = "is part of a KubeAI profile, and resources.profile names one. Remove either"
+    own = ("resources.extended", "placement.node_affinity")
+    return refusing.of_pods(
+        deployment,
+        {
+            **dict.fromkeys(own, twice),
+            "max_ongoing_requests": refusing.ONGOING,
+            "volumes": "are no field of a KubeAI Model. Use files",
+            "ca": "is no field of a KubeAI Model. Use files, and SSL_CERT_FILE in env",
+            "probes": "are KubeAI's own. Remove them",
+            "placement.spread": "is no field of a KubeAI profile. Use placement.node_affinity",
+            "resources.": "is no field of a KubeAI profile. Remove it",
+        },
+        ("files", "placement.priority_class", *(() if deployment.resources.profile is not None else own)),
+    )
 
 
 def _told(resources: Resources) -> Accelerator | None:

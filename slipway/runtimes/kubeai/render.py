@@ -15,7 +15,7 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment, digest_of
 from slipway.catalog.servers import VLLM, ServerName
-from slipway.runtimes.rendering import flows, gpu, identity, pods, telemetry, vllm_args
+from slipway.runtimes.rendering import extras, flows, gpu, identity, pods, telemetry, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, Pods, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, workload_of
 from slipway.runtimes.rendering.weights_access import weights_access
@@ -80,6 +80,10 @@ def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "loadBalancing": _balancing(deployment),
         **_cache(resolved, cluster),
     }
+    if deployment.files:
+        spec["files"] = [file.model_dump() for file in deployment.files]
+    if deployment.placement.priority_class is not None:
+        spec["priorityClassName"] = deployment.placement.priority_class
     if resolved.adapters:
         adapters = zip(deployment.adapters, resolved.adapters, strict=True)
         spec["adapters"] = [
@@ -169,6 +173,7 @@ def _own_profile(resolved: ResolvedDeployment, cluster: ClusterSettings) -> tupl
         "nodeSelector": gpu.node_selector(deployment, cluster),
         "tolerations": gpu.tolerations(deployment, cluster),
         "runtimeClassName": gpu.runtime_class(deployment, cluster),
+        "affinity": extras.affinity(deployment),
     }
     content = {name: value for name, value in content.items() if value}
     return f"slipway-{digest_of(content)[:8]}", content

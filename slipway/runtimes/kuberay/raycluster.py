@@ -14,7 +14,7 @@ from typing import Any
 
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.catalog.resolved import ResolvedDeployment, digest_of
-from slipway.runtimes.rendering import gpu, identity, pods
+from slipway.runtimes.rendering import extras, gpu, identity, pods
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Object
 from slipway.runtimes.rendering.weights_access import node_cache_access, weights_access
@@ -23,6 +23,8 @@ METRICS_PORT = 8080
 
 _HEAD = {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}
 _IDLE_S = 300
+# Set by the operator on the pods of a worker group.
+_GROUP_LABEL = "ray.io/group"
 # Without a port of the name `serve` at the head, the operator makes no Service, and no cluster ever active.
 _PORTS = {"gcs-server": 6379, "dashboard": 8265, "client": 10001, "metrics": METRICS_PORT, "serve": pods.PORT}
 # What Ray itself takes of a worker: its agents, a proxy and the raylet had 0.8 GB with Ray 2.60. Without room
@@ -77,7 +79,20 @@ def _group_name(resolved: ResolvedDeployment, cluster: ClusterSettings) -> str:
         gpu.runtime_class(deployment, cluster),
         deployment.resources.volume_class,
     ]
+    placed += [each for each in _added(resolved) if each]
     return f"{deployment.accelerator}-{digest_of([str(each) for each in placed])[:6]}"
+
+
+def _added(resolved: ResolvedDeployment) -> list[Any]:
+    """What a deployment adds to its pods: only replicas with the same may share them."""
+    deployment, resources = resolved.deployment, resolved.deployment.resources
+    return [
+        extras.of_pod(deployment, {}),
+        extras.volumes(deployment),
+        extras.mounts(deployment),
+        resources.shared_memory,
+        resources.extended,
+    ]
 
 
 def _head(together: Sequence[ResolvedDeployment], cluster: ClusterSettings) -> Object:
@@ -91,8 +106,8 @@ def _group(name: str, members: list[ResolvedDeployment], cluster: ClusterSetting
     first, most = members[0], sum(_most_replicas(each) for each in members)
     container = _container("ray-worker", pods.image(first), cluster)
     container["resources"] = _size(members, cluster)
-    container["volumeMounts"] = pods.mounts(shared_memory=True)
     deployment = first.deployment
+    container["volumeMounts"] = [*pods.mounts(shared_memory=True), *extras.mounts(deployment)]
     placed: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": max(pods.grace_s(each) for each in members),
@@ -102,8 +117,13 @@ def _group(name: str, members: list[ResolvedDeployment], cluster: ClusterSetting
         "volumes": [
             pods.cache_volume(max(members, key=_volume_bytes)),
             {"name": "tmp", "emptyDir": {}},
-            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "8Gi"}},
+            {
+                "name": "shm",
+                "emptyDir": {"medium": "Memory", "sizeLimit": extras.shared_memory(deployment)},
+            },
+            *extras.volumes(deployment),
         ],
+        **extras.of_pod(deployment, {**pod_labels(cluster), _GROUP_LABEL: name}),
     }
     kept = {key: value for key, value in placed.items() if value not in (None, [], {})}
     return {
@@ -149,7 +169,11 @@ def _size(members: list[ResolvedDeployment], cluster: ClusterSettings) -> Object
     for member in members:
         for name, count in gpu.amounts(member.deployment, cluster).items():
             limits[name] = requests[name] = str(max(int(count), int(limits.get(name, "0"))))
-    return {"requests": requests, "limits": limits} if limits else {"requests": requests}
+        for name, number in member.deployment.resources.extended.items():
+            limits[name] = requests[name] = str(number)
+    size: Object = {"requests": requests, "limits": limits} if limits else {"requests": requests}
+    claims = extras.claims(members[0].deployment)
+    return {**size, "claims": claims} if claims else size
 
 
 def _most_replicas(resolved: ResolvedDeployment) -> int:

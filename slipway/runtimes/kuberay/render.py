@@ -21,6 +21,7 @@ from slipway.runtimes.arguments import keywords as arguments
 from slipway.runtimes.kuberay import raycluster
 from slipway.runtimes.ray import render as ray_render
 from slipway.runtimes.rendering import (
+    extras,
     flows,
     identity,
     pods,
@@ -125,14 +126,14 @@ def application(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Objec
 
 def _llm_config(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     deployment, access = resolved.deployment, weights_access(cluster.store, resolved.model.prefix)
-    env = pods.environment(resolved)
+    env = pods.environment(resolved, extras.environment(deployment))
     config: dict[str, Any] = {
         "model_loading_config": {"model_id": resolved.name, "model_source": access.uri},
         "log_engine_metrics": deployment.telemetry,
         "engine_kwargs": {"load_format": "runai_streamer", **_keywords(resolved, cluster)},
         "deployment_config": {
             **ray_render.replicas_or_autoscaling(deployment),
-            "max_ongoing_requests": ray_render.MAX_ONGOING_REQUESTS,
+            "max_ongoing_requests": ray_render.ongoing(deployment),
             "graceful_shutdown_timeout_s": ray_render.shutdown_s(deployment),
         },
     }
@@ -226,6 +227,11 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             for field, reason in ray_render.refusals(deployment)
             if field.startswith(of_ray)
         },
+        **refusing.of_pods(
+            deployment,
+            {"files": refusing.FILES, "probes": "are Ray Serve's own, which asks its replicas. Remove them"},
+            ("placement.", "volumes", "ca.", "resources.", "max_ongoing_requests"),
+        ),
         **refusing.of_parallelism(
             deployment,
             "is a replica's, and Ray Serve LLM has copies as replicas alone. Set replicas",

@@ -14,6 +14,7 @@ from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.arguments import layout
 from slipway.runtimes.rendering import (
+    extras,
     flows,
     gpu,
     identity,
@@ -107,7 +108,11 @@ def _service(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "args": list(deployment.args),
         "env": _environment(resolved, cluster),
         "storage": _storage(resolved),
-        "resources": pods.resource_lists(resolved, cluster),
+        "resources": {
+            name: amounts
+            for name, amounts in pods.resource_lists(resolved, cluster).items()
+            if name != "claims"  # draResources says them
+        },
         "userID": pods.USER,
         "groupID": pods.USER,
         "nodeSelector": gpu.node_selector(deployment, cluster),
@@ -116,7 +121,10 @@ def _service(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "expose": {"service": {"type": "ClusterIP", "port": pods.PORT}},
         # Without the Prometheus operator's kinds, metrics that are on make the service Failed.
         "metrics": {"enabled": telemetry.wanted(resolved, cluster), "serviceMonitor": {}},
-        "startupProbe": {"enabled": True, "probe": _startup(resolved)},
+        "affinity": extras.affinity(deployment),
+        "priorityClassName": deployment.placement.priority_class,
+        "draResources": [{"resourceClaimTemplateName": each} for each in deployment.resources.device_claims],
+        **_probes(resolved),
         **_scale(deployment),
     }
     if deployment.nodes_per_replica > 1:
@@ -141,18 +149,27 @@ def _scale(deployment: Deployment) -> dict[str, Any]:
 
 
 def _storage(resolved: ResolvedDeployment) -> Object:
-    shared_memory = {"sharedMemorySizeLimit": "8Gi"}
+    shared_memory = {"sharedMemorySizeLimit": extras.shared_memory(resolved.deployment)}
     if resolved.deployment.resources.volume_size is None:
         return {"emptyDir": {}, **shared_memory}
     return {"nimCache": {"name": identity.object_name(resolved), "profile": ""}, **shared_memory}
 
 
-def _startup(resolved: ResolvedDeployment) -> Object:
-    return {
+def _probes(resolved: ResolvedDeployment) -> Object:
+    """Loading may take as long as the rollout's deadline; the others are the operator's unless written."""
+    starting = {
         "httpGet": {"path": "/v1/health/ready", "port": "api"},
         "periodSeconds": 10,
         "failureThreshold": math.ceil(pods.deadline_s(resolved) / 10),
     }
+    written = resolved.deployment.probes
+    others = {"readinessProbe": ("ready", written.readiness), "livenessProbe": ("live", written.liveness)}
+    probes = {"startupProbe": extras.over(starting, written.startup)} | {
+        name: extras.over({"httpGet": {"path": f"/v1/health/{path}", "port": "api"}}, probe)
+        for name, (path, probe) in others.items()
+        if probe is not None
+    }
+    return {name: {"enabled": True, "probe": probe} for name, probe in probes.items()}
 
 
 def _api_secret(resolved: ResolvedDeployment) -> str:
@@ -192,6 +209,17 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: refusing.Refused = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_pods(
+            deployment,
+            {
+                "volumes": "are no field of a NIMService. Remove them",
+                "files": "are no field of a NIMService. Remove them",
+                "ca": "is no field of a NIMService's pods. Remove it, or put it into the image",
+                "max_ongoing_requests": refusing.ONGOING,
+                "placement.spread": "is no field of a NIMService. Use placement.node_affinity",
+            },
+            ("placement.node_affinity", "placement.priority_class", "probes.", "resources."),
+        ),
         **refusing.of_parallelism(
             deployment,
             "is chosen by a NIM itself, with its profile for the cards of a node. Remove it",

@@ -70,13 +70,18 @@ def _options(resolved: ResolvedDeployment, node_cache_bytes: int | None) -> dict
     deployment = resolved.deployment
     return {
         **replicas_or_autoscaling(deployment),
-        "max_ongoing_requests": MAX_ONGOING_REQUESTS,
+        "max_ongoing_requests": ongoing(deployment),
         "ray_actor_options": _actor(resolved, node_cache_bytes),
         "health_check_period_s": HEALTH_CHECK_PERIOD_S,
         "health_check_timeout_s": HEALTH_CHECK_TIMEOUT_S,
         "graceful_shutdown_wait_loop_s": 1.0,
         "graceful_shutdown_timeout_s": shutdown_s(deployment),
     }
+
+
+def ongoing(deployment: Deployment) -> int:
+    """Most requests that the proxy gives one replica at once."""
+    return deployment.max_ongoing_requests or MAX_ONGOING_REQUESTS
 
 
 def shutdown_s(deployment: Deployment) -> float:
@@ -229,6 +234,7 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
                 "is prefix-hash, and Ray Serve's proxy balances by load. Use least-load",
             ),
             "tolerations": (bool(deployment.tolerations), kubernetes),
+            **refusing.of_pods(deployment, "exists on Kubernetes only. Remove it", ("max_ongoing_requests",)),
             **refusing.of_parallelism(deployment, "is vLLM's, and ray hosts llama.cpp. Remove it"),
             "telemetry": (
                 "telemetry" in deployment.model_fields_set,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.runtimes.rendering import gpu, identity
+from slipway.runtimes.rendering import extras, gpu, identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object, plain
 from slipway.runtimes.rendering.weights_access import SecretKey, WeightsAccess
@@ -28,7 +28,6 @@ _PROBE_PERIOD_S = 5
 _UNROUTED_S = 5
 _DRAINED_S = 5
 _LAST_WORDS_S = 20
-_SHARED_MEMORY = "8Gi"
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,11 @@ def resource_lists(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Ob
     """Requests and limits of the engine's container; extended resources stand in both, alike."""
     resources = resolved.deployment.resources
     cards = gpu.amounts(resolved.deployment, cluster)
-    lists = {
-        "requests": {**resources.requests.model_dump(exclude_none=True), **cards},
-        "limits": {**resources.limits.model_dump(exclude_none=True), **cards},
+    extended = {**cards, **{name: str(count) for name, count in resources.extended.items()}}
+    lists: Object = {
+        "requests": {**resources.requests.model_dump(exclude_none=True), **extended},
+        "limits": {**resources.limits.model_dump(exclude_none=True), **extended},
+        "claims": extras.claims(resolved.deployment),
     }
     return {name: amounts for name, amounts in lists.items() if amounts}
 
@@ -175,17 +176,20 @@ def template(
         containers=[_container(resolved, cluster, program)],
         volumes=_volumes(resolved, program),
     )
+    added = extras.of_pod(deployment, identity.selector(resolved))
     metadata = client.V1ObjectMeta(
         labels=identity.pod_labels(resolved), annotations=identity.pod_annotations(resolved)
     )
     made: Object = plain(client.V1PodTemplateSpec(metadata=metadata, spec=pod))
+    made["spec"] |= added
     return made
 
 
 def _container(resolved: ResolvedDeployment, cluster: ClusterSettings, program: Program) -> Any:
     from kubernetes import client
 
-    env = environment(resolved, home_environment(), program.access.env, program.env)
+    added = extras.environment(resolved.deployment)
+    env = environment(resolved, home_environment(), program.access.env, program.env, added)
     return client.V1Container(
         name="engine",
         image=image(resolved),
@@ -195,7 +199,7 @@ def _container(resolved: ResolvedDeployment, cluster: ClusterSettings, program: 
         ports=[{"name": PORT_NAME, "containerPort": PORT}] if program.serves else None,
         resources=resource_lists(resolved, cluster),
         security_context=container_security(resolved),
-        volume_mounts=mounts(program.shared_memory),
+        volume_mounts=[*mounts(program.shared_memory), *extras.mounts(resolved.deployment)],
         lifecycle=_lifecycle(resolved, program),
         **(_probes(resolved, program) if program.serves else {}),
     )
@@ -210,8 +214,9 @@ def mounts(shared_memory: bool = False) -> list[Object]:
 def _volumes(resolved: ResolvedDeployment, program: Program) -> list[Any]:
     volumes: list[Object] = [cache_volume(resolved), {"name": "tmp", "emptyDir": {}}]
     if program.shared_memory:
-        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _SHARED_MEMORY}})
-    return volumes
+        size = extras.shared_memory(resolved.deployment)
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}})
+    return [*volumes, *extras.volumes(resolved.deployment)]
 
 
 def cache_volume(resolved: ResolvedDeployment) -> Object:
@@ -239,11 +244,12 @@ def _probes(resolved: ResolvedDeployment, program: Program) -> dict[str, Any]:
 
     # Loading may take as long as the rollout's deadline; the kubelet must not be the one that gives up first.
     loading = math.ceil(deadline_s(resolved) / _PROBE_PERIOD_S)
+    written = resolved.deployment.probes
     return {
-        "startup_probe": probe(program.health, loading, 5),
-        "readiness_probe": probe(program.ready, 2, 5),
+        "startup_probe": extras.over(probe(program.health, loading, 5), written.startup),
+        "readiness_probe": extras.over(probe(program.ready, 2, 5), written.readiness),
         # An engine under load answers late; a restart would cost a whole load.
-        "liveness_probe": probe(program.health, 12, 10),
+        "liveness_probe": extras.over(probe(program.health, 12, 10), written.liveness),
     }
 
 

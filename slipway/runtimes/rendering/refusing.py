@@ -6,12 +6,18 @@ Does not: what one runtime alone refuses (its module), printing them (slipway.co
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.servers import SERVERS, ServerName
 
 Refused = dict[str, tuple[bool, str]]
+
+FILES = "are KubeAI's alone. Put them in a ConfigMap, and mount it by volumes"
+ONGOING = "is Ray Serve's. Use --max-num-seqs in args"
+
+# What a whole pod template can say.
+POD = ("placement.", "volumes", "ca.", "probes.", "resources.")
 
 # All of `parallelism`.
 DIVISIONS = ("tensor", "pipeline", "data", "expert")
@@ -52,6 +58,42 @@ def of_a_pod(deployment: Deployment) -> Refused:
             gpu is not None and gpu.fraction is not None,
             "is Ray's. Use mig_profile, or sharing with count: 1",
         ),
+    }
+
+
+def of_pods(deployment: Deployment, why: str | Mapping[str, str], takes: Collection[str] = ()) -> Refused:
+    """What a deployment adds to its pods beyond what the runtime `takes`; `why` is a reason, or one each."""
+    given = _added_to_pods(deployment)
+
+    def reason(field: str) -> str:
+        if isinstance(why, str):
+            return why
+        told = (each for name, each in why.items() if field.startswith(name))
+        return next(told, "has no field there. Remove it")
+
+    return {
+        field: (is_given and not field.startswith(tuple(takes)), reason(field))
+        for field, is_given in given.items()
+    }
+
+
+def _added_to_pods(deployment: Deployment) -> dict[str, bool]:
+    placement, resources, probes = deployment.placement, deployment.resources, deployment.probes
+    return {
+        "placement.node_affinity": bool(placement.node_affinity),
+        "placement.spread": bool(placement.spread),
+        "placement.priority_class": placement.priority_class is not None,
+        "volumes": bool(deployment.volumes),
+        "files": bool(deployment.files),
+        "ca.config_map": deployment.ca is not None,
+        "ca.key": deployment.ca is not None and "key" in deployment.ca.model_fields_set,
+        "probes.startup": probes.startup is not None,
+        "probes.readiness": probes.readiness is not None,
+        "probes.liveness": probes.liveness is not None,
+        "resources.extended": bool(resources.extended),
+        "resources.device_claims": bool(resources.device_claims),
+        "resources.shared_memory": resources.shared_memory is not None,
+        "max_ongoing_requests": deployment.max_ongoing_requests is not None,
     }
 
 

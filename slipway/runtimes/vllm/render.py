@@ -113,6 +113,9 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
     refused: dict[str, tuple[bool, Any]] = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
+        **refusing.of_pods(
+            deployment, {"files": refusing.FILES, "max_ongoing_requests": refusing.ONGOING}, refusing.POD
+        ),
         **refusing.of_parallelism(deployment, "", refusing.DIVISIONS, engine.server if engine else None),
         "nodes_per_replica": (
             deployment.nodes_per_replica > 1 and llamacpp,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from slipway.catalog import Deployment, ResolvedDeployment
+from slipway.runtimes.dynamo import refusals
 from slipway.runtimes.dynamo import render as dynamo
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
@@ -43,7 +44,7 @@ class TestDynamo:
         deployment = Deployment.model_validate(
             {"name": "c", "model": "m", "runtime": "dynamo", "engine": "e", **zero}
         )
-        assert "autoscaling.idle" in dict(dynamo.refusals(deployment))
+        assert "autoscaling.idle" in dict(refusals.refusals(deployment))
 
     def test_adapters_are_objects_of_their_own(self, render: Callable[..., dict[str, Object]]) -> None:
         spec = render(**VARIANTS["dynamo scaled"])["DynamoModel"]["spec"]

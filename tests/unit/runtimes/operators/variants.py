@@ -20,6 +20,30 @@ DYNAMO: dict[str, Any] = {
     **GPU,
 }
 
+# What a deployment may add to its pods, on a runtime that takes a whole pod template.
+ADDED: dict[str, Any] = {
+    "placement": {
+        "node_affinity": [{"key": "rack", "values": ["a", "b"]}, {"key": "fast", "operator": "Exists"}],
+        "spread": [{"over": "topology.kubernetes.io/zone", "max_skew": 2, "required": True}],
+        "priority_class": "high",
+    },
+    "volumes": [
+        {"mount_path": "/data", "claim": "data"},
+        {"mount_path": "/templates", "config_map": "templates"},
+        {"mount_path": "/keys", "secret": "keys"},
+        {"mount_path": "/scratch", "claim": "scratch", "read_only": False},
+    ],
+    "ca": {"config_map": "authorities"},
+}
+ADDED_RESOURCES: dict[str, Any] = {
+    "extended": {"rdma/hca": 1},
+    "device_claims": ["nic"],
+    "shared_memory": "32Gi",
+}
+PROBES: dict[str, Any] = {
+    name: {"period_s": 7, "failures": 9} for name in ("startup", "readiness", "liveness")
+}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "kubeai": {"runtime": "kubeai"},
     "kubeai scaled": {"runtime": "kubeai", **SCALED},
@@ -53,6 +77,38 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "nim volume": {**NIM, "resources": {"gpu": {"count": 2}, "volume_size": "50Gi", "volume_class": "rwx"}},
     "nim scaled": {**NIM, "autoscaling": {"max_replicas": 3, "target": {"cpu_percent": 80}}},
     "nim nodes": {**NIM, "nodes_per_replica": 2, "alias": True},
+    "kubeai added": {
+        "runtime": "kubeai",
+        "resources": {"gpu": {}, "extended": {"rdma/hca": 1}},
+        "placement": {"node_affinity": ADDED["placement"]["node_affinity"], "priority_class": "high"},
+        "files": [{"path": "/templates/chat.jinja", "content": "{{ messages }}"}],
+    },
+    "kserve added": {
+        "runtime": "kserve",
+        **ADDED,
+        "probes": PROBES,
+        "resources": {"gpu": {}, **ADDED_RESOURCES},
+    },
+    "kserve nodes added": {
+        "runtime": "kserve",
+        **ADDED,
+        "probes": PROBES,
+        "nodes_per_replica": 2,
+        "resources": {"gpu": {}, "extended": {"rdma/hca": 1}, "device_claims": ["nic"]},
+    },
+    "kuberay added": {
+        "runtime": "kuberay",
+        **ADDED,
+        "max_ongoing_requests": 7,
+        "resources": {"gpu": {}, **ADDED_RESOURCES},
+    },
+    "nim added": {
+        **NIM,
+        "placement": {"node_affinity": ADDED["placement"]["node_affinity"], "priority_class": "high"},
+        "probes": PROBES,
+        "resources": {"gpu": {}, **ADDED_RESOURCES},
+    },
+    "dynamo added": {**DYNAMO, **ADDED, "resources": {"gpu": {}, **ADDED_RESOURCES}},
     "dynamo": DYNAMO,
     "dynamo scaled": {**DYNAMO, **SCALED, "adapters": ["tone"]},
     "dynamo nodes": {**DYNAMO, "nodes_per_replica": 2, "load_balancing": {"strategy": "prefix-hash"}},

@@ -6,6 +6,32 @@ from slipway.runtimes.rendering.rendered import Object
 
 GPU = {"gpu": {"count": 1}}
 
+# What a deployment may add to its pods, on a runtime that takes a whole pod template.
+ADDED: dict[str, Any] = {
+    "placement": {
+        "node_affinity": [{"key": "rack", "values": ["a", "b"]}, {"key": "fast", "operator": "Exists"}],
+        "spread": [{"over": "topology.kubernetes.io/zone", "max_skew": 2, "required": True}],
+        "priority_class": "high",
+    },
+    "volumes": [
+        {"mount_path": "/data", "claim": "data"},
+        {"mount_path": "/templates", "config_map": "templates"},
+        {"mount_path": "/keys", "secret": "keys"},
+        {"mount_path": "/scratch", "claim": "scratch", "read_only": False},
+    ],
+    "ca": {"config_map": "authorities"},
+}
+ADDED_RESOURCES: dict[str, Any] = {
+    "extended": {"rdma/hca": 1},
+    "device_claims": ["nic"],
+    "shared_memory": "32Gi",
+}
+PROBES: dict[str, Any] = {
+    "startup": {"failures": 900},
+    "readiness": {"path": "/ready", "period_s": 2},
+    "liveness": {"timeout_s": 30, "initial_delay_s": 60},
+}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "CPU": {},
     "llama.cpp": {"server": "llama.cpp"},
@@ -35,6 +61,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "in place": {"rollout": {"strategy": "in-place", "surge": 1}, "replicas": 3, "alias": True},
     "blue-green alias": {"alias": True},
     "secrets": {"secrets": [{"name": "HF_TOKEN", "secret": "hub"}, {"name": "A", "secret": "s", "key": "k"}]},
+    "added": {**ADDED, "probes": PROBES, "resources": {**GPU, **ADDED_RESOURCES}},
+    "added, nodes": {
+        **ADDED,
+        "probes": PROBES,
+        "resources": {**GPU, **ADDED_RESOURCES},
+        "nodes_per_replica": 2,
+    },
+    "divided": {
+        "resources": {"gpu": {"count": 8}},
+        "parallelism": {"pipeline": 2, "data": 2, "expert": True},
+    },
     "taints": {"tolerations": [{"key": "team", "value": "a", "effect": "NoExecute"}, {"key": "spot"}]},
 }
 
