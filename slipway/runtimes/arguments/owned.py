@@ -126,7 +126,7 @@ def owned(
     """Arguments that say what Slipway says itself."""
     of_server = OF_VLLM_OPTIONS if _reads_as_vllm(server) else _OF_OTHERS.get(server, {})
     always = {**of_server, **runtime.options}
-    beside = _BESIDE if _reads_as_vllm(server) else {}
+    beside = _BESIDE if always.keys() >= OF_VLLM_OPTIONS.keys() else {}
     for given in arguments:
         reason = always.get(given.option.replace("_", "-"))
         if reason is None and given.option in beside:

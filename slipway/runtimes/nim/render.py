@@ -220,6 +220,10 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             },
             ("placement.node_affinity", "placement.priority_class", "probes.", "resources."),
         ),
+        "resources.device_claims": (
+            bool(deployment.resources.device_claims) and rollout.strategy == "in-place",
+            "can never change in a NIMService. Use blue-green",
+        ),
         **refusing.of_parallelism(
             deployment,
             "is chosen by a NIM itself, with its profile for the cards of a node. Remove it",

@@ -77,6 +77,14 @@ def test_it_is_refused_on_every_runtime(runtime: str, args: list[str]) -> None:
     assert list(said(SERVERS[runtime], runtime=runtime, args=args)) == ["args[0]"]
 
 
+@pytest.mark.parametrize("runtime", SERVERS)
+@pytest.mark.parametrize(
+    "args", [["--enable-prefix-caching"], ["--enable_prefix_caching"], ["--enable-lora"]], ids=str
+)
+def test_what_contradicts_a_field_is_refused_on_every_runtime(runtime: str, args: list[str]) -> None:
+    assert list(said(SERVERS[runtime], runtime=runtime, args=args)) == ["args[0]"]
+
+
 @pytest.mark.parametrize(
     ("server", "args"),
     [

@@ -47,3 +47,10 @@ class TestNim:
         """On, without the ServiceMonitor kind, they make the service Failed."""
         quiet = nim.render(resolved(**NIM), replace(cluster, prometheus=None))
         assert quiet.objects[-1]["spec"]["metrics"]["enabled"] is False
+
+
+def test_claims_of_devices_go_into_a_new_service_alone(resolved: Resolve) -> None:
+    claims = {"resources": {"gpu": {}, "device_claims": ["nic"]}}
+    assert nim.refusals(resolved(**{**NIM, **claims}).deployment) == []
+    in_place = resolved(**{**NIM, **claims, "rollout": {"strategy": "in-place"}})
+    assert [field for field, _ in nim.refusals(in_place.deployment)] == ["resources.device_claims"]
