@@ -172,6 +172,9 @@ def edit_whole(body: bytes, model: str) -> tuple[bytes, UsageCount] | None:
     document = _decoded(body)
     if not isinstance(document, dict):
         return None
+    error = _error_type(document, None)
+    if error is not None and not document.get("choices"):
+        raise AnswerError(f"an error with status 200: {body[:500].decode(errors='replace')}")
     usage = UsageCount()
     if isinstance(document.get("usage"), dict):
         usage.report(document["usage"], [])

@@ -20,6 +20,7 @@ class Slots:
     """The slots of one directory. Not safe for threads: its spool takes care of that."""
 
     def __init__(self, path: Path) -> None:
+        """Open the file, or make it. Raises OSError."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._count = os.fstat(self._file).st_size // SLOT_BYTES
         self._empty: list[int] = []
@@ -30,6 +31,9 @@ class Slots:
                 self.left[slot] = line + end
             else:
                 self._empty.append(slot)
+        if not self.left and self._count > GROWTH:  # room for the busiest hour of the process before
+            os.ftruncate(self._file, GROWTH * SLOT_BYTES)
+            self._count, self._empty = GROWTH, list(range(GROWTH))
 
     def take(self) -> int:
         """An empty slot. Raises OSError when there is none and no room for more."""

@@ -72,10 +72,16 @@ class Spool:
         self._active: Segment | None = None
         self._retired: list[int] = []  # files that take no more events and are not synced yet
         self._size_bytes = 0
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._guard = _lock_directory(directory)
-        self._events = sum(len(segment.lines()) for segment in self._segments())
-        self._slots = Slots(directory / _IN_FLIGHT)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._guard = _lock_directory(directory)
+            self._events = sum(len(segment.lines()) for segment in self._segments())
+            self._slots = Slots(directory / _IN_FLIGHT)
+        except OSError as error:
+            raise SpoolError(
+                f"spool {directory}: cannot be opened: {error}. Free space, mend the disk, or set "
+                "SLIPWAY_GATEWAY_SPOOL to a directory that this user can write."
+            ) from error
         self._parked = self._left()  # events that are in a slot because no segment takes them
         self._events += len(self._parked)
         with contextlib.suppress(OSError):  # on a full disk they stay where they are

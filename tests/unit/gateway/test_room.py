@@ -89,6 +89,28 @@ def test_no_room_is_given_away_twice_and_all_of_it_comes_back(spool):
     assert (len(recorded(spool)), spool.events) == (len(rooms), len(rooms))
 
 
+def test_the_room_of_a_busy_hour_is_given_back_at_the_next_start(spool_in):
+    spool = spool_in()
+    rooms = [spool.reserve() for _ in range(3 * slots.GROWTH)]
+    left = died(spool)
+    Spool(left, "gateway-0").close()
+    assert (left / "in-flight").stat().st_size == slots.GROWTH * SLOT_BYTES
+    rooms[-1].save(line())
+    left = died(spool)
+    again = Spool(left, "gateway-0")
+    assert (again.events, len({again.reserve()._slot for _ in range(4 * slots.GROWTH)})) == (
+        1,
+        4 * slots.GROWTH,
+    )
+    again.close()
+
+
+def test_a_spool_that_cannot_be_opened_says_which_and_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolError, match=r"file/spool: cannot be opened: .*SLIPWAY_GATEWAY_SPOOL"):
+        Spool(tmp_path / "file" / "spool", "gateway-0")
+
+
 def test_of_a_killed_process_the_last_that_was_saved_counts_once(spool_in, tmp_path):
     spool = spool_in()
     saved, unsaved, let_go = spool.reserve(), spool.reserve(), spool.reserve()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from slipway.gateway.api.events import AnswerError
 from slipway.gateway.api.stream import StreamEditor, Wants, edit_whole
 from slipway.gateway.api.usage_count import UsageCount
 
@@ -131,6 +132,14 @@ def test_an_answer_without_usage_is_counted_by_a_bound_and_says_so():
     assert whole.text_bytes == 3
     whole.bound(78, 3)
     assert (whole.totals(), whole.counted_by) == ((78, 0, 3), "bound")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"error": {"message": "m"}}', b'{"error": "m", "choices": []}', b'{"object": "error"}']
+)
+def test_an_error_in_one_piece_is_no_answer(body):
+    with pytest.raises(AnswerError, match="an error with status 200"):
+        edit_whole(body, "asked")
 
 
 def test_zeros_beside_a_text_are_no_count():
