@@ -19,6 +19,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from slipway.records import routes
 from slipway.records.route_store import RouteStore
 from slipway.stack.ports import free_ports
@@ -60,7 +62,7 @@ def measure(*, engine_rounds: int = 150, fake_rounds: int = 1_000) -> GatewayCos
         log = root / "fake.log"
         served = [sys.executable, "-m", __spec__.name, "fake", str(fake)]
         wait_until_answered(f"http://127.0.0.1:{fake}/", log, by=running.enter_context(process(served, log)))
-        secret = running.enter_context(_gateway(root, gateway, {"engine": engine, "fake": fake}))
+        secret, _ = running.enter_context(serving(root, gateway, {"engine": engine, "fake": fake}))
         return GatewayCost(
             _compare(engine, gateway, "engine", secret, engine_rounds),
             _compare(fake, gateway, "fake", secret, fake_rounds),
@@ -149,8 +151,8 @@ class _Client:
 
 
 @contextmanager
-def _gateway(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[str]:
-    """A store with a route per upstream, a tenant, and a gateway that is ready; yields the tenant's key."""
+def serving(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[tuple[str, psutil.Process]]:
+    """A store with a route per upstream, a tenant, and a gateway; yields the tenant's key and its process."""
     with stores.seaweed(root) as location:
         store = stores.with_bucket(location, "bench")
         table = routes.build(_route(*each) for each in upstreams.items())
@@ -159,11 +161,12 @@ def _gateway(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[str]:
         database.migrate()
         database.sync_orgs(["bench"])
         database.add_user("bench", "bench")
+        secret = database.create_key("bench", "bench", "bench").secret  # known when the gateway is ready
         environment = gateways.variables(root, store.location, secrets.token_hex(16), port)
         log = root / "gateway.log"
         with process(gateways.COMMAND, log, environment, ended_by_term=True) as started:
             wait_until_answered(f"http://127.0.0.1:{port}/-/ready", log, by=started)
-            yield database.create_key("bench", "bench", "bench").secret
+            yield secret, psutil.Process(started.pid)
 
 
 def _route(model: str, port: int) -> routes.Route:
