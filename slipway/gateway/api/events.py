@@ -31,6 +31,17 @@ class EventSplitter:
         self._begun = False
         self._after_return = False  # a carriage return came last: a line feed now is of the same line end
 
+    def takes_whole(self, data: bytes) -> bool:
+        """Whether these bytes are one event of one line, as nearly all are; they need not be fed then."""
+        return (
+            data.find(b"\n") == len(data) - len(_END)
+            and data.endswith(_END)
+            and not self._parts
+            and self._begun
+            and not self._after_return
+            and b"\r" not in data
+        )
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events that these bytes complete. Raises AnswerError."""
         if not self._begun:

@@ -8,6 +8,7 @@ clocks (slipway.gateway.request.forward).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ DONE = b"[DONE]"
 _PREFIX = b"data:"
 _LONGEST_DONE = 16
 _MAX_ERROR_TYPE = 64
+_NONE: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,10 @@ class StreamEditor:
         Raises AnswerError.
         """
         self.tokens = False
-        whole = self._split.feed(data)
-        if len(whole) == 1 and not self.done:
-            return self._edit(whole[0])
-        return b"".join([self._edit(event) for event in whole if not self.done])
+        split = self._split
+        if split.takes_whole(data) and data.startswith(_PREFIX) and not self.done:
+            return self._edit_data(data, None, data[len(_PREFIX) : -2])
+        return b"".join([self._edit(event) for event in split.feed(data) if not self.done])
 
     def end(self) -> bytes:
         """The engine has closed the stream: what is left to forward. Raises AnswerError."""
@@ -86,23 +88,23 @@ class StreamEditor:
         return edited + self._shown_usage()
 
     def _edit(self, event: bytes) -> bytes:
-        named = None
         if event.startswith(_PREFIX) and b"\n" not in event:
-            payload = event[len(_PREFIX) :]
-        else:
-            event = event.strip(b"\n")
-            named = events.parse(event)
-            if named.kind == b"error":
-                self.error = "upstream_error"
-            if named.data is None:  # a comment (ping), or nothing
-                return event + b"\n\n" if event else b""
-            payload = named.data
-        if len(payload) < _LONGEST_DONE and payload.strip() == DONE:
+            return self._edit_data(event + b"\n\n", None, event[len(_PREFIX) :])
+        event = event.strip(b"\n")
+        named = events.parse(event)
+        if named.kind == b"error":
+            self.error = "upstream_error"
+        if named.data is None:  # a comment (ping), or nothing
+            return event + b"\n\n" if event else b""
+        return self._edit_data(event + b"\n\n", named, named.data)
+
+    def _edit_data(self, event: bytes, named: events.Event | None, data: bytes) -> bytes:
+        if len(data) < _LONGEST_DONE and data.strip() == DONE:
             self.done = True
             return self._shown_usage()
-        chunk = _decoded(payload)
+        chunk = _decoded(data)
         if not isinstance(chunk, dict):
-            return event + b"\n\n"
+            return event
         return self._edit_chunk(event, named, chunk)
 
     def _edit_chunk(self, event: bytes, named: events.Event | None, chunk: dict[str, Any]) -> bytes:
@@ -110,32 +112,32 @@ class StreamEditor:
         error = _error_type(chunk, named)
         if error is not None:
             self.error = error
-        choices = chunk.get("choices")
-        indices, ended = self._look_at(choices) if isinstance(choices, list) and choices else ([], False)
-        self._count(chunk, indices)
-        is_edited = False
-        if not (self._wants.timings or ended or not indices) and chunk.pop("timings", None) is not None:
-            is_edited = True
-        is_report = False
-        if "usage" in chunk:
-            is_report = not indices and chunk["usage"] is not None and error is None
-            if not (self._wants.usage and (ended or not indices or self._wants.running)):
-                if is_report:
-                    return b""
-                del chunk["usage"]
+        choices, wants = chunk.get("choices"), self._wants
+        indices, ended = self._look_at(choices) if choices and isinstance(choices, list) else (_NONE, False)
+        is_edited = is_report = False
+        if "usage" in chunk or "timings" in chunk:
+            self._count(chunk, indices)
+            if not (wants.timings or ended or not indices) and chunk.pop("timings", None) is not None:
                 is_edited = True
+            if "usage" in chunk:
+                is_report = not indices and chunk["usage"] is not None and error is None
+                if not (wants.usage and (ended or not indices or wants.running)):
+                    if is_report:
+                        return b""
+                    del chunk["usage"]
+                    is_edited = True
         if chunk.get("model", self._model) != self._model:
             chunk["model"] = self._model
             is_edited = True
         if is_edited:
             data = _encoded(chunk)
-            event = b"data: " + data if named is None else named.with_data(data)
-        if is_report and not self._wants.running:
-            self._last_usage = event + b"\n\n"
+            event = (b"data: " + data if named is None else named.with_data(data)) + b"\n\n"
+        if is_report and not wants.running:
+            self._last_usage = event
             return b""
-        return event + b"\n\n"
+        return event
 
-    def _count(self, chunk: dict[str, Any], indices: list[int]) -> None:
+    def _count(self, chunk: dict[str, Any], indices: Sequence[int]) -> None:
         usage, timings = chunk.get("usage"), chunk.get("timings")
         if usage and isinstance(usage, dict):
             self.usage.report(usage, indices)
@@ -149,7 +151,8 @@ class StreamEditor:
             if not isinstance(choice, dict):
                 continue
             index = choice.get("index")
-            index = index if type(index) is int else 0
+            if type(index) is not int:
+                index = 0
             indices.append(index)
             if _has_text(choice):
                 self.tokens = True
@@ -218,10 +221,8 @@ def _error_type(chunk: dict[str, Any], named: events.Event | None) -> str | None
     """The type of the error that an event is: in OpenAI's shape, in vLLM's (`object`), or by its name."""
     error = chunk.get("error")
     if not error:
-        if not (
-            (named is not None and named.kind == b"error")
-            or chunk.get("object") == "error"
-            or chunk.get("type") == "error"
+        if "error" not in (chunk.get("object"), chunk.get("type")) and (
+            named is None or named.kind != b"error"
         ):
             return None
         error = chunk
@@ -255,11 +256,9 @@ def _text_bytes(choices: Any, *, most: int) -> int:
 
 
 def _has_text(choice: dict[str, Any]) -> bool:
-    if choice.get("text"):
-        return True
     delta = choice.get("delta")
-    if not delta or not isinstance(delta, dict):
-        return False
-    if delta.get("content"):
-        return True
-    return any(value for name, value in delta.items() if name not in {"role", "content"})
+    if delta and isinstance(delta, dict):
+        if delta.get("content"):
+            return True
+        return any(value for name, value in delta.items() if name not in {"role", "content"})
+    return bool(choice.get("text"))

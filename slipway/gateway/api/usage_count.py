@@ -12,6 +12,7 @@ answers, and nothing else, add up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from slipway.records.usage import CountedBy
 
 # No request has more; an engine that says so has not counted.
 _MOST_TOKENS = 2**31 - 1
+_NOTHING_SAID = (None, None, None)
 
 
 @dataclass(slots=True)
@@ -31,9 +33,12 @@ class _Said:
 
     def take(self, prompt: int | None, cached: int | None, output: int | None) -> None:
         """Counts only grow: what was said before and is not said now stands."""
-        self.prompt = _larger(self.prompt, prompt)
-        self.cached = _larger(self.cached, cached)
-        self.output = _larger(self.output, output)
+        if prompt is not None and (self.prompt is None or prompt > self.prompt):
+            self.prompt = prompt
+        if cached is not None and (self.cached is None or cached > self.cached):
+            self.cached = cached
+        if output is not None and (self.output is None or output > self.output):
+            self.output = output
 
 
 class UsageCount:
@@ -76,14 +81,14 @@ class UsageCount:
             self._closed.add(choice)
             self._ended.add(choice)
 
-    def report(self, usage: dict[str, Any], choices: list[int]) -> None:
+    def report(self, usage: dict[str, Any], choices: Sequence[int]) -> None:
         """Take note of a usage object; with `choices` (their indices) it came with a part of these."""
         details = usage.get("prompt_tokens_details")
         cached = details.get("cached_tokens") if isinstance(details, dict) else None
         said = _count(usage.get("prompt_tokens")), _count(cached), _count(usage.get("completion_tokens"))
         self._note(said, choices)
 
-    def report_timings(self, timings: dict[str, Any], choices: list[int]) -> None:
+    def report_timings(self, timings: dict[str, Any], choices: Sequence[int]) -> None:
         """Take note of llama.cpp's own counts so far."""
         cached, read = _count(timings.get("cache_n")), _count(timings.get("prompt_n"))
         prompt = None if read is None else read + (cached or 0)
@@ -130,12 +135,15 @@ class UsageCount:
             output += unreported
         return prompt, min(prompt, cached or 0), output
 
-    def _note(self, said: tuple[int | None, int | None, int | None], choices: list[int]) -> None:
-        if said == (None, None, None):
+    def _note(self, said: tuple[int | None, int | None, int | None], choices: Sequence[int]) -> None:
+        if said == _NOTHING_SAID:
             return
+        reported = choices
         if choices:
-            self._by_choice.setdefault(choices[0], _Said()).take(*said)
-            reported = choices
+            so_far = self._by_choice.get(choices[0])
+            if so_far is None:
+                so_far = self._by_choice[choices[0]] = _Said()
+            so_far.take(*said)
         else:
             reported = self._note_without_choices(said)
         if said[2]:

@@ -7,6 +7,7 @@ Does not: connections and retries (slipway.gateway.routing.upstream), what is ch
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import aiohttp
@@ -49,7 +50,7 @@ async def pass_on(
     if response.status != 200:
         raise await upstream.refusal(response, route)
     if call.stream and response.content_type == "text/event-stream":
-        return await _pass_on_stream(response.content, asked, route, call, reply)
+        return await _pass_on_stream(response, asked, route, call, reply)
     return await _whole(response, route, call)
 
 
@@ -70,7 +71,7 @@ async def _whole(response: aiohttp.ClientResponse, route: Route, call: Call) -> 
 
 
 async def _pass_on_stream(
-    content: aiohttp.StreamReader, asked: Asked, route: Route, call: Call, reply: Reply
+    response: aiohttp.ClientResponse, asked: Asked, route: Route, call: Call, reply: Reply
 ) -> Ending:
     """A streamed answer: each piece goes on as it comes."""
     per_prompt = asked.body.get("n")
@@ -80,10 +81,12 @@ async def _pass_on_stream(
     )
     editor = stream.StreamEditor(route.model, asked.wants, call.usage)
     await reply.begin_stream()
-    send = reply.send
+    send, content, silence = reply.send, response.content, _Silence(response, route.timeout_s)
     try:
         while not editor.done:
+            silence.begins()
             data = await content.readany()
+            silence.ends()
             out = editor.feed(data) if data else editor.end()
             if out:
                 await asgi.send_part(send, out)
@@ -95,6 +98,8 @@ async def _pass_on_stream(
         raise upstream.explained(error, route) from error
     except AnswerError as error:
         raise errors.failed(route.model, str(error)) from error
+    finally:
+        silence.stop()
     return _ending(editor, route)
 
 
@@ -106,6 +111,46 @@ def _ending(editor: stream.StreamEditor, route: Route) -> Ending:
     if not (editor.done or editor.finished):
         raise errors.unreachable(route.model, "the answer ended before it was complete")
     return Ending("success", None, last)
+
+
+class _Silence:
+    """Breaks off a stream whose engine says nothing for too long: one timer for all of it.
+
+    aiohttp's own starts anew with each piece. Only the time that is waited for the engine counts, not that in
+    which the client takes nothing.
+    """
+
+    __slots__ = ("_content", "_limit_s", "_loop", "_since", "_timer")
+
+    def __init__(self, response: aiohttp.ClientResponse, limit_s: float) -> None:
+        if response.connection is not None and response.connection.protocol is not None:
+            response.connection.protocol.read_timeout = None
+        self._content = response.content
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._timer = self._loop.call_later(limit_s, self._look)
+
+    def begins(self) -> None:
+        """From now on the engine is waited for."""
+        self._since = self._loop.time()
+
+    def ends(self) -> None:
+        """It said something."""
+        self._since = None
+
+    def stop(self) -> None:
+        """The stream is over."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._since is None:
+            self._timer = self._loop.call_later(self._limit_s / 4, self._look)
+        elif now < self._since + self._limit_s:
+            self._timer = self._loop.call_at(self._since + self._limit_s, self._look)
+        else:
+            self._content.set_exception(aiohttp.SocketTimeoutError("the engine is silent"))
 
 
 class _HandedOver(aiohttp.BytesPayload):
