@@ -1,5 +1,7 @@
 """Events as the standard has them, however engines frame what they say, and however the bytes are cut."""
 
+import random
+
 import orjson
 import pytest
 
@@ -163,3 +165,24 @@ def test_a_document_that_a_strict_reader_refuses_is_counted_and_named_too(odd):
 def test_choices_of_any_shape_are_passed_on(choices):
     data = b'data: {"choices": %s}\n\n' % choices
     assert passed_on(data)[1] == data
+
+
+def test_how_the_bytes_are_cut_changes_nothing_whatever_they_are():
+    """Random streams of lines that mean something and bytes that do not, cut at random."""
+    chance = random.Random(5)
+    words = [
+        b"data: ", b"data:", b"data", b":", b"event: error", b"event: x", b"id: 1", b"\n", b"\n\n", b"\r\n",
+        b"\r", b"\r\n\r\n", b"\xef\xbb\xbf", b"[DONE]", FIRST, ENDS, COUNT, COUNT[:20], b"\xff\x00", b"{}",
+        b'{"choices": [{"text": "x", "index": 1}], "usage": {"completion_tokens": 3}}', b"null", b" ",
+    ]  # fmt: skip
+    for _ in range(2_000):
+        data = b"".join(chance.choices(words, k=chance.randrange(1, 25)))
+        cuts = sorted(chance.choices(range(len(data) + 1), k=chance.randrange(6)))
+        editor = StreamEditor("asked", USAGE_WANTED)
+        bounds = zip([0, *cuts], [*cuts, len(data)], strict=True)
+        out = b"".join([editor.feed(data[start:end]) for start, end in bounds]) + editor.end()
+        whole, expected = passed_on(data, USAGE_WANTED)
+        assert out == expected, data
+        assert editor.usage.totals() == whole.usage.totals(), data
+        assert (editor.done, editor.finished, editor.error) == (whole.done, whole.finished, whole.error)
+        assert not any(count < 0 for count in editor.usage.totals())

@@ -1,6 +1,11 @@
 """Room for the events of requests in flight: each is recorded once, whenever the process dies."""
 
+import random
 import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import orjson
@@ -200,3 +205,50 @@ def test_an_event_with_the_longest_names_fits_into_a_slot():
         "server_error", worst * 64, 2**53, 2**53, 2**53, False, 2, "engine",
     )  # fmt: skip
     assert len(event.encode()) < SLOT_BYTES
+
+
+_SERVES = """
+import sys
+from pathlib import Path
+import orjson
+from slipway.gateway.usage.spool import Spool
+from slipway.records.usage import new_request_id
+
+spool = Spool(Path(sys.argv[1]), "gateway-0")
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    rooms = {new_request_id(): spool.reserve() for _ in range(3)}
+    for tokens in (1, 2):
+        for identity, room in rooms.items():
+            room.save(orjson.dumps({"request_id": identity, "tokens": tokens}) + b"\\n")
+    for identity, room in rooms.items():
+        room.record(orjson.dumps({"request_id": identity, "tokens": 3}) + b"\\n")
+        print(identity, flush=True)
+    if number % 50 == 0:
+        spool.seal()
+"""
+
+
+def test_killed_at_any_moment_each_request_is_recorded_once(tmp_path):
+    """What it said to be recorded is there with its last count; all others are there once at most."""
+    chance, acknowledged = random.Random(3), []
+    for _ in range(4):
+        serving = subprocess.Popen(
+            [sys.executable, "-c", _SERVES, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert serving.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0, 0.05))
+        serving.kill()
+        acknowledged += [line.strip() for line in serving.stdout if line.endswith("\n")]
+        serving.wait()
+    spool = Spool(tmp_path, "gateway-0")
+    events = [orjson.loads(line) for line in recorded(spool)]
+    assert spool.events == len(events)
+    spool.close()
+    counted = Counter(event["request_id"] for event in events)
+    assert set(counted.values()) == {1}
+    tokens = {event["request_id"]: event["tokens"] for event in events}
+    assert acknowledged and {tokens[identity] for identity in acknowledged} == {3}
+    assert len(counted) - len(acknowledged) <= 4 * 3
