@@ -32,6 +32,13 @@ class _TellingHandler(ResponseHandler):
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(aiohttp.ClientPayloadError(f"{type(exc).__name__}: {exc}"))
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """As the base class does; wakes a reader that was just awake when it was told, and waits again."""
+        payload = self._payload
+        super().connection_lost(exc)
+        if payload is not None and not payload.is_eof() and (fault := payload.exception()) is not None:
+            payload.set_exception(fault)
+
 
 class WarmConnector(aiohttp.TCPConnector):
     """Opens a connection again that an engine has closed after its answer, as llama.cpp does after streams.

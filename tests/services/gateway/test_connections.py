@@ -90,6 +90,29 @@ async def test_a_body_that_stops_being_http_ends_at_once_with_an_error_of_the_en
                 await waiting
 
 
+async def test_a_reader_that_is_woken_in_the_same_moment_is_told_too() -> None:
+    """The end of a chunk wakes it, the fault comes before it runs, and it waits again: for ever, it was."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(HEAD[:-2])
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    connector = WarmConnector(connect_timeout_s=5)
+    async with server, aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(30):
+        reply = await session.get(url)
+        assert await reply.content.readany() == b"hello"
+        waiting = asyncio.create_task(_read_to_end(reply.content))
+        await asyncio.sleep(0)
+        for piece in (b"\r\n", b"zz\r\n\r\n"):
+            reply.connection.protocol.data_received(piece)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await waiting
+
+
 async def _read_to_end(content: aiohttp.StreamReader) -> None:
     while await content.readany():
         pass
