@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from slipway.control.rebuilding import rebuild
 
 from slipway.artifacts.images.record import ImageRecords
 from slipway.artifacts.node.cache import NodeCache
@@ -24,6 +23,7 @@ from slipway.commands.main import cli
 from slipway.control.check import check_catalog
 from slipway.control.connections import Connections
 from slipway.control.fit import known_weights
+from slipway.control.rebuilding import rebuild
 from slipway.environment import Environment
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.api.errors import ApiError
