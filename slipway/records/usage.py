@@ -6,7 +6,7 @@ Does not: how events are spooled (slipway.gateway) or rated (slipway.metering).
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,7 +68,7 @@ def new_request_id() -> str:
     The bits after the milliseconds are the fraction of the millisecond (RFC 9562, method 3) and chance: no
     counter, because one that never goes back keeps the latest time that it has ever seen.
     """
-    return request_id_at(time.time_ns(), int.from_bytes(os.urandom(8)))
+    return request_id_at(time.time_ns(), random.getrandbits(62))
 
 
 def request_id_at(unix_ns: int, chance: int) -> str:

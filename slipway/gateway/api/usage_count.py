@@ -55,6 +55,7 @@ class UsageCount:
         "_per_prompt",
         "_pieces",
         "_several_prompts",
+        "_summed",
         "text_bytes",
     )
 
@@ -69,10 +70,12 @@ class UsageCount:
         self._pieces: dict[int, int] = {}  # with text, since the last report: tokens, of most engines
         self._bound: tuple[int, int] | None = None
         self._nothing = False
+        self._summed: tuple[int | None, int | None, int | None] | None = None  # until more is said
         self.text_bytes: int | None = None  # of an answer in one piece that was not counted
 
     def piece(self, choice: int) -> None:
         """A piece of an answer with text was seen."""
+        self._summed = None
         self._pieces[choice] = self._pieces.get(choice, 0) + 1
 
     def ended(self, choice: int) -> None:
@@ -138,6 +141,7 @@ class UsageCount:
     def _note(self, said: tuple[int | None, int | None, int | None], choices: Sequence[int]) -> None:
         if said == _NOTHING_SAID:
             return
+        self._summed = None
         reported = choices
         if choices:
             so_far = self._by_choice.get(choices[0])
@@ -163,6 +167,11 @@ class UsageCount:
 
     def _said(self) -> tuple[int | None, int | None, int | None]:
         """What the engine said in all."""
+        if self._summed is None:
+            self._summed = self._sum()
+        return self._summed
+
+    def _sum(self) -> tuple[int | None, int | None, int | None]:
         whole, parts = self._of_answers(), self._of_choices()
         output = _larger(whole[2], parts[2]) if len(self._by_choice) < 2 else _first(whole[2], parts[2])
         prompt, cached = _larger(whole[0], parts[0]), _larger(whole[1], parts[1])
@@ -173,6 +182,8 @@ class UsageCount:
     def _of_answers(self) -> tuple[int | None, int | None, int | None]:
         """Answers to one prompt share it."""
         answers = self._answers
+        if len(answers) == 1:
+            return answers[0].prompt, answers[0].cached, answers[0].output
         of_all = _most if self._is_running else _sum
         return (
             _most([said.prompt for said in answers]),
@@ -181,6 +192,8 @@ class UsageCount:
         )
 
     def _of_choices(self) -> tuple[int | None, int | None, int | None]:
+        if not self._by_choice:
+            return _NOTHING_SAID
         by_prompt: dict[int, _Said] = {}
         for choice, said in self._by_choice.items():
             prompt = choice // self._per_prompt if self._several_prompts else 0
