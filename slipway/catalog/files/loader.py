@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ from slipway.catalog.files.written import (
 from slipway.catalog.problems import CatalogError, FieldPath, Finding, Problem, shown
 from slipway.catalog.rules.documents import RULES, Rule
 
+# More of them are one mistake, such as a directory that was copied.
+_MOST_DUPLICATES = 10
+
 
 @dataclass
 class LoadedCatalog:
@@ -54,6 +57,8 @@ class _Reading:
     # there is a document whose name cannot be seen.
     named: set[tuple[str, str]] = field(default_factory=set)
     unnamed: set[str] = field(default_factory=set)
+    # Documents that have another's name: each is judged in its place.
+    duplicates: list[tuple[WrittenDocument, Document, dict[int, Document]]] = field(default_factory=list)
     budget: Budget = field(default_factory=Budget)
 
     def note_name(self, kind: object, name: object) -> None:
@@ -75,6 +80,7 @@ def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
     `rules` are checked besides the catalog's own (runtimes say what they refuse).
     Raises CatalogError with all problems of all files when there is any error, and nothing else.
     """
+    rules = (*RULES, *rules)
     reading = _Reading()
     files, reading.problems = catalog_files(directory)
     if any(problem.severity == "error" for problem in reading.problems):
@@ -82,8 +88,10 @@ def load(directory: Path, *, rules: Iterable[Rule] = ()) -> LoadedCatalog:
     for path in files:
         _read_file(path, reading)
     catalog = _assemble(reading)
-    for rule in (*RULES, *rules):
+    for rule in rules:
         reading.problems += _judged(directory, rule, catalog, reading)
+    for duplicate in reading.duplicates[:_MOST_DUPLICATES]:
+        reading.problems += _judged_instead(directory, duplicate, rules, reading)
     problems = sorted(set(reading.problems))
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
@@ -168,16 +176,18 @@ def _validate(source: WrittenDocument, spec: Mapping[str, Any], reading: _Readin
         if not isinstance(name, str):
             return
         parsed.__dict__["name"] = name
+    parts = {id(part): parsed for part in (*incomplete, parsed)} if source.wrong else {}
     key = (source.kind, parsed.name)
     if key in reading.documents:
         first = reading.sources[key]
         there = f"{first.path}:{first.document.line}"
         message = f"duplicate name: {source.kind} {parsed.name} is also at {there}. Rename one"
         reading.problems.append(source.problem(("name",), ("name",), message))
+        reading.duplicates.append((source, parsed, parts))
         return
     reading.documents[key] = parsed
     reading.sources[key] = source
-    reading.incomplete |= {id(part): parsed for part in (*incomplete, parsed)} if source.wrong else {}
+    reading.incomplete |= parts
 
 
 def _judged(directory: Path, rule: Rule, catalog: Catalog, reading: _Reading) -> Iterator[Problem]:
@@ -193,6 +203,29 @@ def _judged(directory: Path, rule: Rule, catalog: Catalog, reading: _Reading) ->
             continue
         if finding.path not in reading.sources[(finding.kind, finding.name)].wrong:
             yield _placed(finding, reading)
+
+
+def _judged_instead(
+    directory: Path,
+    duplicate: tuple[WrittenDocument, Document, dict[int, Document]],
+    rules: Iterable[Rule],
+    reading: _Reading,
+) -> Iterator[Problem]:
+    """What rules say of a document that has another's name, as if it stood where that one does."""
+    source, document, parts = duplicate
+    key = (source.kind, document.name)
+    other = replace(
+        reading,
+        problems=[],
+        documents={**reading.documents, key: document},
+        sources={**reading.sources, key: source},
+        incomplete={**reading.incomplete, **parts},
+    )
+    catalog = _assemble(other)
+    for rule in rules:
+        for problem in _judged(directory, rule, catalog, other):
+            if problem.file == source.path and problem.field.startswith(source.label):
+                yield problem
 
 
 def _assemble(reading: _Reading) -> Catalog:

@@ -233,3 +233,14 @@ def test_downloading_at_start_is_allowed_with_a_warning(a_directory: Callable[..
 def test_a_document_with_a_mistake_is_not_also_reported_as_missing(a_directory: Callable[..., Path]) -> None:
     found = problems(a_directory(models=("name: tiny", "name: tiny\ndescription: [1]")))
     assert [problem.split("  ")[0] for problem in found] == ["models.yaml:3"]
+
+
+def test_a_document_that_has_anothers_name_is_judged_too(a_directory: Callable[..., Path]) -> None:
+    directory = a_directory()
+    copied = GOOD["chat.yaml"].replace("[acme]", "[umbrella]").replace("1Gi", "1X")
+    (directory / "copy.yaml").write_text(copied)
+    assert [problem.split(" = ")[0] for problem in problems(directory)] == [
+        "copy.yaml:2  deployments[chat].name",
+        "copy.yaml:9  deployments[chat].resources.requests.memory",
+        "copy.yaml:10  deployments[chat].sharing[0]",
+    ]
