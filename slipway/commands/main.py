@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def check(catalog: Path | None) -> None:
             loaded.catalog.engines,
         )
     )
-    click.echo(f"{count} documents, no errors, {len(loaded.warnings)} warnings")
+    click.echo(f"{_count(range(count), 'document')}, no errors, {_count(loaded.warnings, 'warning')}")
 
 
 @cli.command()
@@ -220,4 +221,8 @@ def _hint(error: Exception) -> str:
 def _say_problems(error: CatalogError) -> None:
     for problem in sorted((*error.problems, *error.warnings)):
         click.echo(str(problem), err=True)
-    click.echo(f"{len(error.problems)} errors, {len(error.warnings)} warnings", err=True)
+    click.echo(f"{_count(error.problems, 'error')}, {_count(error.warnings, 'warning')}", err=True)
+
+
+def _count(things: Sized, word: str) -> str:
+    return f"{len(things)} {word}" if len(things) == 1 else f"{len(things)} {word}s"

@@ -28,6 +28,7 @@ def warehouse_rebuild(without_gone: bool) -> None:
     from slipway.control.rebuilding import ranges, rebuild
 
     at = Connections(Environment.load())
+    at.store.location  # noqa: B018 - where there is no stack, that is said before a directory is made
     rebuilt = rebuild(at, lambda line: click.echo(line, err=True), without_gone=without_gone)
     for prefix in rebuilt.strays:
         click.echo(f"no hour, left out: {prefix}", err=True)

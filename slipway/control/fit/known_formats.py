@@ -84,7 +84,7 @@ def offline(model: Model, home: Path) -> frozenset[Format]:
 
 def keep(home: Path, model: Model, paths: Iterable[str]) -> None:
     """Keep what files a pinned source has, by their endings; of a moving one nothing is kept."""
-    if not is_pinned(model.source):
+    if not is_pinned(model.source) or not home.is_dir():  # no home is made where one was mistyped
         return
     place = _place(home, model)
     new = place.with_suffix(".new")

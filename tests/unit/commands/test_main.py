@@ -81,6 +81,7 @@ def a_home(elsewhere: Path, a_database: Path) -> Path:
         (("up",), "no catalog at"),
         (("up", "--catalog", "nowhere"), "no catalog at"),
         (("get", "deployments"), "There is no stack in"),
+        (("warehouse", "rebuild"), "There is no stack in"),
         (("weights", "list", "--catalog", "nowhere"), "There is no stack in"),
         (("check",), "no catalog here: no such directory"),
         (("plan",), "no catalog here: no such directory"),
@@ -215,7 +216,7 @@ def test_a_check_prints_every_problem_as_an_editor_reads_it(slipway: Run, elsewh
     assert [line.split("  ")[0] for line in printed.splitlines()] == [
         "catalog/.x.yaml:1",
         "catalog/x.yaml:2",
-        "1 errors, 1 warnings",
+        "1 error, 1 warning",
     ]
 
 

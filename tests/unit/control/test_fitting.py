@@ -144,6 +144,9 @@ def test_the_formats_that_a_plan_read_are_known_offline(tmp_path: Path, home: Pa
     assert problems(tmp_path, PINNED) == []
     model = check_catalog(tmp_path / "catalog").catalog.model("big")
     known_formats.keep(home, model, ["config.json", "model.gguf"])
+    assert not home.exists()  # a plan makes no home where one was mistyped
+    home.mkdir()
+    known_formats.keep(home, model, ["config.json", "model.gguf"])
     (found,) = problems(tmp_path, PINNED)
     assert "big holds GGUF alone" in found
     moving = model.model_copy(update={"source": "hf://org/big@main"})
