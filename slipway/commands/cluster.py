@@ -83,6 +83,7 @@ def diff(name: str | None) -> None:
 
     `slipway plan` compares the catalog with what was rolled out; this one finds edits by hand.
     """
+    from slipway.catalog.concealing import concealed
     from slipway.control import reading
 
     changed = 0
@@ -90,7 +91,7 @@ def diff(name: str | None) -> None:
         changed += 1
         click.echo(f"{difference.action} {difference.application}")
         for line in difference.detail or difference.fields:
-            click.echo(f"    {line}")
+            click.echo(f"    {concealed(line)}")
     click.echo(f"{changed} differ" if changed else "nothing differs")
     sys.exit(options.DIFFERENT if changed else 0)
 

@@ -201,6 +201,14 @@ def test_diff_exits_with_3_where_an_edit_by_hand_is_found(at: FakeConnections, r
     assert run("diff").exit_code == 0
 
 
+def test_a_secret_that_was_put_in_by_hand_is_not_shown(at: FakeConnections, run: Run) -> None:
+    secret = "hf_" + "aB3dE6gH9" * 4
+    at.differs = Difference("update", LIVE.name, ("env",), (f"env[A].value: null -> {secret}",))
+    printed = run("diff").output
+    assert "env[A].value: null -> (not shown)" in printed
+    assert secret not in printed
+
+
 def test_diff_of_what_is_nowhere_is_no_agreement(at: FakeConnections, run: Run) -> None:
     found = run("diff", "nope")
     assert found.exit_code == 1
