@@ -64,12 +64,13 @@ def evaluation(problems: Sequence[str]) -> dg.AssetCheckEvaluation:
 def _told(problems: Sequence[str]) -> dict[str, Any]:
     shown = [f"- `{problem}`" for problem in problems[:_MOST_SHOWN]]
     more = [f"- and {len(problems) - _MOST_SHOWN} more"] if len(problems) > _MOST_SHOWN else []
+    count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
     metadata: dict[str, Any] = {"errors": len(problems)}
     if problems:
         metadata["problems"] = dg.MetadataValue.md("\n".join([*shown, *more]))
     return {
         "passed": not problems,
         "severity": dg.AssetCheckSeverity.ERROR,
-        "description": f"{len(problems)} errors; the first: {problems[0]}" if problems else "no errors",
+        "description": f"{count}; the first: {problems[0]}" if problems else "no errors",
         "metadata": metadata,
     }

@@ -127,7 +127,7 @@ def test_a_catalog_with_errors_is_red_in_the_ui_until_it_is_corrected(catalog: P
         tick_twice()
         ((passed, told), before) = says(instance)
         assert (passed, before) == (False, (True, "no errors"))
-        assert told.startswith(f"1 errors; the first: {odd}:3  document: not YAML")
+        assert told.startswith(f"1 error; the first: {odd}:3  document: not YAML")
         odd.unlink()
         tick_twice()
         assert [passed for passed, _ in says(instance)] == [True, False, True]
