@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.environment import S3Location
+from slipway.metering.price_table import sync_prices
 from slipway.metering.rollup import roll_up
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
@@ -23,6 +24,7 @@ def rollup_once(job: Mapping[str, Any]) -> int:
     """Roll up `hour` of `store` into a warehouse in `directory`; returns the requests it found."""
     hour = datetime.fromisoformat(job["hour"])
     store, warehouse = ObjectStore(S3Location(**job["store"])), Warehouse(Path(job["directory"]))
+    sync_prices(store, warehouse, (), now=hour)  # a rollup needs a price history, if only an empty one
     (summary,) = roll_up(store, warehouse, [hour], run_id="bench", now=hour + timedelta(days=1))
     return summary.requests
 

@@ -13,11 +13,11 @@ import dagster as dg
 
 from resources.environment import EnvironmentResource
 from slipway.catalog import Catalog
-from slipway.control import observing, stages
+from slipway.control import observing, stages, tenancy
 from slipway.control.connections import Connections
 
 if TYPE_CHECKING:
-    from slipway.control.differences import Untold
+    from slipway.control.differences import Lost, Untold
     from slipway.records.route_store import NumberedTable
     from slipway.records.routes import RouteTable
 
@@ -42,11 +42,9 @@ class TenantsResource(dg.ConfigurableResource[None]):
     environment: EnvironmentResource
 
     def sync_orgs(self, names: Iterable[str]) -> None:
-        """Make the active organisations exactly these."""
-        database = Connections(self.environment.read()).tenants
-        database.migrate()
-        database.sync_orgs(names)
+        """Make the active organisations exactly these. Raises TenantsLostError."""
+        tenancy.sync_orgs(Connections(self.environment.read()), names)
 
-    def orgs(self) -> frozenset[str] | Untold | None:
-        """The active organisations; None before the first sync."""
-        return observing.orgs(Connections(self.environment.read()))
+    def orgs(self) -> frozenset[str] | Lost | Untold | None:
+        """The active organisations; None before the first sync. How far the database has come is noted."""
+        return observing.orgs(Connections(self.environment.read()), tenancy.note)

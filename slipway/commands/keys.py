@@ -33,6 +33,7 @@ def key_create(org: str, user: str, label: str, catalog: Path | None) -> None:
     """Make a key for a user of an organisation and print its secret once."""
     _check_name("USER", user)
     _check_text("--label", label)
+    _check_whole(org)
     database = _database()
     if org not in database.orgs():
         _apply(database, org, catalog)
@@ -56,6 +57,14 @@ def key_revoke(key_id: str) -> None:
     """Revoke a key; gateways refuse it within two seconds."""
     _database().revoke_key(key_id)
     click.echo(f"{key_id} revoked")
+
+
+def _check_whole(org: str) -> None:
+    """Refuse to make a database in the place of one that was lost: gateways would drop the keys they hold."""
+    from slipway.control import tenancy
+    from slipway.control.connections import Connections
+
+    tenancy.require_org(Connections(Environment.load()), org)
 
 
 def _database() -> TenantsDatabase:

@@ -18,6 +18,7 @@ import click
 from slipway.commands import cluster, options
 from slipway.commands.image import image
 from slipway.commands.keys import key
+from slipway.commands.tenants import tenants
 from slipway.commands.warehouse import warehouse
 from slipway.commands.weights import weights
 from slipway.environment import STACK_ENV, Environment, MissingSettingError
@@ -156,6 +157,7 @@ def demo() -> None:
 cli.add_command(image)
 cli.add_command(weights)
 cli.add_command(key)
+cli.add_command(tenants)
 cli.add_command(warehouse)
 for command in cluster.COMMANDS:
     cli.add_command(command)

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from slipway.catalog import Catalog, Deployment
-from slipway.control import cluster_parts, stages
+from slipway.control import cluster_parts, stages, tenancy
 from slipway.control.connections import Connections
-from slipway.control.differences import ORGANIZATIONS, PRICES, Live, Prices, Untold
+from slipway.control.differences import ORGANIZATIONS, PRICES, Live, Lost, Prices, Untold
+from slipway.control.tenancy import Seen
 from slipway.environment import MissingSettingError
 from slipway.metering import queries
 from slipway.metering.warehouse import WarehouseError
@@ -55,16 +56,22 @@ def serving(at: Connections, *, confirmed: bool = False) -> dict[str, frozenset[
     return None
 
 
-def orgs(at: Connections) -> frozenset[str] | Untold | None:
-    """The active organisations of the tenants' database; None when it was never set up."""
+def orgs(
+    at: Connections, look: Callable[[Connections], Seen] = tenancy.look
+) -> frozenset[str] | Lost | Untold | None:
+    """The active organisations of the tenants' database; None when it was never set up.
+
+    With `tenancy.note`, how far it has come is remembered. Raises ObjectStoreError.
+    """
     from slipway.tenants.database import (
         TenantsDatabaseError,
     )  # SQLAlchemy, which loading definitions needs not
 
     try:
-        return frozenset(at.tenants.orgs()) if at.tenants.is_set_up() else None
-    except TenantsDatabaseError as error:
-        return Untold("/".join(ORGANIZATIONS), error)
+        seen = look(at)
+    except (TenantsDatabaseError, ValueError) as error:
+        return Untold("/".join(ORGANIZATIONS), error, lasting=isinstance(error, ValueError))
+    return seen.orgs if seen.loss is None else Lost(seen.loss)
 
 
 def prices(at: Connections) -> Prices | Untold:

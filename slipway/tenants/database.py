@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Select, insert, inspect, select, text, update
+from sqlalchemy import Connection, Select, func, insert, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from slipway.tenants.connection import TenantsDatabaseError as TenantsDatabaseError
@@ -59,6 +59,16 @@ class KeyRecord:
     def usable(self) -> bool:
         """Whether a request may use it: not revoked, and its organization is in the catalog."""
         return self.revoked_at is None and self.org_active
+
+
+@dataclass(frozen=True)
+class Extent:
+    """When the first organization came, how many users and keys there are, how many changes were made."""
+
+    began_at: datetime
+    users: int
+    keys: int
+    changes: int
 
 
 class TenantsDatabase:
@@ -106,6 +116,23 @@ class TenantsDatabase:
         with self._reading() as connection:
             return list(connection.scalars(query))
 
+    @property
+    def name(self) -> str:
+        """Its URL for messages: the password is hidden."""
+        return safe_url(self._url)
+
+    def extent(self) -> Extent | None:
+        """How far the database has come, by one query; None where no organisation ever came."""
+        query = select(
+            select(func.min(Organization.created_at)).scalar_subquery(),
+            select(func.count()).select_from(User).scalar_subquery(),
+            select(func.count()).select_from(ApiKey).scalar_subquery(),
+            select(func.coalesce(func.max(ChangeCounter.value), 0)).scalar_subquery(),
+        )
+        with self._reading() as connection:
+            began_at, users, keys, changes = connection.execute(query).one()
+        return None if began_at is None else Extent(began_at, users, keys, changes)
+
     def is_set_up(self) -> bool:
         """Whether the database has its tables; asks, and makes nothing."""
         if missing_file(self._url) is not None:
@@ -118,7 +145,8 @@ class TenantsDatabase:
         with self._transaction() as connection:
             if connection.scalar(select(Organization.name).where(Organization.name == org)) is None:
                 raise UnknownTenantError(
-                    f"organization {org}: not in the tenants' database. Add it to the catalog and apply it."
+                    f"organization {org}: not in the tenants' database. Add it to the catalog; a stack "
+                    "that runs (`slipway up`) brings it within seconds. `slipway plan` shows what is missing."
                 )
             if connection.scalar(_user(org, user)) is None:
                 connection.execute(insert(User).values(org=org, name=user, created_at=datetime.now(UTC)))

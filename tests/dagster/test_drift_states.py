@@ -188,6 +188,19 @@ def test_prices_that_the_warehouse_lost_are_brought_back_from_those_that_were_ta
     assert "billing/prices differs: the warehouse has none" in tick.reason
 
 
+def test_a_lost_tenants_database_is_told_to_a_person_and_not_made_again(world: World) -> None:
+    database = Path(world.variables["SLIPWAY_HOME"]) / "tenants.db"
+    database.unlink()
+    tick = world.tick()
+    assert tick.selection == {ORGANIZATIONS}
+    assert not world.execute(tick).success  # once, so that the asset is red
+    world.later(BACKOFF_S + 1)
+    alert = world.tick()
+    assert (alert.selection, database.exists()) == (set(), False)
+    assert "tenants/organizations differs: the tenants' database" in alert.reason
+    assert "slipway tenants accept" in alert.reason
+
+
 @pytest.mark.parametrize("part", [Part("data_plane", "default"), Part("gateway", "public")])
 def test_what_drifted_around_deployments_is_brought_back_alone_with_its_own_checks(
     on_kubernetes: World, part: Part

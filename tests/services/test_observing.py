@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slipway.catalog import Catalog
-from slipway.control import observing
+from slipway.control import observing, tenancy
 from slipway.control.connections import Connections
 from slipway.control.differences import Prices, Untold
 from slipway.control.plans import deployed_changes
@@ -41,8 +41,7 @@ def at(store: ObjectStore, tmp_path: Path) -> Connections:
 
 def sync(at: Connections) -> None:
     """What the assets of organisations and prices do."""
-    at.tenants.migrate()
-    at.tenants.sync_orgs(["acme"])
+    tenancy.sync_orgs(at, ["acme"])
     warehouse = Warehouse(at.environment.warehouse_dir)
     price_table.sync_prices(at.store, warehouse, prices.schedules(CATALOG), now=NOW)
     publish.publish_copy(warehouse)
