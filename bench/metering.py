@@ -20,8 +20,10 @@ from bench import servers, usage_objects
 from bench.figures import Figure, report
 from bench.sides import run
 from slipway.metering.price_table import sync_prices
-from slipway.metering.prices import PriceRow, PriceSchedule
+from slipway.metering.prices import PriceSchedule
 from slipway.metering.warehouse import Warehouse
+from slipway.objectstore import ObjectStore
+from slipway.records.price_history import PriceRow
 
 OBJECTS, EVENTS_EACH = 20_200, 248
 CPU_S, RESIDENT_MIB = 25.0, 1536.0
@@ -41,7 +43,7 @@ def figures(root: Path, scale: float) -> Iterator[Figure]:
     volume = usage_objects.Volume(max(1, round(OBJECTS * scale)), EVENTS_EACH)
     with servers.seaweed(root / "store") as store:
         usage_objects.write(store, volume)
-        bring_prices(Warehouse(root / "warehouse"))
+        bring_prices(store, Warehouse(root / "warehouse"))
         job = {
             "store": asdict(store.location), "directory": str(root / "warehouse"),
             "hour": usage_objects.HOUR.isoformat(), "requests": volume.events,
@@ -51,7 +53,7 @@ def figures(root: Path, scale: float) -> Iterator[Figure]:
     yield Figure("rollup_resident", cost.resident_bytes / _MIB, RESIDENT_MIB, "MiB")
 
 
-def bring_prices(warehouse: Warehouse) -> None:
+def bring_prices(store: ObjectStore, warehouse: Warehouse) -> None:
     """A price for each deployment that changes within the hour, and one of an org's own for each tenth."""
     hour = usage_objects.HOUR
     begun, change = hour - timedelta(days=30), hour + timedelta(minutes=20)
@@ -65,7 +67,7 @@ def bring_prices(warehouse: Warehouse) -> None:
         return PriceSchedule(name, "standard", tuple(rows))
 
     schedules = [schedule(number) for number in range(usage_objects.DEPLOYMENTS)]
-    sync_prices(warehouse, schedules, now=hour)
+    sync_prices(store, warehouse, schedules, now=begun)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from slipway.batchreader import BatchReader
 from slipway.objectstore import ObjectStore, StoredObject
 from slipway.records.usage import hour_prefix
 
@@ -30,6 +31,7 @@ def _tag(etag: str) -> str:
 
 def list_hours(store: ObjectStore, hours: Sequence[datetime]) -> dict[datetime, list[StoredObject]]:
     """The usage objects of each hour, in key order; several hours at a time. Raises ObjectStoreError."""
+    reader = BatchReader(store)
     with ThreadPoolExecutor(_LISTERS, thread_name_prefix="list-usage") as pool:
-        listings = pool.map(lambda hour: list(store.list(hour_prefix(hour))), hours)
+        listings = pool.map(lambda hour: reader.list(hour_prefix(hour)), hours)
         return dict(zip(hours, listings, strict=True))

@@ -7,15 +7,20 @@
 -- instants: groups are joined to prices, not events.
 CREATE OR REPLACE TEMP TABLE metered AS
 WITH price_edge AS (
-    SELECT deployment, hour, list(DISTINCT edge) AS edges
-    FROM (SELECT deployment, unnest([effective_from, effective_to]) AS edge FROM price)
-    JOIN chunk_hour ON edge > hour AND edge < hour + INTERVAL 1 HOUR
-    GROUP BY deployment, hour
+    SELECT deployment, hour, edges[1] AS first_edge, edges[2] AS second_edge, edges[3:] AS more_edges
+    FROM (
+        SELECT deployment, hour, list(DISTINCT edge) AS edges
+        FROM (SELECT deployment, unnest([effective_from, effective_to]) AS edge FROM price)
+        JOIN chunk_hour ON edge > hour AND edge < hour + INTERVAL 1 HOUR
+        GROUP BY deployment, hour
+    )
 ),
 grouped AS (
     SELECT
         request.hour, org, "user", api_key, request.deployment, model, status, counted_by,
-        CASE WHEN edges IS NULL THEN 0 ELSE len(list_filter(edges, lambda edge: edge <= arrived_at)) END AS part,
+        coalesce((first_edge <= arrived_at)::INTEGER, 0) + coalesce((second_edge <= arrived_at)::INTEGER, 0)
+            + CASE WHEN len(more_edges) > 0 THEN len(list_filter(more_edges, lambda edge: edge <= arrived_at)) ELSE 0 END
+            AS part,
         min(arrived_at) AS instant, count(*) AS requests,
         sum(input_tokens) AS input_tokens, sum(cached_tokens) AS cached_tokens, sum(output_tokens) AS output_tokens
     FROM request
