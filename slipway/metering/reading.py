@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+_PART_BYTES = 8 * 2**20
+
 
 @dataclass(frozen=True)
 class Scratch:
@@ -85,11 +87,25 @@ class _OddLinesError(Exception):
 def _read_line_by_line(connection: DuckDBPyConnection, batch: Sequence[FetchedObject]) -> None:
     import pyarrow as pa
 
-    connection.register("batch", pa.Table.from_batches([_lines(batch)]))
+    connection.register("batch", pa.Table.from_batches([_lines(part) for part in _parts(batch)]))
     try:
         connection.execute(sql("read_lines"))
     finally:
         connection.unregister("batch")
+
+
+def _parts(batch: Sequence[FetchedObject]) -> Iterator[list[FetchedObject]]:
+    """The batch in parts that DuckDB's threads share."""
+    part: list[FetchedObject] = []
+    part_bytes = 0
+    for fetched in batch:
+        part.append(fetched)
+        part_bytes += len(fetched.text)
+        if part_bytes >= _PART_BYTES:
+            yield part
+            part, part_bytes = [], 0
+    if part:
+        yield part
 
 
 def _lines(objects: Sequence[FetchedObject]) -> pa.RecordBatch:
