@@ -8,7 +8,7 @@ from testbed.fuzz import gateway, judging, requests
 from testbed.fuzz.client import NOTHING, Answer
 from testbed.fuzz.judging import Ledger, Standing
 
-SEED, REQUESTS = 12, 2_500
+SEED, REQUESTS = 12, 2_000
 
 
 def test_no_request_and_no_engine_makes_the_gateway_fail_miscount_or_keep_anything(tmp_path: Path) -> None:

@@ -128,3 +128,30 @@ def test_a_stream_tells_the_limits_in_its_headers_too(gateway, limited):
     )
     assert (status, headers["content-type"]) == (429, "application/json")
     assert json.loads(raw)["error"]["code"] == "rate_limit_exceeded"
+
+
+LONG = "0123456789" * 480
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("completions", {"prompt": LONG, "messages": []}),
+        ("completions", {"prompt": list(range(4_800)), "messages": HI}),
+        ("completions", {"prompt": "x", "suffix": LONG}),
+        ("chat/completions", {"messages": HI, "chat_template_kwargs": {"messages": [{"content": LONG}]}}),
+        ("chat/completions", {"messages": HI, "documents": [{"text": LONG}]}),
+        ("chat/completions", {"messages": HI, "response_format": {"schema": LONG}}),
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": [{"type": "input_text", "text": LONG}]}]},
+        ),
+        ("chat/completions", {"messages": HI, "max_tokens": 500, "n": 4}),
+    ],
+)
+def test_no_field_carries_more_tokens_past_the_limit_than_another(gateway, fake, limited, path, body):
+    model = limited(org=Limit(tokens_per_minute=2_000))
+    sent = {"model": model, "max_tokens": 5, **body}
+    status, _, raw = gateway.raw(f"/v1/{path}", sent, secret=gateway.secrets["acme"])
+    assert (status, json.loads(raw)["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert fake.requests == []
