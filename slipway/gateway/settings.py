@@ -64,7 +64,7 @@ class GatewaySettings:
             routes_interval_s=_number(environment, "SLIPWAY_ROUTES_POLL_S", 1),
             drain_s=drain_s,
             stop_s=stop_s,
-            bodies_bytes=int(_number(environment, "SLIPWAY_GATEWAY_BODIES_MIB", 128) * 2**20),
+            bodies_bytes=int(_number(environment, "SLIPWAY_GATEWAY_BODIES_MIB", 64) * 2**20),
             token=environment.gateway_token,
             tenants_db_url=environment.tenants_db_url,
             s3=environment.s3,

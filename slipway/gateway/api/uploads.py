@@ -15,10 +15,14 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from slipway.gateway.api.asgi import MAX_BODY_BYTES, Receive, too_large
-from slipway.gateway.api.errors import ApiError, Header
+from slipway.gateway.api.errors import ApiError, Header, invalid
 
 # Those that uvicorn holds of any request anyway are not counted.
 SMALL_BYTES = 64 * 1024
+# A value of JSON takes up to a hundred times its bytes, and the loop for as long. So many opened objects and
+# lists, and so many values, are beyond any model's context, also where they are in a text.
+MAX_OPENED = 250_000
+MAX_COMMAS = 2_000_000
 _PATIENCE_S = 30.0
 # One after the other, and after each this long something else.
 _PAUSE_S_PER_BYTE = 5e-3 / 2**20
@@ -93,14 +97,24 @@ class BodyMemory:
 class Upload:
     """The body of one request: ASGI's `receive`, which waits for memory where the body is large."""
 
-    __slots__ = ("_complete", "_length", "_memory", "_org", "_receive", "_received", "_taken")
+    __slots__ = (
+        "_commas",
+        "_complete",
+        "_length",
+        "_memory",
+        "_opened",
+        "_org",
+        "_receive",
+        "_received",
+        "_taken",
+    )
 
     def __init__(self, receive: Receive, headers: Iterable[Header], org: str, memory: BodyMemory) -> None:
         self._receive = receive
         self._length = _content_length(headers)
         self._org = org
         self._memory = memory
-        self._received = self._taken = 0
+        self._received = self._taken = self._opened = self._commas = 0
         self._complete = False
 
     async def __call__(self) -> MutableMapping[str, Any]:
@@ -115,6 +129,7 @@ class Upload:
         self._received += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._received > SMALL_BYTES:
+            self._count(message.get("body", b""))
             if not self._taken:  # in chunks: who knows how many
                 await self._take(MAX_BODY_BYTES)
             if self._complete:
@@ -126,6 +141,16 @@ class Upload:
         taken, self._taken = self._taken, 0
         if taken:
             self._memory.give_back(self._org, taken)
+
+    def _count(self, part: bytes) -> None:
+        self._opened += part.count(b"{") + part.count(b"[")
+        self._commas += part.count(b",")
+        if self._opened > MAX_OPENED or self._commas > MAX_COMMAS:
+            raise invalid(
+                f"The request body has more than {MAX_OPENED} braces and brackets, or {MAX_COMMAS} commas.",
+                None,
+                status=413,
+            )
 
     async def _take(self, size_bytes: int) -> None:
         await self._memory.take(self._org, size_bytes)

@@ -7,7 +7,7 @@ import pytest
 
 from slipway.gateway.api.asgi import MAX_BODY_BYTES
 from slipway.gateway.api.errors import ApiError
-from slipway.gateway.api.uploads import SMALL_BYTES, BodyMemory, Upload
+from slipway.gateway.api.uploads import MAX_COMMAS, MAX_OPENED, SMALL_BYTES, BodyMemory, Upload
 
 LARGEST = MAX_BODY_BYTES
 
@@ -56,6 +56,25 @@ async def test_one_in_chunks_takes_what_it_could_become_and_one_too_large_nothin
     with pytest.raises(ApiError) as refused:
         await read(announced)
     assert (refused.value.status, memory.used_bytes) == (413, 0)
+
+
+@pytest.mark.parametrize(("value", "most"), [(b"{},", MAX_OPENED), (b"[],", MAX_OPENED), (b"1,", MAX_COMMAS)])
+async def test_one_of_more_values_than_the_loop_has_time_for_is_refused(value, most):
+    memory, pieces = BodyMemory(4 * LARGEST), 8
+
+    def body(count):
+        parts = iter([b'{"x":"' + b"x" * SMALL_BYTES + b'",'] + [value * (count // pieces)] * pieces)
+
+        async def receive():
+            part = next(parts)
+            return {"type": "http.request", "body": part, "more_body": parts.__length_hint__() > 0}
+
+        return Upload(receive, [], "acme", memory)
+
+    await read(body(most - 8))
+    with pytest.raises(ApiError) as refused:
+        await read(body(most + 8))
+    assert refused.value.status == 413
 
 
 async def test_who_finds_no_memory_waits_in_order_and_is_refused_after_its_patience():
