@@ -65,7 +65,10 @@ def test_a_success_without_an_entity_tag_is_an_outage_and_the_events_stay(body, 
 
 
 def test_a_listing_without_sizes_is_an_outage():
-    listing = b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>"
+    listing = (
+        b"<ListBucketResult><IsTruncated>false</IsTruncated>"
+        b"<Contents><Key>a</Key></Contents></ListBucketResult>"
+    )
     with answering(listing) as store, pytest.raises(ObjectStoreError, match="without Size"):
         list(store.list(""))
 
