@@ -146,7 +146,10 @@ def _summary(collected: Collected) -> str:
         f"{len(collected.waiting)} wait, {len(collected.kept)} are kept ({collected.kept_bytes / 1e6:.1f} MB)"
     )
     if collected.applied:
-        return f"{count} removed ({size}), {collected.aborted_uploads} uploads aborted, {stays}"
+        done = f"{count} removed ({size}), {collected.aborted_uploads} uploads aborted, {stays}"
+        if not collected.stays:
+            return done
+        return f"{done}. Of what was removed, {collected.stays[0]}"
     return f"{count} would be removed ({size}), {stays}. Nothing was changed: --apply removes."
 
 

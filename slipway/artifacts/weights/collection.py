@@ -4,23 +4,25 @@ Belongs here: the order of steps, so that a collector killed at any point loses 
 Does not: the decision (retention.py), the protocol with those who need weights (claims.py).
 
 Order for each removal: mark, read uses and leases again, remove the manifest (from then on the weights
-do not exist), the files, and the mark. Killed before the manifest, it changed nothing but the mark; killed
-after, it left a prefix without manifest, which a pull completes and the next collection removes.
+do not exist), the files, their older versions, and the mark. Killed before the manifest, it changed nothing
+but the mark; killed after, it left a prefix without manifest, which a pull completes and the next collection
+removes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from slipway.artifacts.garbage import Fate, Outcome, with_action
 from slipway.artifacts.transfer import workers
 from slipway.artifacts.transfer.uploads import Uploads
-from slipway.artifacts.weights import claims, inventory, retention, uses
+from slipway.artifacts.weights import claims, inventory, retention, uses, versions
 from slipway.artifacts.weights.claims import Mark, Terms
 from slipway.artifacts.weights.inventory import Inventory, Stored
 from slipway.artifacts.weights.paths import MANIFEST_NAME
+from slipway.artifacts.weights.versions import Stay
 from slipway.catalog import Catalog
 from slipway.objectstore import ObjectStore
 
@@ -33,9 +35,13 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Collected(Outcome[Stored]):
-    """What a collection of the store found and did, and how many uploads it aborted."""
+    """What a collection of the store found and did, and how many uploads it aborted.
+
+    `stays`: older versions of what was removed, where the bucket keeps them and they could not be removed.
+    """
 
     aborted_uploads: int = 0
+    stays: tuple[Stay, ...] = ()
 
     @property
     def removed_bytes(self) -> int:
@@ -70,7 +76,7 @@ def collect(
     batches = (chosen[start:][:_BATCH] for start in range(0, len(chosen), _BATCH))
     removed = tuple(fate for batch in batches for fate in run.remove(batch))
     unfinished = tuple(fate.stored for fate in chosen if fate not in removed)
-    return Collected(True, removed, waiting, kept, unfinished, aborted)
+    return Collected(True, removed, waiting, kept, unfinished, aborted, tuple(run.stays.values()))
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class _Run:
     grace: timedelta
     terms: Terms
     log: Log
+    stays: dict[str, Stay] = field(default_factory=dict)
 
     def tidy(self, there: Inventory, fates: Sequence[Fate[Stored]]) -> None:
         """Note what nobody names from now on, and remove notes, leases and marks that have had their time."""
@@ -144,10 +151,14 @@ class _Run:
         if mark.has_lapsed(self.terms):
             return False
         Uploads(self.store).abort_under(stored.prefix)
+        stay = versions.remove(self.store, stored.prefix)
+        if stay is not None:
+            self.stays[stored.prefix] = stay
         for lease in (lease for lease in there.leases if lease.prefix == stored.prefix):
             self.store.delete(lease.key)
         self.store.delete(inventory.note_key(stored))
-        self.log(f"removed {stored.prefix} ({stored.size_bytes / 1e6:.1f} MB): {fate.reason}")
+        said = f"; {stay}" if stay is not None else ""
+        self.log(f"removed {stored.prefix} ({stored.size_bytes / 1e6:.1f} MB): {fate.reason}{said}")
         return True
 
 

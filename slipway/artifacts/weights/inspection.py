@@ -10,6 +10,7 @@ import json
 import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ from slipway.objectstore import ObjectStore
 
 _FORMATS: dict[str, ModuleType] = {".safetensors": safetensors, ".gguf": gguf}
 _INDEXES = (".safetensors.index.json", ".bin.index.json")
+_RANGE_BYTES = 2**22
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 
 
@@ -103,10 +105,15 @@ class Inspection:
         foreign = foreign_text.problem(path, head, size_bytes)
         if form is None or foreign:
             return foreign
-        needed = form.needed_bytes(head, size_bytes)
-        if needed > len(head):
-            head += read_range(self._store, key, len(head), needed - len(head))
-        return _judge(form, head, size_bytes)
+        needed: int = form.needed_bytes(head, size_bytes)
+        if needed <= len(head):
+            return _judge(form, head, size_bytes)
+        rest = (
+            read_range(self._store, key, at, min(_RANGE_BYTES, needed - at))
+            for at in range(len(head), needed, _RANGE_BYTES)
+        )
+        long: str | None = form.problem_in(chain([head], rest), size_bytes)
+        return long
 
 
 def index_problems(
