@@ -243,8 +243,8 @@ def _sha256(path: Path) -> str:
 def _reserved_bytes(partial: Path) -> int:
     try:
         return int((partial / "reserved").read_text() or 0)
-    except FileNotFoundError:
-        return 0
+    except (FileNotFoundError, ValueError):
+        return 0  # gone meanwhile, or cut off by a full disk or a lost machine: nobody fills it
 
 
 def _size_on_disk(directory: Path) -> int:

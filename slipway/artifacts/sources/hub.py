@@ -40,7 +40,8 @@ class HubSource:
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace
-        self._endpoint = endpoint.rstrip("/") if endpoint else None
+        bare = (endpoint or "").rstrip("/")
+        self._endpoint = (bare if "://" in bare else endpoint) or None  # `http://` is said as it was given
         self._retry = retry or RetryPolicy()
         self._xet = variables.get(_NO_XET_VARIABLE, "").upper() not in _TRUE
         self._variables = variables
@@ -58,8 +59,11 @@ class HubSource:
         repo = HubRepo(self._endpoint, location, hub_token, xet=self._xet)
         name = f"{location}@{revision or 'main'}"
         info = attempt(self._retry, lambda: repo.info(revision), time.sleep)
-        if not COMMIT.match(info.sha or ""):
-            raise SourceError(f"{name}: the hub answered commit {info.sha!r}, which is no git commit id.")
+        if not (isinstance(info.sha, str) and COMMIT.match(info.sha)):
+            raise SourceError(
+                f"{name}: {repo.hub} answered commit {info.sha!r}, which is no git commit id. Check "
+                "SLIPWAY_HUB_URL."
+            )
         if revision and revision != info.sha and info.sha.startswith(revision) and not repo.has_ref(revision):
             raise SourceError(f"{name}: a shortened commit. Write {location}@{info.sha}.")
         return HubSnapshot(

@@ -123,7 +123,13 @@ class HubRepo:
 
         with self._explained(f"{self.name}@{commit}"):
             entries = self._api().list_repo_tree(self._id, revision=commit, recursive=True)
-            return tuple(_described(self.name, entry) for entry in entries if isinstance(entry, RepoFile))
+            files = tuple(_described(self.name, entry) for entry in entries if isinstance(entry, RepoFile))
+        if not files:
+            raise SourceError(
+                f"{self.name}@{commit}: {self.hub} lists no file of it. Pin another commit, or check "
+                "SLIPWAY_HUB_URL."
+            )
+        return files
 
     def file_url(self, commit: str, path: str) -> str:
         """URL of a file at the hub's own door."""
@@ -199,11 +205,19 @@ class HubRepo:
         # False and not None: None would send whatever token this machine has stored.
         return HfApi(endpoint=self._endpoint, token=self.token.value or False)
 
+    def _require_address(self, what: str) -> None:
+        parts = urlsplit(self._endpoint or _REAL_HUB)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or " " in (self._endpoint or ""):
+            raise SourceError(
+                f"{what}: SLIPWAY_HUB_URL = {self._endpoint!r} is no address. Write one such as {_REAL_HUB}."
+            )
+
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
+        self._require_address(what)
         try:
             yield
         except HfHubHTTPError as error:
@@ -212,13 +226,9 @@ class HubRepo:
             raise SourceError(f"{what}: is no name of a repository. Write hf://org/name@commit.") from error
         except OfflineModeIsEnabled as error:
             raise SourceError(f"{what}: HF_HUB_OFFLINE is set. Unset it to reach a hub.") from error
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise SourceError(
-                f"{what}: SLIPWAY_HUB_URL = {self._endpoint!r} is no address. Write one such as {_REAL_HUB}."
-            ) from error
         except (httpx2.HTTPError, OSError) as error:
             raise TransientError(f"{what}: {self.hub} did not answer: {_one_line(error)}.") from error
-        except _NOT_A_HUBS as error:
+        except (httpx2.InvalidURL, *_NOT_A_HUBS) as error:
             raise SourceError(
                 f"{what}: {self.hub} answered with something that no hub says ({_one_line(error)}). A login "
                 "page or a proxy may have answered in its place: open it in a browser, and check "
@@ -271,13 +281,15 @@ def _is_at_hub(location: str, url: str) -> bool:
 
 
 def _described(name: str, entry: Any) -> SourceFile:
-    """A listed file. Raises SourceError for a digest of a kind that we cannot compute."""
+    """A listed file. Raises SourceError for a digest that we cannot compute, ValueError for no file."""
     if entry.lfs is not None:
         listed = Digest("sha256", entry.lfs.sha256)
         size_bytes, known = entry.lfs.size, LISTING.match(listed.hex)
     else:
         listed = Digest("git-blob-sha1", entry.blob_id)
         size_bytes, known = entry.size, COMMIT.match(listed.hex)
+    if not isinstance(entry.path, str) or not isinstance(size_bytes, int) or size_bytes < 0:
+        raise ValueError(f"a file {entry.path!r} of {size_bytes!r} bytes")
     if not known:
         raise SourceError(
             f"{name} file {entry.path}: its digest {listed.hex!r} is of an unknown algorithm. Slipway "

@@ -166,26 +166,32 @@ class _Version:
     def describe(self) -> tuple[str | None, dict[str, _Listed]]:
         """The licence that NGC states, and the files by path."""
         if not self._version:
-            self._version = str(self._get(self._model).get("model", {}).get("latestVersionIdStr") or "")
+            reply = self._get(self._model)
+            with self.api.understood():
+                self._version = str(reply.get("model", {}).get("latestVersionIdStr") or "")
             if not self._version:
                 raise SourceError(f"{self.api.name}: has no version yet. Correct the name.")
         reply = self._get(f"{self._model}/versions/{self._version}")
-        status = reply.get("modelVersion", {}).get("status")
+        with self.api.understood():
+            status = reply.get("modelVersion", {}).get("status")
+            terms = reply.get("model", {}).get("licenseTerms") or [{}]
+            licence = terms[0].get("licenseId")
         if status != "UPLOAD_COMPLETE":
             raise SourceError(
                 f"{self.api.name}: version {self._version} is {status}, not UPLOAD_COMPLETE. Wait until its "
                 "owner has uploaded all of it, or name another version."
             )
-        terms = reply.get("model", {}).get("licenseTerms") or [{}]
-        return terms[0].get("licenseId"), self._files()
+        return licence, self._files()
 
     def link(self, path: str) -> str:
         """A signed link to a file. One attempt: whoever reads the file tries again."""
         place = self._target.links_path(self._version, guest=self._guest)
-        links = self.api.get(place, {"path": path}).get("urls") or []
-        if not links:
-            raise SourceError(f"{self.api.name} file {path}: was listed, but is gone. {_STALE}")
-        return str(links[0])
+        reply = self.api.get(place, {"path": path})
+        with self.api.understood():
+            links = reply.get("urls") or []
+            if links:
+                return str(links[0])
+        raise SourceError(f"{self.api.name} file {path}: was listed, but is gone. {_STALE}")
 
     def _files(self) -> dict[str, _Listed]:
         path, pages, page = f"{self._model}/versions/{self._version}/files", 1, 0
@@ -194,9 +200,10 @@ class _Version:
             reply = self._get(
                 path, {"page-size": str(_PAGE_SIZE), **({"page-number": str(page)} if page else {})}
             )
-            for entry in reply.get("modelFiles") or []:
-                listed[str(entry["path"])] = _listed(self.api.name, entry)
-            pages = int((reply.get("paginationInfo") or {}).get("totalPages") or 1)
+            with self.api.understood():
+                for entry in reply.get("modelFiles") or []:
+                    listed[str(entry["path"])] = _listed(self.api.name, entry)
+                pages = int((reply.get("paginationInfo") or {}).get("totalPages") or 1)
             page += 1
         if not listed:
             raise SourceError(

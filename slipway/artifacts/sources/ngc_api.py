@@ -7,10 +7,11 @@ The protocol is that of NVIDIA's own client, ngcsdk 4.37.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -78,6 +79,18 @@ class NgcApi:
         self._judge(status, reply)
         return self._parsed(body)
 
+    @contextlib.contextmanager
+    def understood(self) -> Iterator[None]:
+        """Turns what is wrong with an answer's shape into our words."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise SourceError(
+                f"{self.name}: {origin(self._api_url)} answered with something that NGC does not say "
+                f"({type(error).__name__}: {error}). A proxy may have answered in its place: check "
+                "SLIPWAY_NGC_URL."
+            ) from error
+
     def _bearer(self) -> tuple[str | None, bool]:
         """(token or None for a guest, whether it was asked for just now)."""
         if self.key.value is None:
@@ -101,7 +114,8 @@ class NgcApi:
             raise SourceError(
                 f"{self.name}: {origin(self._auth_url)} gave no token. Check SLIPWAY_NGC_AUTH_URL."
             )
-        return answer["token"], float(answer.get("expires_in") or 0)
+        with self.understood():
+            return answer["token"], float(answer.get("expires_in") or 0)
 
     def _drop(self, token: str) -> None:
         with self._lock:
@@ -118,6 +132,11 @@ class NgcApi:
         except urllib3.exceptions.HTTPError as error:
             raise TransientError(f"{self.name}: {origin(url)} did not answer: {cause(error)}.") from error
         return reply.status, reply.headers, reply.data
+
+    def _no_json(self, what: str) -> TransientError:
+        said = f"{self.name}: the answer of {origin(self._api_url)} is no {what}."
+        remedy = "A login page or a proxy may have answered in its place: check SLIPWAY_NGC_URL."
+        return TransientError(said, passing=False, lasting=SourceError(f"{said} {remedy}"))
 
     def _judge(self, status: int, headers: Mapping[str, str]) -> None:
         if may_pass(status):
@@ -138,8 +157,8 @@ class NgcApi:
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(body)
-        except ValueError as error:
-            raise TransientError(f"{self.name}: NGC's answer is no JSON.") from error
+        except (ValueError, RecursionError) as error:
+            raise self._no_json("JSON") from error
         if not isinstance(answer, dict):
-            raise TransientError(f"{self.name}: NGC's answer is no JSON object.")
+            raise self._no_json("JSON object")
         return answer
