@@ -9,19 +9,22 @@ No keys between the three, one copy of everything, and no manager: enough for S3
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from slipway.stack.ports import free_ports
 from testbed import programs
-from testbed.server_processes import process, wait_until_answered
+from testbed.server_processes import START_DEADLINE_S, process, wait_until_answered
 
 _HOST = "127.0.0.1"
 _PACKAGES = ("radosgw", "ceph-mon", "ceph-osd")
 _FSID = "5119a700-0000-4000-8000-000000000001"
 _OSD_UUID = "5119a700-0000-4000-8000-000000000002"
 _OSD_BYTES = 2**31
+# What the OSD logs once the monitor has taken it.
+_IS_IN = "done with init, starting boot process"
 # The monitor gathers changes for a second by default, and each pool of the gateway waits for several.
 _CONFIGURATION = """\
 [global]
@@ -97,7 +100,7 @@ def gateway(root: Path, access_key: str, secret_key: str) -> Iterator[str]:
 
         start("ceph-mon", "-i", "a")
         run("ceph-osd", *configured, "-i", "0", "--mkfs", "--osd-uuid", _OSD_UUID)
-        start("ceph-osd", "-i", "0")
+        _start_osd(lambda: start("ceph-osd", "-i", "0"), root / "osd.log")
         account = ("--uid", "testbed", "--display-name", "testbed")
         keys = ("--access-key", access_key, "--secret", secret_key)
         run("radosgw-admin", *configured, "user", "create", *account, *keys)
@@ -105,6 +108,22 @@ def gateway(root: Path, access_key: str, secret_key: str) -> Iterator[str]:
         url = f"http://{_HOST}:{port}"
         wait_until_answered(url, root / "radosgw.out", by=started)
         yield url
+
+
+def _start_osd(start: Callable[[], subprocess.Popen[bytes]], log: Path) -> None:
+    """Start it until it has told the monitor of itself.
+
+    It ends where it asks before it heard the cluster's id from the monitor ("wrong fsid"), which is a race.
+    """
+    deadline = time.monotonic() + START_DEADLINE_S
+    started = start()
+    while time.monotonic() < deadline:
+        if log.exists() and _IS_IN in log.read_text(errors="replace"):
+            return
+        if started.poll() is not None:
+            started = start()
+        time.sleep(0.02)
+    raise TimeoutError(f"ceph-osd did not begin within {START_DEADLINE_S:.0f} s: see {log}")
 
 
 def _lay_out(root: Path, libraries: Path, port: int, monitor_port: int) -> None:
