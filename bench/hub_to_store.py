@@ -1,4 +1,7 @@
-"""Hub to S3: our pull against `snapshot_download` and `upload_file`, and reading back against `sha256sum`.
+"""Hub to S3: our pull against the usual pairs, and reading back against `sha256sum`.
+
+The usual pairs: huggingface_hub's `snapshot_download` as it comes (hf-xet where the hub has it) and tuned,
+and then boto3's `upload_file` or `aws s3 cp`.
 
 Belongs here: both sides, as commands of this module, and the content that they move.
 Does not: targets (artifacts.py), starting servers (servers.py).
@@ -21,6 +24,7 @@ from typing import Any
 from bench import servers, sides
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
+from testbed import programs
 
 MIB = 2**20
 ROUNDS = 3
@@ -73,16 +77,18 @@ def compare(content: Content, root: Path, store: Store) -> sides.Compared:
     os.sync()
     with servers.hub(root / content.name, root / "hub.log") as (url, commit):
         job = {"url": url, "commit": commit}
+        aws = str(programs.aws().path)
         tuned = {**_QUIET, "HF_HUB_DISABLE_XET": "1"}
         costs = sides.in_turns(
             {
                 "ours": lambda: _run("pull", job, root, store),
                 "theirs": lambda: _run("snapshot", job, root, store, _QUIET),
                 "theirs-tuned": lambda: _run("snapshot", {**job, "workers": 8}, root, store, tuned),
+                "theirs-aws": lambda: _run("snapshot", {**job, "workers": 8, "aws": aws}, root, store, tuned),
             },
             ROUNDS,
         )
-    theirs = min(costs["theirs"], costs["theirs-tuned"], key=lambda cost: cost.wall_s)
+    theirs = min((cost for name, cost in costs.items() if name != "ours"), key=lambda cost: cost.wall_s)
     return sides.Compared(costs["ours"], theirs)
 
 
@@ -172,7 +178,7 @@ def _verify(job: Mapping[str, Any], store: ObjectStore) -> None:
 
 
 def _snapshot(job: Mapping[str, Any], store: ObjectStore) -> None:
-    """The usual way: download into a folder, then upload each file with boto3's transfer manager."""
+    """The usual way: download into a folder, then upload with boto3's transfer manager or `aws s3 cp`."""
     from huggingface_hub import snapshot_download
 
     workers = {"max_workers": int(job["workers"])} if "workers" in job else {}
@@ -184,10 +190,29 @@ def _snapshot(job: Mapping[str, Any], store: ObjectStore) -> None:
         cache_dir=scratch,
         **workers,
     )
+    if "aws" in job:
+        _copy_with_aws(str(job["aws"]), folder, store.location)
+        return
     client = _plain_client(store.location)
     for path in sorted(Path(folder).rglob("*")):
         if path.is_file():
             client.upload_file(str(path), store.location.bucket, f"weights/{path.name}")
+
+
+def _copy_with_aws(program: str, folder: str, location: S3Location) -> None:
+    credentials = {"AWS_ACCESS_KEY_ID": location.access_key, "AWS_SECRET_ACCESS_KEY": location.secret_key}
+    where = ["--endpoint-url", location.endpoint_url, "--region", location.region]
+    command = [
+        program,
+        "s3",
+        "cp",
+        "--recursive",
+        "--quiet",
+        *where,
+        folder,
+        f"s3://{location.bucket}/weights/",
+    ]
+    subprocess.run(command, env={**os.environ, **credentials}, check=True)
 
 
 def _sha256sum(job: Mapping[str, Any], store: ObjectStore) -> None:

@@ -1,6 +1,6 @@
-"""Registry to registry: our mirror against `skopeo copy`.
+"""Registry to registry: our mirror against the best of `skopeo copy`, `crane copy` and `regctl image copy`.
 
-Belongs here: both sides, and the image that they copy. Does not: targets (artifacts.py).
+Belongs here: all sides, and the image that they copy. Does not: targets (artifacts.py).
 Our side, once, is mirror_once.py.
 """
 
@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ from testbed import programs
 from testbed.registries.made_images import OCI_INDEX, ImageMaker
 from testbed.registries.registry_server import DistributionRegistry
 
+# From registry to registry, by host and port.
+Copying = Callable[[str, str], list[str]]
+
 MIB = 2**20
 ROUNDS = 8
 AGAIN_ROUNDS = 5
@@ -35,7 +38,7 @@ _SILENT: dict[str, object] = {"log": {"accesslog": {"disabled": True}, "level": 
 
 @dataclass(frozen=True)
 class Mirroring(sides.Compared):
-    """Ours and skopeo's, and how long our next mirror of the unchanged image takes."""
+    """Ours and the least time and CPU of the others, and how long our next mirror of the same image takes."""
 
     again_s: float
 
@@ -52,15 +55,19 @@ def compare(root: Path) -> Mirroring:
                     [sys.executable, "-m", "bench.mirror_once", json.dumps(_job(source, target, store))]
                 )
 
-        def theirs() -> sides.Cost:
-            with registry(root / f"theirs-{time.monotonic_ns()}") as target:
-                return sides.run(_skopeo(source, target), programs.skopeo().environment())
+        def theirs(copying: Copying) -> Callable[[], sides.Cost]:
+            def run() -> sides.Cost:
+                with registry(root / f"theirs-{time.monotonic_ns()}") as target:
+                    return sides.run(copying(source, target), programs.skopeo().environment())
 
-        costs = sides.in_turns({"ours": ours, "theirs": theirs}, ROUNDS)
+            return run
+
+        others = {"skopeo": theirs(_skopeo), "crane": theirs(_crane), "regctl": theirs(_regctl)}
+        costs = sides.in_turns({"ours": ours, **others}, ROUNDS)
         with registry(root / "again") as target:
             _forget(store)
             again_s = _again_s(_job(source, target, store))
-    return Mirroring(costs["ours"], costs["theirs"], again_s)
+    return Mirroring(costs["ours"], sides.best([costs[name] for name in others]), again_s)
 
 
 @contextmanager
@@ -92,6 +99,19 @@ def _skopeo(source: str, target: str) -> list[str]:
         f"docker://{source}/{REPOSITORY}:v1",
         f"docker://{target}/{REPOSITORY}:v1",
     ]
+
+
+def _crane(source: str, target: str) -> list[str]:
+    image = f"{REPOSITORY}:v1"
+    program = str(programs.crane().path)
+    return [program, "copy", "--insecure", f"{source}/{image}", f"{target}/{image}"]
+
+
+def _regctl(source: str, target: str) -> list[str]:
+    plain = [word for host in (source, target) for word in ("--host", f"reg={host},tls=disabled")]
+    image = f"{REPOSITORY}:v1"
+    program = str(programs.regctl().path)
+    return [program, *plain, "image", "copy", f"{source}/{image}", f"{target}/{image}"]
 
 
 def _job(source: str, target: str, store: ObjectStore) -> dict[str, Any]:

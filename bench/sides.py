@@ -96,10 +96,11 @@ def in_turns(sides: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, 
         names = list(sides)[number % len(sides) :] + list(sides)[: number % len(sides)]
         for name in names:
             costs[name].append(sides[name]())
-    return {name: _best(each) for name, each in costs.items()}
+    return {name: best(each) for name, each in costs.items()}
 
 
-def _best(costs: Sequence[Cost]) -> Cost:
+def best(costs: Sequence[Cost]) -> Cost:
+    """The least time and CPU of these; memory as much as any of them took."""
     return Cost(
         min(each.wall_s for each in costs),
         min(each.cpu_s for each in costs),

@@ -24,6 +24,7 @@ from filelock import FileLock
 _ROUNDS = 4
 # A module for each program that is built, and the toolchain where the PATH has none.
 _GO = Path(__file__).parent / "go"
+_AWS = Path(__file__).parent / "aws" / "requirements-aws.lock"
 
 
 class MissingProgramError(RuntimeError):
@@ -74,6 +75,31 @@ def listing_registry() -> Program:
 def minio() -> Program:
     """MinIO, an S3 store that takes a third of SeaweedFS's CPU, so that a bench measures who writes to it."""
     return _built("minio", "github.com/minio/minio")
+
+
+def crane() -> Program:
+    """crane, go-containerregistry's command, which copies images."""
+    return _built("crane", "github.com/google/go-containerregistry/cmd/crane")
+
+
+def regctl() -> Program:
+    """regctl, regclient's command, which copies images."""
+    return _built("regctl", "github.com/regclient/regclient/cmd/regctl")
+
+
+def aws() -> Program:
+    """The AWS command line, in an environment of its own: it pins what Slipway uses in other versions."""
+    directory = _cache() / f"aws-{hashlib.sha256(_AWS.read_bytes()).hexdigest()[:16]}"
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "venv" / "bin" / "aws"
+    with FileLock(directory / ".lock"):
+        if not program.exists():
+            fetching = directory / "venv"
+            shutil.rmtree(fetching, ignore_errors=True)
+            _run([sys.executable, "-m", "venv", str(fetching)])
+            pip = [str(fetching / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "--no-deps", "--require-hashes", "-r", str(_AWS)])
+    return Program(program)
 
 
 def _built(name: str, package: str) -> Program:
@@ -246,5 +272,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 if __name__ == "__main__":
-    for each in (registry, current_registry, skopeo, listing_registry, minio):
+    for each in (registry, current_registry, skopeo, crane, regctl, listing_registry, minio, aws):
         sys.stdout.write(f"{each.__name__}: {each().path}\n")

@@ -1,6 +1,7 @@
 """One blob from registry to registry: skipped, mounted or streamed, and never committed with wrong bytes.
 
-Belongs here: the stream and its digest, going on after a broken read, cancelling a broken upload.
+Belongs here: the stream and its digest (the registry's own check, where it has one), going on after a broken
+read, cancelling a broken upload.
 Does not: which blobs there are (mirror.py).
 """
 
@@ -12,15 +13,18 @@ from dataclasses import dataclass
 
 from slipway.artifacts.errors import CorruptFileError
 from slipway.artifacts.images.client import RegistryClient
+from slipway.artifacts.images.digest_trial import DigestTrial
+from slipway.artifacts.images.errors import DigestRefusedError
 from slipway.artifacts.images.manifests import Descriptor
 from slipway.artifacts.images.references import Repository, new_hash
-from slipway.artifacts.transfer.connections import cause
+from slipway.artifacts.transfer.filling import fill
 from slipway.artifacts.transfer.progress import Meter
 from slipway.artifacts.transfer.retry import TransientError, next_wait_s
 from slipway.artifacts.transfer.workers import Stop
 
-# Small pieces cost CPU: each is a turn at the interpreter's lock for reader, digest and writer.
-_CHUNK_BYTES = 4 * 2**20
+# Small pieces cost CPU: each is a turn at the interpreter's lock for reader, digest and writer. Larger ones
+# leave the processor's cache between them.
+_CHUNK_BYTES = 2**20
 # Reads that go on where the last one broke off, before the blob is begun anew.
 _READS = 4
 
@@ -35,6 +39,7 @@ class BlobCopier:
     mirrored: Repository
     meter: Meter
     stop: Stop
+    trial: DigestTrial
 
     def copy(self, blob: Descriptor, mount_from: Callable[[str], Repository | None]) -> int:
         """Bring a blob to the mirror; returns the bytes that were streamed, 0 when it was there or mounted.
@@ -47,20 +52,32 @@ class BlobCopier:
         there = self.target.blob_size(self.mirrored, blob.digest)
         if there is None:
             mounted = mount_from(blob.digest)
-            streamed = self.target.attempt(lambda: self._transfer(blob, mounted), self.stop.pause)
+            # What one piece holds is digested before anything is sent.
+            is_digested = blob.size_bytes <= _CHUNK_BYTES or not self.trial.checks(self.mirrored)
+            try:
+                streamed = self._attempt(blob, mounted, is_digested=is_digested)
+            except DigestRefusedError:
+                if is_digested:
+                    raise
+                streamed = self._attempt(blob, mounted, is_digested=True)  # to know whose bytes are wrong
         if not streamed:
             self.meter.found(blob.size_bytes)
         self.meter.file_done()
         return streamed
 
-    def _transfer(self, blob: Descriptor, mount_from: Repository | None) -> int:
+    def _attempt(self, blob: Descriptor, mount_from: Repository | None, *, is_digested: bool) -> int:
+        return self.target.attempt(
+            lambda: self._transfer(blob, mount_from, is_digested=is_digested), self.stop.pause
+        )
+
+    def _transfer(self, blob: Descriptor, mount_from: Repository | None, *, is_digested: bool) -> int:
         """One attempt: mounted (0), or streamed whole."""
         upload: str | None = None
         if mount_from is not None:
             upload = self.target.start_upload(self.mirrored, blob.digest, mount_from)
             if upload is None:
                 return 0
-        stream = _Stream(self, blob)
+        stream = _Stream(self, blob, is_digested=is_digested)
         pieces = stream.pieces()
         try:
             # The first piece before the upload: what is missing or small and wrong begins none.
@@ -81,22 +98,26 @@ class BlobCopier:
 
 
 class _Stream:
-    """A blob's bytes as they come, hashed; the last piece is only handed on when the digest is right."""
+    """A blob's bytes as they come. `is_digested`: the last piece only comes when the digest is right."""
 
-    def __init__(self, copier: BlobCopier, blob: Descriptor) -> None:
+    def __init__(self, copier: BlobCopier, blob: Descriptor, *, is_digested: bool) -> None:
         self._copier = copier
+        self._is_digested = is_digested
         self._blob = blob
         self._where = f"{copier.repository}, blob {blob.digest}"
         self.at = 0
+        # Filled again for every piece: whoever takes one is done with it before the next.
+        self._buffer = memoryview(bytearray(min(_CHUNK_BYTES, max(blob.size_bytes, 1))))
 
     def pieces(self) -> Generator[memoryview, None, None]:
         """All bytes, in order, once."""
         running = new_hash(self._blob.digest, self._where)
         for piece in self._raw():
-            running.update(piece)
+            if self._is_digested:
+                running.update(piece)
             self.at += len(piece)
             self._copier.meter.moved(len(piece))
-            if self.at >= self._blob.size_bytes:
+            if self.at >= self._blob.size_bytes and self._is_digested:
                 self._check(running.hexdigest())
             yield piece
             if self.at < self._blob.size_bytes:  # what is sent whole may as well be committed
@@ -117,24 +138,15 @@ class _Stream:
                 return
 
     def _read(self) -> Iterator[memoryview]:
-        import urllib3
-
         copier, blob = self._copier, self._blob
+        what = f"{self._where}: {copier.source.access.host}"
         with copier.source.open_blob(copier.repository, blob.digest, self.at) as reply:
             self._check_size(reply.length_remaining)
             while self.at < blob.size_bytes:
-                try:
-                    piece = reply.read(min(_CHUNK_BYTES, blob.size_bytes - self.at), decode_content=False)
-                except urllib3.exceptions.HTTPError as error:
-                    raise TransientError(
-                        f"{self._where}: {copier.source.access.host}: {cause(error)}."
-                    ) from error
-                if not piece:
-                    raise TransientError(
-                        f"{self._where}: {copier.source.access.host} broke off after {self.at} of "
-                        f"{blob.size_bytes} bytes."
-                    )
-                yield memoryview(piece)
+                count = fill(reply, self._buffer[: blob.size_bytes - self.at], what)
+                if not count:
+                    raise TransientError(f"{what} broke off after {self.at} of {blob.size_bytes} bytes.")
+                yield self._buffer[:count]
 
     def _check_size(self, remaining: int | None) -> None:
         if remaining is not None and self.at + remaining != self._blob.size_bytes:

@@ -16,5 +16,9 @@ class TargetError(ArtifactError):
     """The local registry cannot take it: read-only, full, deletion not allowed, or it refuses the image."""
 
 
+class DigestRefusedError(TargetError):
+    """The local registry was sent other bytes than the digest's, and did not take them."""
+
+
 class MissingBlobError(TargetError):
     """The local registry does not know a blob or manifest that a manifest names."""

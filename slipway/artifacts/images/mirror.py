@@ -18,6 +18,7 @@ from slipway.artifacts.errors import AccessError, CorruptFileError, SourceError
 from slipway.artifacts.images import attachments
 from slipway.artifacts.images.attachments import Attached
 from slipway.artifacts.images.blobs import BlobCopier
+from slipway.artifacts.images.digest_trial import DigestTrial
 from slipway.artifacts.images.errors import MissingBlobError
 from slipway.artifacts.images.manifests import LICENCE, Descriptor, Manifest
 from slipway.artifacts.images.publishing import Publisher
@@ -148,6 +149,7 @@ class _Run:
         self._mirrored = self._repository.mirrored_to(registries.location)
         self._source = registries.source(self._repository)
         self._target = registries.target
+        self._trial = DigestTrial(self._target)
         self._digest = resolve(request, registries)
         self._reader = ManifestReader(self._source, self._target, self._repository, self._mirrored)
         self.moved_bytes = self.moved_blobs = 0
@@ -192,7 +194,9 @@ class _Run:
         lacking: dict[str, str] = {}
         meter = Meter(sum(blob.size_bytes for blob in blobs), len(blobs))
         stop = workers.Stop()
-        copier = BlobCopier(self._source, self._repository, self._target, self._mirrored, meter, stop)
+        copier = BlobCopier(
+            self._source, self._repository, self._target, self._mirrored, meter, stop, self._trial
+        )
         mounts = _Mounts(self._records, self._mirrored)
         counted = threading.Lock()
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.images.access import RegistryAccess
-from slipway.artifacts.images.errors import MissingBlobError, TargetError
+from slipway.artifacts.images.errors import DigestRefusedError, MissingBlobError, TargetError
 from slipway.artifacts.images.manifests import INDEXES
 from slipway.artifacts.transfer.connections import cause, origin
 from slipway.artifacts.transfer.retry import TransientError, may_pass
@@ -109,6 +109,8 @@ def trouble(
             f"{where}: it does not allow this. If it is read-only, make it writable; to remove images, "
             "allow deletion (distribution: storage.delete.enabled). Then run this again."
         )
+    if access.side == "target" and "DIGEST_INVALID" in codes:
+        return DigestRefusedError(f"{where}: what came is not what was sent. See its log and the network.")
     if access.side == "target" and codes & _BLOB_UNKNOWN:
         return MissingBlobError(f"{where}. Run this again; should it persist, see the registry's log.")
     if status == 404:

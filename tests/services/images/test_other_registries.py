@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.artifacts.errors import ArtifactError, SourceError
+from slipway.artifacts.errors import ArtifactError, CorruptFileError, SourceError
+from slipway.artifacts.images.digest_trial import DigestTrial
+from slipway.artifacts.images.errors import DigestRefusedError, TargetError
 from slipway.artifacts.images.mirror import Mirrored, mirror
+from slipway.artifacts.images.references import Repository
 from slipway.artifacts.images.registries import Registries
+from slipway.artifacts.transfer.retry import TransientError
 from slipway.catalog.documents import Registry, Settings
 from slipway.environment import Environment
 from testbed.registries.made_images import ImageMaker, sha256
@@ -18,6 +22,7 @@ from testbed.registries.twisted_proxy import Answer, Asked, Twist, twisted
 from .conftest import PATH, QUICK
 
 ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
+REPOSITORY = Repository(host="registry.example", path="mirror/x")
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -218,3 +223,76 @@ class TestRanges:
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 700
         assert hashlib.sha256(layer).hexdigest() in str(caught.value)
+
+
+class TestWrongBytes:
+    """A layer of several pieces: its digest is the registry's to check, where it was seen to."""
+
+    @pytest.fixture
+    def layer(self, maker) -> bytes:
+        layer: bytes = maker.draw.randbytes(3_000_000)
+        maker.image(tag="v1", layers=(layer,))
+        return layer
+
+    def changed(self, layer: bytes, times: int) -> Twist:
+        left = [layer[:-1] + bytes([layer[-1] ^ 1])] * times
+
+        def twist(asked: Asked) -> Answer | None:
+            is_layer = asked.method == "GET" and sha256(layer) in asked.path
+            return Answer(200, {}, left.pop()) if is_layer and left else None
+
+        return twist
+
+    def test_are_never_committed_and_the_source_is_named(self, layer, mirror_through, target):
+        with pytest.raises(CorruptFileError, match=r"blob sha256:.*its bytes at .* have the digest"):
+            mirror_through(self.changed(layer, 9))
+        assert not target.blob_file(sha256(layer)).exists()
+
+    def test_that_came_once_are_read_again(self, layer, mirror_through, target):
+        mirror_through(self.changed(layer, 1))
+        assert target.blob_file(sha256(layer)).read_bytes() == layer
+
+    def test_are_noticed_here_where_the_registry_does_not_check(
+        self, layer, mirror_through, target, monkeypatch
+    ):
+        monkeypatch.setattr("slipway.artifacts.images.digest_trial.DigestTrial.checks", lambda *_: False)
+        with pytest.raises(CorruptFileError, match="have the digest"):
+            mirror_through(self.changed(layer, 9))
+        assert not target.blob_file(sha256(layer)).exists()
+
+
+def test_whether_a_registry_checks_digests_is_tried_and_leaves_nothing(registries, target):
+    own = registries.target
+    mirrored = Repository(host=target.host, path="mirror/team/engine")
+    assert DigestTrial(own).checks(mirrored)
+    assert own.tags(mirrored) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "checks"),
+    [
+        (DigestRefusedError("other bytes"), True),
+        (None, False),
+        (TargetError("full"), False),
+        (TransientError("away"), False),
+    ],
+)
+def test_only_a_refusal_for_the_digest_is_a_check(answer, checks):
+    class FakeRegistry:
+        """Answers the trial's PUT in one way."""
+
+        cancelled = 0
+
+        def start_upload(self, *_: object) -> str:
+            return "http://registry.example/upload"
+
+        def put_blob(self, *_: object) -> None:
+            if answer is not None:
+                raise answer
+
+        def cancel_upload(self, *_: object) -> None:
+            self.cancelled += 1
+
+    registry = FakeRegistry()
+    trial = DigestTrial(registry)
+    assert (trial.checks(REPOSITORY), trial.checks(REPOSITORY), registry.cancelled) == (checks, checks, 1)
