@@ -40,7 +40,8 @@ class RateLimits:
             return None
         reads, now = OPERATIONS[call.path].reads, time.monotonic()
         template = Template(route.serving, call.path, key.org)
-        allowance = self._allowance.of(template, reads.template_tokens, now)
+        tightest = min((bound.limit for bound in bounds if bound.dimension == "tokens"), default=0)
+        allowance = self._allowance.of(template, reads.template_tokens, tightest, now)
         demand = demand_of(reads, body, bounds, allowance)
         tokens = demand or Demand(0, 0, 0)
         reserved = await self._limiter.reserve(
@@ -75,7 +76,7 @@ class _Lesson:
 
     def learn(self, reported: int, now: float) -> None:
         self.allowance.learn(
-            self.template, reported - self.written,
+            self.template, reported, self.written,
             is_plain=self.is_plain, least=self.reads.template_tokens, now=now,
         )  # fmt: skip
 

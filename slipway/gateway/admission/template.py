@@ -7,6 +7,9 @@ A plain request (a few messages of text) is bounded byte by byte, so what its en
 the template's, whoever wrote it: it may teach the allowance of all. What other requests show (tools,
 pictures, hundreds of messages) is allowed for their own organization alone: nobody's requests make those of
 others dearer.
+
+Before a revision's first count nothing is known of its template, and many requests may be admitted by then:
+more is allowed for it, until a plain request's whole count says that it cannot be as much.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from dataclasses import dataclass, field
 _REMEMBERED_S = 120.0
 # No template seen adds more; counts that are nonsense must not make requests too large for their limits.
 MOST_TOKENS = 4_096
+# Of a template of which nothing is known: what few templates exceed, but no more than this part of a limit.
+_UNKNOWN_TOKENS = 512
+_UNKNOWN_PART = 8
 _MOST_PEAKS = 10_000
 
 
@@ -43,13 +49,26 @@ class TemplateAllowance:
     """Tokens allowed for templates beyond the bound of what is written, at least `least`."""
 
     _peaks: dict[tuple[str, ...], _Peak] = field(default_factory=dict)
+    # The least that a whole plain prompt was counted at: the template in it is no longer.
+    _ceilings: dict[tuple[str, ...], int] = field(default_factory=dict)
 
-    def of(self, template: Template, least: int, now: float) -> int:
-        """What to allow for a request that comes now."""
-        return max(least, *(self._seen(key, now) for key in (_everyones(template), _orgs(template))))
+    def of(self, template: Template, least: int, limit: int, now: float) -> int:
+        """What to allow for a request that comes now, under limits of which `limit` is the tightest."""
+        everyones = _everyones(template)
+        unknown = min(_UNKNOWN_TOKENS, limit // _UNKNOWN_PART) if least else 0
+        unknown = min(unknown, self._ceilings.get(everyones, unknown))
+        return max(least, unknown, self._seen(everyones, now), self._seen(_orgs(template), now))
 
-    def learn(self, template: Template, added: int, *, is_plain: bool, least: int, now: float) -> None:
-        """An engine counted `added` tokens more than a request's bound without any allowance."""
+    def learn(
+        self, template: Template, reported: int, written: int, *, is_plain: bool, least: int, now: float
+    ) -> None:
+        """An engine counted `reported` tokens; the prompt's bound, without any allowance, is `written`."""
+        if is_plain:
+            everyones = _everyones(template)
+            if len(self._ceilings) >= _MOST_PEAKS:
+                self._ceilings.clear()
+            self._ceilings[everyones] = min(reported, self._ceilings.get(everyones, reported))
+        added = reported - written
         if added <= least:
             return
         if len(self._peaks) >= _MOST_PEAKS:
