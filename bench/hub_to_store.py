@@ -181,7 +181,7 @@ def _snapshot(job: Mapping[str, Any], store: ObjectStore) -> None:
     """The usual way: download into a folder, then upload with boto3's transfer manager or `aws s3 cp`."""
     from huggingface_hub import snapshot_download
 
-    workers = {"max_workers": int(job["workers"])} if "workers" in job else {}
+    workers: dict[str, Any] = {"max_workers": int(job["workers"])} if "workers" in job else {}
     scratch = Path(str(job["scratch"]))
     folder = snapshot_download(
         servers.REPOSITORY_ID,
