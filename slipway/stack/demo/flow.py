@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from slipway.artifacts.weights.manifest import Manifest
@@ -70,7 +70,7 @@ def _report(home: Path, loaded: LoadedCatalog, story: Story, progress: Say) -> b
     latencies = [latency for latency in queries.latencies(copy, first, until) if latency.deployment]
     document = numbers.summary(loaded.catalog, manifest, story.record, bills, latencies, prices)
     (home / "summary.json").write_text(json.dumps(document, indent=2) + "\n")
-    (home / "report.html").write_text(report.page(document, judged))
+    (home / "report.html").write_text(report.page(document, judged, datetime.now(UTC)))
     progress("")
     numbers.show(document, judged)
     return all(claim.held for claim in judged)

@@ -6,29 +6,36 @@ Belongs here: markup. Does not: numbers (summary.py), claims (claims.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 from slipway.stack.demo.claims import Claim
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em }
-html { color: #1c2733 }
+:root { color-scheme: light dark; --ink: #1c2733; --paper: #fff; --good: #1a7f37; --bad: #b3261e }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #dbe4ee; --paper: #12181f; --good: #57c278; --bad: #ff8a80 }
+}
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em;
+  color: var(--ink); background: var(--paper); overflow-wrap: anywhere }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
-table { border-collapse: collapse; margin: .5em 0 } td, th { padding: .2em .9em .2em 0; text-align: left }
-td.n { text-align: right; font-variant-numeric: tabular-nums } .no { color: #b3261e; font-weight: bold }
-.ok { color: #1a7f37 } code { font-size: .9em } svg text { font: 12px system-ui, sans-serif; fill: #1c2733 }
+.wide { overflow-x: auto } table { border-collapse: collapse; margin: .5em 0; overflow-wrap: normal }
+td { padding: .2em .9em .2em 0; text-align: left }
+td.n { text-align: right; font-variant-numeric: tabular-nums } .no { color: var(--bad); font-weight: bold }
+.ok { color: var(--good) } code { font-size: .9em }
+svg { max-width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: var(--ink) }
 """
 _COLOURS = ("#3b6fb6", "#7ba7d9", "#e0913a", "#7a9a4f")
 _BAR_PX, _LABEL_PX, _ROW_PX = 420, 210, 22
 
 
-def page(document: Mapping[str, Any], claims: Sequence[Claim]) -> str:
-    """The whole page."""
+def page(document: Mapping[str, Any], claims: Sequence[Claim], made_at: datetime) -> str:
+    """The whole page; it fits a phone's width, and follows the reader's light or dark."""
     model = document["model"]
     sections = [
-        f"<p>{escape(model['source'])}<br>{model['bytes'] / 1e6:.1f} MB in {model['files']} files, "
-        f"commit <code>{escape(model['commit'][:12])}</code></p>",
+        f"<p>{escape(model['source'])}<br>"
+        f"{model['bytes'] / 1e6:.1f} MB in {counted(model['files'], 'file')}, commit <code>{escape(model['commit'][:12])}</code><br>{made_at.astimezone(UTC):%F %H:%M} UTC</p>",
         _claims(claims),
         *(_tenant(tenant) for tenant in document["tenants"]),
         _latency(document["latency"]),
@@ -37,13 +44,24 @@ def page(document: Mapping[str, Any], claims: Sequence[Claim]) -> str:
     ]
     body = "\n".join(sections)
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Slipway demo</title>"
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        '<meta name=viewport content="width=device-width, initial-scale=1"><title>Slipway demo</title>'
         f"<style>{_STYLE}</style><h1>From the hub to a bill</h1>{body}</html>\n"
     )
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def measured(value: float, unit: str) -> str:
+    """A number with its unit: what is counted is whole, what is measured has one decimal."""
+    return counted(value, unit) if isinstance(value, int) else f"{value:,.1f} {unit}"
+
+
 def bars(values: Sequence[tuple[str, float]], unit: str) -> str:
-    """A horizontal bar chart as inline SVG; each bar carries its number."""
+    """A horizontal bar chart as inline SVG; each bar carries its number. Integers count things of `unit`."""
     largest = max((value for _, value in values), default=0) or 1
     rows = []
     for n, (label, value) in enumerate(values):
@@ -52,10 +70,11 @@ def bars(values: Sequence[tuple[str, float]], unit: str) -> str:
             f'<text x="{_LABEL_PX - 8}" y="{y + 15}" text-anchor="end">{escape(label)}</text>'
             f'<rect x="{_LABEL_PX}" y="{y + 3}" width="{width:.1f}" height="16" '
             f'fill="{_COLOURS[n % len(_COLOURS)]}"/>'
-            f'<text x="{_LABEL_PX + width + 6:.1f}" y="{y + 15}">{value:,.1f} {escape(unit)}</text>'
+            f'<text x="{_LABEL_PX + width + 6:.1f}" y="{y + 15}">{escape(measured(value, unit))}</text>'
         )
     height, width_px = max(len(values), 1) * _ROW_PX, _LABEL_PX + _BAR_PX + 110
-    return f'<svg width="{width_px}" height="{height}" role="img">{"".join(rows)}</svg>'
+    size = f'viewBox="0 0 {width_px} {height}" width="{width_px}" height="{height}"'
+    return f'<svg {size} role="img">{"".join(rows)}</svg>'
 
 
 def _claims(claims: Sequence[Claim]) -> str:
@@ -64,7 +83,7 @@ def _claims(claims: Sequence[Claim]) -> str:
         f"<td>{escape(claim.text)}<td><code>{escape(claim.evidence[:160])}</code>"
         for claim in claims
     )
-    return f"<h2>Claims</h2><table>{rows}</table>"
+    return f"<h2>Claims</h2><div class=wide><table>{rows}</table></div>"
 
 
 def _tenant(tenant: Mapping[str, Any]) -> str:
@@ -75,9 +94,9 @@ def _tenant(tenant: Mapping[str, Any]) -> str:
         ["input, cached", billed["input_cached"], seen["cached"]],
         ["output", billed["output"], seen["output"]],
     ]
-    outcomes = bars([(status, float(count)) for status, count in tenant["by_status"].items()], "requests")
+    outcomes = bars(list(tenant["by_status"].items()), "request")
     return (
-        f"<h2>{escape(tenant['org'])}: {tenant['requests']} requests, "
+        f"<h2>{escape(tenant['org'])}: {counted(tenant['requests'], 'request')}, "
         f"{escape(tenant['cost'])} {escape(tenant['currency'])}</h2>{_table(rows)}{outcomes}"
     )
 
@@ -115,4 +134,5 @@ def _table(rows: Sequence[Sequence[Any]]) -> str:
     def cell(value: Any) -> str:
         return f"<td class=n>{value:,}" if isinstance(value, int) else f"<td>{escape(str(value))}"
 
-    return "<table>" + "".join("<tr>" + "".join(map(cell, row)) for row in rows) + "</table>"
+    lines = "".join("<tr>" + "".join(map(cell, row)) for row in rows)
+    return f"<div class=wide><table>{lines}</table></div>"
