@@ -35,7 +35,8 @@ def page(document: Mapping[str, Any], claims: Sequence[Claim], made_at: datetime
     model = document["model"]
     sections = [
         f"<p>{escape(model['source'])}<br>"
-        f"{model['bytes'] / 1e6:.1f} MB in {counted(model['files'], 'file')}, commit <code>{escape(model['commit'][:12])}</code><br>{made_at.astimezone(UTC):%F %H:%M} UTC</p>",
+        f"{model['bytes'] / 1e6:.1f} MB in {counted(model['files'], 'file')}, "
+        f"commit <code>{escape(model['commit'][:12])}</code><br>{made_at.astimezone(UTC):%F %H:%M} UTC</p>",
         _claims(claims),
         *(_tenant(tenant) for tenant in document["tenants"]),
         _latency(document["latency"]),
