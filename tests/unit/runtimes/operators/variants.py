@@ -5,6 +5,8 @@ Belongs here: one per way that rendering goes. Does not: what is expected of the
 
 from typing import Any
 
+from ..plain.variants import ADDED, ADDED_RESOURCES
+
 GPU = {"resources": {"requests": {"cpu": 4, "memory": "16Gi"}, "gpu": {}}}
 SCALED = {"autoscaling": {"min_replicas": 1, "max_replicas": 4, "target": {"ongoing_requests": 8}}}
 NIM: dict[str, Any] = {
@@ -20,26 +22,6 @@ DYNAMO: dict[str, Any] = {
     **GPU,
 }
 
-# What a deployment may add to its pods, on a runtime that takes a whole pod template.
-ADDED: dict[str, Any] = {
-    "placement": {
-        "node_affinity": [{"key": "rack", "values": ["a", "b"]}, {"key": "fast", "operator": "Exists"}],
-        "spread": [{"over": "topology.kubernetes.io/zone", "max_skew": 2, "required": True}],
-        "priority_class": "high",
-    },
-    "volumes": [
-        {"mount_path": "/data", "claim": "data"},
-        {"mount_path": "/templates", "config_map": "templates"},
-        {"mount_path": "/keys", "secret": "keys"},
-        {"mount_path": "/scratch", "claim": "scratch", "read_only": False},
-    ],
-    "ca": {"config_map": "authorities"},
-}
-ADDED_RESOURCES: dict[str, Any] = {
-    "extended": {"rdma/hca": 1},
-    "device_claims": ["nic"],
-    "shared_memory": "32Gi",
-}
 PROBES: dict[str, Any] = {
     name: {"period_s": 7, "failures": 9} for name in ("startup", "readiness", "liveness")
 }
