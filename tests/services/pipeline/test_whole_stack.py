@@ -48,7 +48,8 @@ def _all_deployed(states: dict[str, Any]) -> bool:
         "maintenance/weights_gc",
         "metering/replicas_hourly",
     }
-    return all(state["materialized"] for name, state in states.items() if name not in by_the_clock)
+    judged = {"catalog"}  # the sensor reports its check: nothing makes it
+    return all(state["materialized"] for name, state in states.items() if name not in by_the_clock | judged)
 
 
 def test_a_plan_is_empty_when_all_is_deployed_and_names_the_fields_of_an_edit(
