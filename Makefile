@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(VENV)/uv/bin/uv
-# Tests of one file run in one process, in order; files are spread over this many processes.
+# Tests of one file run in one process, in order; files are spread over this many processes, those of servers
+# first: the last ones are short, and no process waits long for another.
 WORKERS ?= 2
 
 .PHONY: help install lock up down status test test-kills test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-metering bench-artifacts clean
@@ -44,7 +45,7 @@ demo: $(READY) ## take a real model from the hub to a bill
 	$(BIN)/slipway demo
 
 test: $(READY) ## all tests: unit, dagster, services
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
