@@ -83,8 +83,10 @@ def wait(
     as the cause is final, at the latest after `deadline_s`. Raises OvertakenError when another spec was
     applied over this one.
     """
-    kind = registry.workload(wanted.workload.kind)
-    judge = judge or kind.judge
+    question = None
+    if judge is None:
+        kind = registry.workload(wanted.workload.kind)
+        judge, question = kind.judge, kind.own_word
     targets = {**judge.targets(wanted), "PodEvent": _pod_events(wanted)}
     told, end = _Told(), time.monotonic() + deadline_s
     with Watch(api, targets.values()) as watch:
@@ -92,8 +94,8 @@ def wait(
         while True:
             version, began = watch.version, time.monotonic()
             seen = _look(watch, targets, told)
-            if kind.own_word is not None:
-                seen = replace(seen, own_word=actions.ask(kind.own_word, wanted, seen) or {})
+            if question is not None:
+                seen = replace(seen, own_word=actions.ask(question, wanted, seen) or {})
             verdict, is_paused = judge.verdict(wanted, seen), _is_paused(wanted, seen)
             _tell(wanted, verdict, seen, watch.trouble, is_paused, told, report)
             if verdict.state == "serving" and not is_paused:
