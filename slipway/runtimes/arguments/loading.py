@@ -27,7 +27,9 @@ _SUFFIXES: Mapping[str, Format] = {
     "pth": "PyTorch's .bin",
     "gguf": "GGUF",
 }
-_FROM_STORE = frozenset({"runai_streamer", "runai_streamer_sharded", "tensorizer", "dummy"})
+# It makes up weights instead of reading any.
+_NO_WEIGHTS = "dummy"
+_FROM_STORE = frozenset({"runai_streamer", "runai_streamer_sharded", "tensorizer", _NO_WEIGHTS})
 # Kinds of quantizing that bring a reader of their own.
 _WITH_A_READER = frozenset({"bitsandbytes", "gguf"})
 
@@ -72,10 +74,12 @@ def refusal(
         )
     if not SERVERS[server].fills_memory_as_vllm or "safetensors" in held:
         return None
+    given = parsing.parse(deployment.args).last(LOAD_FORMAT)
+    if given is not None and given.value == _NO_WEIGHTS:
+        return None
     if held == {"GGUF"}:
         return f"holds {has} alone, which vLLM does not load. Name an engine of llama.cpp, or safetensors"
-    said = parsing.parse(deployment.args).last(LOAD_FORMAT) is not None
-    if streams is None or (streams == "disk" and said):
+    if streams is None or (streams == "disk" and given is not None):
         return None
     on_disk = streams == "disk"
     elsewhere = "add --load-format=auto to args" if on_disk else "use runtime kserve, which copies them"

@@ -141,7 +141,7 @@ CASES: Mapping[str, Case] = {
         r"(NodeStatusUnknown|it was last heard of).*end of its pods",
         r"Bring the node back, or remove it",
         lost_node,
-        deadline_s=60,
+        deadline_s=55,
     ),
     "finalizer-that-never-ends": Case(
         r"InvalidImageName.*could not be undone: .*example\.com/never",

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+from assets import keys
 from slipway.objectstore import ObjectStore
 from slipway.runtimes.cluster import gateway as gateway_objects
 from slipway.runtimes.cluster.store_secret import store_secret
@@ -168,9 +169,9 @@ def _make_database(path: Path, variables: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def deployed(bare: World) -> World:
-    """The deployment rolled out, validated and routed by Dagster."""
-    result = bare.deploy()
-    assert result.success, deploying.failures(result)
+    """The deployment rolled out, validated and routed by Dagster, at prices that were taken before."""
+    for result in (deploying.materialize(bare.catalog, bare.variables, [keys.PRICES]), bare.deploy()):
+        assert result.success, deploying.failures(result)
     return bare
 
 

@@ -102,7 +102,9 @@ def test_a_rollout_under_twenty_requests_a_second_fails_none(deployed: World, cl
 def test_what_is_not_good_never_reaches_a_tenant(
     deployed: World, client: Client, nonsense_engine: Mapping[str, Any], edit: dict[str, Any], cause: str
 ) -> None:
-    fields = {"engine_fields": nonsense_engine} if edit == {"nonsense": True} else edit
+    # Weights for llama.cpp, which a vLLM would not load.
+    nonsense = {"engine_fields": nonsense_engine, "args": ["--load-format=dummy"]}
+    fields = nonsense if edit == {"nonsense": True} else edit
     before = deployed.routed()
     with flowing(client) as seen:
         result = deployed.deploy(**{"rollout": {"deadline_s": 15, "drain_s": 20}, **fields})

@@ -69,6 +69,11 @@ def test_from_a_disk_another_reader_may_be_named() -> None:
     assert refused("dynamo", "dynamo", TORCH, args=["--load-format", "pt"]) == ""
 
 
+@pytest.mark.parametrize("files", [GGUF, TORCH], ids=str)
+def test_an_engine_that_makes_up_its_weights_takes_any(files: list[str]) -> None:
+    assert refused("vllm", "vllm", files, args=["--load-format=dummy"]) == ""
+
+
 @pytest.mark.parametrize("runtime", ["vllm", "kubeai", "kuberay"])
 @pytest.mark.parametrize(
     "args",
