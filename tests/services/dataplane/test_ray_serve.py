@@ -59,7 +59,10 @@ def test_a_first_token_later_than_the_bound_fails_validation(chat: Revision) -> 
     assert failed["ttft_under_bound"].evidence["bound_ms"] == 1
 
 
-def test_validation_of_an_upstream_that_is_gone_fails_and_does_not_raise(chat: Revision) -> None:
+def test_validation_of_an_upstream_that_is_gone_fails_and_does_not_raise(
+    chat: Revision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "_CONNECTED_S", 1.0)  # two minutes in use
     gone = Revision(**{**chat.__dict__, "upstream": "http://127.0.0.1:9/v1"})
     results = validation.validate(gone, CHAT.deployment.rollout.validation)
     assert [each.name for each in results if each.name != "adapters_answer" and each.passed] == []
