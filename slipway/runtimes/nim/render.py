@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from slipway.catalog.deployment import Deployment
+from slipway.catalog.deployment import Autoscaling, Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
 from slipway.runtimes.arguments import layout
@@ -256,15 +256,17 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             "is no NIM with an api_key from a Kubernetes secret. Name one of server nim, and that secret",
         ),
     }
-    if auto is not None:
-        by_requests = "is not seen by the NIM operator's autoscaler. Use cpu_percent or memory_percent"
-        refused |= {
-            "autoscaling.target.ongoing_requests": (auto.target.ongoing_requests is not None, by_requests),
-            "autoscaling.target.queue_depth": (auto.target.queue_depth is not None, by_requests),
-            "autoscaling.idle": (auto.idle != "keep", f"is {auto.idle}, and a NIM keeps running. Use keep"),
-            "autoscaling.idle_after_s": (
-                "idle_after_s" in auto.model_fields_set,
-                "is for deployments that do not stay up, and a NIM does. Remove it",
-            ),
-        }
-    return refusing.only(refused)
+    return refusing.only(refused if auto is None else {**refused, **_of_autoscaling(auto)})
+
+
+def _of_autoscaling(auto: Autoscaling) -> refusing.Refused:
+    by_requests = "is not seen by the NIM operator's autoscaler. Use cpu_percent or memory_percent"
+    return {
+        "autoscaling.target.ongoing_requests": (auto.target.ongoing_requests is not None, by_requests),
+        "autoscaling.target.queue_depth": (auto.target.queue_depth is not None, by_requests),
+        "autoscaling.idle": (auto.idle != "keep", f"is {auto.idle}, and a NIM keeps running. Use keep"),
+        "autoscaling.idle_after_s": (
+            "idle_after_s" in auto.model_fields_set,
+            "is for deployments that do not stay up, and a NIM does. Remove it",
+        ),
+    }

@@ -6,13 +6,15 @@ from slipway.artifacts.transfer.retry import TransientError
 PACE = Pace(least_bytes_per_s=1000, window_s=10)
 
 
-def bring(pace: Pace, bytes_per_s: int, seconds: int) -> None:
-    """A connection that brings so much each second."""
-    now_s = 0.0
+def bring(pace: Pace, bytes_per_s: int, seconds: int) -> int:
+    """A connection that brings so much each second; returns for how many it was kept."""
+    now_s, kept = 0.0, 0
     paced = Paced(pace, lambda: now_s)
     for second in range(1, seconds + 1):
         now_s = float(second)
         paced.moved(bytes_per_s, "hf://org/tiny file a")
+        kept += 1
+    return kept
 
 
 def test_a_connection_that_trickles_is_given_up_at_the_end_of_a_window() -> None:
@@ -22,7 +24,7 @@ def test_a_connection_that_trickles_is_given_up_at_the_end_of_a_window() -> None
 
 
 def test_a_connection_that_is_just_fast_enough_is_kept() -> None:
-    bring(PACE, 1000, 1000)
+    assert bring(PACE, 1000, 1000) == 1000
 
 
 def test_a_connection_that_was_fast_once_is_measured_by_its_last_window() -> None:
@@ -37,7 +39,7 @@ def test_a_connection_that_was_fast_once_is_measured_by_its_last_window() -> Non
 
 
 def test_a_bound_of_zero_bears_with_anything() -> None:
-    bring(Pace(least_bytes_per_s=0), 0, 1000)
+    assert bring(Pace(least_bytes_per_s=0), 0, 1000) == 1000
 
 
 def test_the_environment_states_the_bound_and_the_message_says_where() -> None:
