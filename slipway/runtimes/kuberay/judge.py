@@ -151,10 +151,14 @@ def _of_status(active: Mapping[str, Any], live: Mapping[str, Any], told: Mapping
     statuses = active.get("applicationStatuses") or {}
     if set(statuses) != set(live):
         return f"the status tells of {', '.join(sorted(statuses)) or 'no application'}"
-    if told is None or told.get("status") != "RUNNING":
-        word = told or {}
-        return f"Serve: {word.get('status')} {serve_status.cause(str(word.get('message') or ''))}".rstrip()
-    deployments = told.get("serveDeploymentStatuses") or {}
+    return _unready(told or {}, "serveDeploymentStatuses")
+
+
+def _unready(told: Mapping[str, Any], field: str) -> str:
+    """What keeps an application from serving, by its status and that of its deployments in a field."""
+    if told.get("status") != "RUNNING":
+        return f"Serve: {told.get('status')} {serve_status.cause(str(told.get('message') or ''))}".rstrip()
+    deployments = told.get(field) or {}
     if not deployments:
         return "RUNNING without any deployment"
     states = {name: deployment.get("status") for name, deployment in deployments.items()}
@@ -163,13 +167,15 @@ def _of_status(active: Mapping[str, Any], live: Mapping[str, Any], told: Mapping
 
 
 def _of_serve(dashboard: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> str:
-    """The dashboard's own word: it has the config that we sent, and says RUNNING of it."""
+    """The dashboard's own word: it has the config that we sent, and its deployments serve.
+
+    The operator's status says so, too, but what was read of it may be older than this answer: the old HEALTHY.
+    """
     if not dashboard:
         return "Ray's dashboard does not answer"
     if not serve_config.is_applied(ours, dashboard):
         return "Serve still has the old config"
-    status = dashboard["applications"][ours["name"]].get("status")
-    return "" if status == "RUNNING" else f"Serve: {status}"
+    return _unready(dashboard["applications"][ours["name"]], "deployments")
 
 
 def _of_pods(service: Object, cluster: str, pods: Sequence[Object]) -> str:

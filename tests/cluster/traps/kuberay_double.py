@@ -82,17 +82,17 @@ class KubeRayDouble(OperatorDouble):
         status = BROKEN if self.mode == "broken-import" else RUNNING
         message = "ModuleNotFoundError: No module named 'nowhere'" if status == BROKEN else ""
         deployments = {} if self.mode == "no-deployments" else {"engine": {"status": "HEALTHY"}}
-        said = {"status": status, "message": message, "deployments": {}}
+        said = {"status": status, "message": message, "deployments": deployments}
         told = {"status": status, "message": message, "serveDeploymentStatuses": deployments}
         if not pending:
             self._statuses = {each["name"]: told for each in config["applications"]}
-        self._tell(found, pending)
-        # Last: with this before the status, the old HEALTHY would stand beside the new config.
+        # Serve answers before the operator tells of it: the old HEALTHY stands beside the new config.
         self.document = {
             "applications": {
                 each["name"]: {"deployed_app_config": each, **said} for each in config["applications"]
             }
         }
+        self._tell(found, pending)
 
     def _tell(self, found: Object, pending: str = "") -> None:
         """Ready as soon as there is an active cluster, and from then on."""

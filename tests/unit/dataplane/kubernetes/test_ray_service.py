@@ -46,9 +46,12 @@ def ray_pod(number: int, digest: str = NEW, cluster: str = "c1", **fields: Any) 
     return pod(number, digest, in_env=True, labels={"ray.io/cluster": cluster}, **fields)
 
 
-def dashboard(config: Any, status: str = "RUNNING", message: str = "") -> dict[str, Any]:
-    """Serve's own document."""
-    told = {"deployed_app_config": config, "status": status, "message": message}
+def dashboard(
+    config: Any, status: str = "RUNNING", message: str = "", engine: str | None = "HEALTHY"
+) -> dict[str, Any]:
+    """Serve's own document; `engine`: the state of the application's deployment, None: it has none yet."""
+    deployments = {} if engine is None else {"d": {"status": engine}}
+    told = {"deployed_app_config": config, "status": status, "message": message, "deployments": deployments}
     return {"applications": {config["name"]: told}}
 
 
@@ -62,6 +65,20 @@ ray_ready = ready("RayService")
 RAY_TRAPS = {
     "the new generation with the old RUNNING, for 2 s": Trap(
         RAY, seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=OLD_CONFIG), ray_ready
+    ),
+    "the old RUNNING was read just before Serve took the new config, without deployments yet": Trap(
+        RAY,
+        seen(ray_service(OURS, **ray_status({NAME: HEALTHY})), *PODS, dashboard=dashboard(OURS, engine=None)),
+        ray_ready,
+    ),
+    "the old RUNNING was read just before Serve took the new config, which it brings up": Trap(
+        RAY,
+        seen(
+            ray_service(OURS, **ray_status({NAME: HEALTHY})),
+            *PODS,
+            dashboard=dashboard(OURS, engine="UPDATING"),
+        ),
+        ray_ready,
     ),
     "Ready through a broken import": Trap(
         RAY,
