@@ -53,6 +53,7 @@ def folder(path: Path) -> Iterator[None]:
 @contextmanager
 def hub(content: Path, log: Path) -> Iterator[tuple[str, str]]:
     """(URL, commit) of a stand-in hub with the directory's files in one repository."""
+    log.unlink(missing_ok=True)  # its first line is the address, and one before it may have had another
     with process([sys.executable, "-m", "bench.servers", str(content)], log):
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
