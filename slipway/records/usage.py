@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +22,24 @@ Status = Literal["success", "client_error", "server_error", "limited", "cancelle
 CountedBy = Literal["engine", "bound", "none"]
 
 PREFIX = "usage/"
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What one request used besides tokens, in billed units; docs/metering.md defines each.
+
+    Each is a whole number. Audio is in milliseconds, characters are Unicode code points of a text to be
+    spoken, documents and searches are of reranking and scoring.
+    """
+
+    input_audio_ms: int = 0
+    output_audio_ms: int = 0
+    characters: int = 0
+    documents: int = 0
+    searches: int = 0
+
+
+NO_UNITS = Units()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +72,22 @@ class UsageEvent:
     cold_start: bool
     attempt: int
     counted_by: CountedBy | None = None  # None: written by a version that did not say
+    # The fields of Units, last in the line.
+    input_audio_ms: int = 0
+    output_audio_ms: int = 0
+    characters: int = 0
+    documents: int = 0
+    searches: int = 0
 
     def encode(self) -> bytes:
-        """One NDJSON line, newline included."""
+        """One NDJSON line, newline included. Without the units where all are 0, as with most requests."""
         import orjson
 
-        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+        return line[: -len(_UNITS_OF_NONE)] + b"}\n" if line.endswith(_UNITS_OF_NONE) else line
+
+
+_UNITS_OF_NONE = "".join(f',"{unit.name}":0' for unit in fields(Units)).encode() + b"}\n"
 
 
 def new_request_id() -> str:

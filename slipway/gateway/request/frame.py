@@ -29,7 +29,7 @@ from slipway.gateway.request.route import Routed, Router
 from slipway.gateway.routing.upstream import Exchange, Upstreams
 from slipway.gateway.usage.call import Call
 from slipway.gateway.usage.spool import Room
-from slipway.records.usage import Status
+from slipway.records.usage import NO_UNITS, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Frame:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever it is, the request leaves an event
             record.log_fault(call, fault)
-            call.usage = UsageCount()
+            call.usage, call.units = UsageCount(), NO_UNITS
             self.recorder.record(call, room)
 
 

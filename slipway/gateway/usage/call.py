@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from slipway.catalog.fields import Task
 from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.usage.pace import Paces
-from slipway.records.usage import Status, UsageEvent, event_time, new_request_id
+from slipway.records.usage import NO_UNITS, Status, Units, UsageEvent, event_time, new_request_id
 from slipway.tenants.database import KeyRecord
 
 # Engines' own words are no longer than this in events.
@@ -46,6 +46,7 @@ class Call:
     stream: bool = False
     attempt: int = 1
     usage: UsageCount = field(default_factory=UsageCount)
+    units: Units = NO_UNITS  # what it used besides tokens; its operation replaces it
     status: Status | None = None
     error_type: str | None = None
     http_status: int | None = None
@@ -92,14 +93,18 @@ class Call:
         """Let stand in for the engine's count what must, now that nothing more comes."""
         if status in {"success", "cancelled"}:
             if self.handed_over is None:
-                self.usage.nothing()
+                self._used_nothing()
             elif not self.usage.is_said and self.most is not None:
                 most = self.most()
                 self.usage.bound(most.prompt, 0 if self.stream else self._most_output(most, ended))
             elif self.usage.is_said and status == "success" and self.paces is not None:
                 self.paces.note(self.deployment, self.usage.totals()[2], ended - self.handed_over)
         elif self.first_token is None:
-            self.usage.nothing()
+            self._used_nothing()
+
+    def _used_nothing(self) -> None:
+        self.usage.nothing()
+        self.units = NO_UNITS
 
     def _most_output(self, most: Most, ended: float) -> int:
         """Tokens of an answer in one piece, none of which was counted, at most."""
@@ -136,6 +141,11 @@ class Call:
             cold_start=False,
             attempt=self.attempt,
             counted_by=self.usage.counted_by,
+            input_audio_ms=self.units.input_audio_ms,
+            output_audio_ms=self.units.output_audio_ms,
+            characters=self.units.characters,
+            documents=self.units.documents,
+            searches=self.units.searches,
         )
 
     def log_fields(self) -> dict[str, object]:
@@ -156,6 +166,7 @@ class Call:
             "input_tokens": input_tokens,
             "cached_tokens": cached_tokens,
             "output_tokens": output_tokens,
+            **_units_used(self.units),
             "counted_by": self.usage.counted_by,
             "ttft_us": self._since_start_us(self.first_token),
             "duration_us": self._since_start_us(self.ended),
@@ -164,3 +175,8 @@ class Call:
 
     def _since_start_us(self, moment: float | None) -> int | None:
         return None if moment is None else round((moment - self.started) * 1e6)
+
+
+def _units_used(units: Units) -> dict[str, int]:
+    """What was used, by unit; most requests use tokens alone."""
+    return {} if units is NO_UNITS else {name: amount for name, amount in asdict(units).items() if amount}

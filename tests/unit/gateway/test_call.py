@@ -1,12 +1,15 @@
 """What counts of a request, by how far it came and how it ended."""
 
+import json
 import time
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from slipway.gateway.usage.call import Call, Most
 from slipway.gateway.usage.pace import Paces
+from slipway.records.usage import Units, UsageEvent
 from slipway.tenants.database import KeyRecord, digest
 
 KEY = KeyRecord("key_1", "acme", "ann", "", digest("sk"), "sk", datetime.now(UTC), None, True)
@@ -54,6 +57,41 @@ def test_what_counts(made, status, counted):
     made.end(status, None)
     event = made.event("gateway-0")
     assert (event.input_tokens, event.output_tokens, event.counted_by) == counted
+
+
+SPOKEN = Units(output_audio_ms=2_500, characters=40)
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "units"),
+    [
+        (call(stream=False), "success", SPOKEN),
+        (call(stream=False), "cancelled", SPOKEN),
+        (call(stream=True, pieces=1), "server_error", SPOKEN),
+        (call(stream=False), "server_error", Units()),
+        (call(stream=False), "client_error", Units()),
+        (call(stream=False, handed_over=False), "cancelled", Units()),
+    ],
+)
+def test_units_count_when_tokens_do(made, status, units):
+    made.units = SPOKEN
+    made.end(status, None)
+    event = made.event("gateway-0")
+    assert Units(**{unit.name: getattr(event, unit.name) for unit in fields(Units)}) == units
+    assert (json.loads(event.encode()).get("characters"), made.log_fields().get("characters")) == (
+        (40, 40) if units == SPOKEN else (None, None)
+    )
+
+
+def test_an_event_of_tokens_alone_is_written_without_other_units():
+    made = call(stream=False, said=SAID)
+    made.end("success", None)
+    event = made.event("gateway-0")
+    written = json.loads(event.encode())
+    assert written.keys() == {each.name for each in fields(event)} - {each.name for each in fields(Units)}
+    assert UsageEvent(**written) == event
+    spoken = replace(event, characters=1)
+    assert UsageEvent(**json.loads(spoken.encode())) == spoken
 
 
 def test_the_fate_that_a_stream_is_saved_with_is_that_of_a_gateway_that_died():

@@ -203,6 +203,7 @@ def test_an_event_with_the_longest_names_fits_into_a_slot():
         new_request_id(), "2026-01-31T09:00:00.000+00:00", "o" * 63, worst * name, "k" * 40,
         worst * MAX_MODEL_LENGTH, "d" * 63, "r" * 63, "text-generation", True, 2**53, 2**53, 2**53,
         "server_error", worst * 64, 2**53, 2**53, 2**53, False, 2, "engine",
+        2**53, 2**53, 2**53, 2**53, 2**53,
     )  # fmt: skip
     assert len(event.encode()) < SLOT_BYTES
 
