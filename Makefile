@@ -29,7 +29,7 @@ $(READY): $(UV) requirements.lock pyproject.toml
 	@touch $@
 
 lock: $(UV) ## resolve pyproject.toml again into requirements.lock
-	$(UV) pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --extra dev --extra engines --extra espeak --extra demo-tasks --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --no-header --upgrade -o requirements.lock
 
 up: $(READY) ## start the embedded stack; harmless when it runs
