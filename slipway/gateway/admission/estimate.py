@@ -43,7 +43,7 @@ def demand_of(reads: Reads, body: Body, bounds: tuple[Bound, ...], allowance: in
     reads.refuse_unbounded(body)
     prompt = allowance + reads.bound(body)
     answers = reads.answers(body)
-    asked = output_asked(body)
+    asked = reads.output_asked(body)
     if asked is not None:
         return Demand(prompt, asked * answers, asked * answers)
     default = min(_DEFAULT_OUTPUT_TOKENS, max(_LEAST_DEFAULT_TOKENS, min(limits) // 4))
@@ -52,14 +52,10 @@ def demand_of(reads: Reads, body: Body, bounds: tuple[Bound, ...], allowance: in
 
 def bind(reads: Reads, body: Body, granted_tokens: int) -> None:
     """Write the granted output tokens into the request, so that its engine cannot go past them."""
+    if not reads.output:
+        return
     for name in _OTHER_NAMES:
         body.pop(name, None)
-    if body.get("max_tokens") is None:
-        asked = output_asked(body)
-        body["max_tokens"] = granted_tokens // reads.answers(body) if asked is None else asked
-
-
-def output_asked(body: Body) -> int | None:
-    """Output tokens per answer that the client asks for, by whatever name; None where it leaves that open."""
-    given = [body[name] for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None]
-    return max(given, default=None)
+    if body.get(reads.output[0]) is None:
+        asked = reads.output_asked(body)
+        body[reads.output[0]] = granted_tokens // reads.answers(body) if asked is None else asked

@@ -106,6 +106,9 @@ class Reads:
     is_plain_prompt: Callable[[Any], bool]
     template_tokens: int
     unbounded: tuple[str, ...] = ()
+    # Fields by which a client bounds each answer in tokens; the first is written where it leaves that open.
+    # None where the operation makes no tokens.
+    output: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
 
     def bound(self, body: Body) -> int:
         """Upper bound of all prompts of a checked body, without what a template adds."""
@@ -138,7 +141,14 @@ class Reads:
 
     def answers(self, body: Body) -> int:
         """Answers that the engine makes: per prompt `n`, or `best_of` where more are made than returned."""
+        if not self.output:
+            return 0
         return max(body.get("n") or 1, body.get("best_of") or 1) * len(self.prompts(body))
+
+    def output_asked(self, body: Body) -> int | None:
+        """Tokens per answer that the client asks for, by whatever name; None where it leaves that open."""
+        given = [body[name] for name in self.output if body.get(name) is not None]
+        return max(given, default=None) if self.output else 0
 
 
 def printed(value: Any) -> int:

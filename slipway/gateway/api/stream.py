@@ -9,42 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from slipway.gateway.api import events
+from slipway.gateway.api.answers import Answers, Wants, Whole
 from slipway.gateway.api.events import AnswerError, EventSplitter
 from slipway.gateway.api.usage_count import UsageCount
 
 DONE = b"[DONE]"
+_LAST = b"data: [DONE]\n\n"
 _PREFIX = b"data:"
 _LONGEST_DONE = 16
 _MAX_ERROR_TYPE = 64
 _NONE: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Wants:
-    """Which counts a client asked to see in a stream.
-
-    The usage at its end, that so far in each chunk (vLLM's `continuous_usage_stats`), llama.cpp's timings.
-    """
-
-    usage: bool
-    timings: bool
-    running: bool = False
-
-    @classmethod
-    def of(cls, body: dict[str, Any]) -> Wants:
-        """As the body of a request says."""
-        options = body.get("stream_options")
-        if not isinstance(options, dict):
-            options = {}
-        usage = options.get("include_usage") is True
-        running = usage and options.get("continuous_usage_stats") is True
-        return cls(usage, body.get("timings_per_token") is True, running)
 
 
 class StreamEditor:
@@ -66,6 +45,11 @@ class StreamEditor:
         self.done = False
         self.finished = False
         self.error: str | None = None
+
+    @property
+    def last(self) -> bytes:
+        """[DONE]."""
+        return _LAST
 
     def feed(self, data: bytes) -> bytes:
         """Return what to forward now; [DONE] itself is left to the caller, who records usage first.
@@ -167,7 +151,7 @@ class StreamEditor:
         return shown
 
 
-def edit_whole(body: bytes, model: str) -> tuple[bytes, UsageCount] | None:
+def edit_whole(body: bytes, model: str) -> Whole | None:
     """The same for an answer in one piece; None when it is not a JSON object.
 
     The engine's own bytes, where it calls the model as the client does. Raises AnswerError.
@@ -184,9 +168,9 @@ def edit_whole(body: bytes, model: str) -> tuple[bytes, UsageCount] | None:
     if not usage.is_said:
         usage.text_bytes = _text_bytes(document.get("choices"), most=len(body))
     if document.get("model", model) == model:
-        return body, usage
+        return Whole(body, usage)
     document["model"] = model
-    return _encoded(document), usage
+    return Whole(_encoded(document), usage)
 
 
 def _is_whole(event: bytes) -> bool:
@@ -262,3 +246,16 @@ def _has_text(choice: dict[str, Any]) -> bool:
             return True
         return any(value for name, value in delta.items() if name not in {"role", "content"})
     return bool(choice.get("text"))
+
+
+def ask_usage(body: dict[str, Any]) -> None:
+    """Have an engine say what was used in every stream; what the client said decides what it is shown.
+
+    The second option is vLLM's: usage as it goes, for clients that hang up. Others ignore it.
+    """
+    if body.get("stream") is True:
+        options = body.get("stream_options") or {}
+        body["stream_options"] = {**options, "include_usage": True, "continuous_usage_stats": True}
+
+
+COMPLETIONS = Answers(edit_whole, StreamEditor, ask_usage)

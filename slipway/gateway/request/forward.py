@@ -2,20 +2,21 @@
 
 Belongs here: the body for the engine, an answer in one piece, a stream whose pieces go on as they come.
 Does not: connections and retries (slipway.gateway.routing.upstream), what is changed in an answer
-(slipway.gateway.api.stream), the last bytes: they wait until the request is recorded (frame.py).
+(slipway.gateway.api.answers), the last bytes: they wait until the request is recorded (frame.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
-from slipway.gateway.admission.estimate import output_asked
-from slipway.gateway.api import asgi, errors, stream
+from slipway.gateway.api import asgi, errors
+from slipway.gateway.api.answers import Editor, Wants
 from slipway.gateway.api.events import AnswerError
 from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request.parse import Asked
@@ -40,7 +41,8 @@ async def open_exchange(upstreams: Upstreams, asked: Asked, route: Route, call: 
     """Send the request to an engine of the route; its answer begins. Raises ApiError."""
     payload = _payload(asked, route)
     call.most = lambda: _most(asked)
-    return await upstreams.open(route, asked.operation.path, _HandedOver(payload, call), call)
+    call.units = asked.operation.units(asked.body)
+    return await upstreams.open(route, asked.operation.at_engine, _HandedOver(payload, call), call)
 
 
 async def pass_on(
@@ -49,29 +51,37 @@ async def pass_on(
     """Bring the engine's answer to the client. Raises ApiError for an answer that is none."""
     if response.status != 200:
         raise await upstream.refusal(response, route)
-    if call.stream and response.content_type == "text/event-stream":
-        return await _pass_on_stream(response, asked, route, call, reply)
-    return await _whole(response, route, call)
+    edits = asked.operation.answers.editor
+    if edits is not None and call.stream and response.content_type == "text/event-stream":
+        return await _pass_on_stream(edits, response, asked, route, call, reply)
+    return await _whole(response, asked, route, call)
 
 
-async def _whole(response: aiohttp.ClientResponse, route: Route, call: Call) -> Ending:
+async def _whole(response: aiohttp.ClientResponse, asked: Asked, route: Route, call: Call) -> Ending:
     """An answer in one piece."""
     try:
         body = await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
         raise upstream.explained(error, route) from error
     try:
-        edited = stream.edit_whole(body, route.model)
+        whole = asked.operation.answers.whole(body, route.model)
     except AnswerError as error:
         raise errors.failed(route.model, str(error)) from error
-    if edited is None:
+    if whole is None:
         raise errors.failed(route.model, f"not JSON: {body[:200].decode(errors='replace')}")
-    answer, call.usage = edited
-    return Ending("success", None, answer)
+    call.usage = whole.usage
+    if whole.units is not None:
+        call.units = whole.units
+    return Ending("success", None, whole.body)
 
 
 async def _pass_on_stream(
-    response: aiohttp.ClientResponse, asked: Asked, route: Route, call: Call, reply: Reply
+    edits: Callable[[str, Wants, UsageCount], Editor],
+    response: aiohttp.ClientResponse,
+    asked: Asked,
+    route: Route,
+    call: Call,
+    reply: Reply,
 ) -> Ending:
     """A streamed answer: each piece goes on as it comes."""
     per_prompt = asked.body.get("n")
@@ -79,7 +89,7 @@ async def _pass_on_stream(
         several_prompts=asked.several_prompts,
         per_prompt=per_prompt if isinstance(per_prompt, int) else 1,
     )
-    editor = stream.StreamEditor(route.model, asked.wants, call.usage)
+    editor = edits(route.model, asked.wants, call.usage)
     await reply.begin_stream()
     send, content, silence = reply.send, response.content, _Silence(response, route.timeout_s)
     try:
@@ -103,14 +113,13 @@ async def _pass_on_stream(
     return _ending(editor, route)
 
 
-def _ending(editor: stream.StreamEditor, route: Route) -> Ending:
+def _ending(editor: Editor, route: Route) -> Ending:
     """How a stream ended that was read to its end. Raises ApiError when it broke off."""
-    last = b"data: [DONE]\n\n"
     if editor.error is not None:
-        return Ending("server_error", editor.error, last)
+        return Ending("server_error", editor.error, editor.last)
     if not (editor.done or editor.finished):
         raise errors.unreachable(route.model, "the answer ended before it was complete")
-    return Ending("success", None, last)
+    return Ending("success", None, editor.last)
 
 
 class _Silence:
@@ -169,19 +178,15 @@ class _HandedOver(aiohttp.BytesPayload):
 def _most(asked: Asked) -> Most:
     """What the request can have used at most."""
     body, reads = asked.body, asked.operation.reads
-    output = output_asked(body)
+    output = reads.output_asked(body)
     return Most(
         reads.template_tokens + reads.bound(body), None if output is None else output * reads.answers(body)
     )
 
 
 def _payload(asked: Asked, route: Route) -> bytes:
-    """The body for the engine: its name of the model, and usage in every stream."""
+    """The body for the engine: its name of the model, and what makes it say what was used."""
     body = asked.body
     body["model"] = route.upstream_model
-    if body.get("stream") is True:
-        options = body.get("stream_options") or {}
-        # The second is vLLM's: usage as it goes, for clients that hang up. Others ignore it. What the client
-        # said of them decides what it is shown, not what is counted.
-        body["stream_options"] = {**options, "include_usage": True, "continuous_usage_stats": True}
+    asked.operation.answers.ask(body)
     return orjson.dumps(body)

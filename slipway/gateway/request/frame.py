@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from slipway.gateway.admission.step import Step
 from slipway.gateway.api import errors
+from slipway.gateway.api.apis import Api
 from slipway.gateway.api.asgi import ClientGone, Receive, Send
 from slipway.gateway.api.errors import ApiError, UpstreamError
 from slipway.gateway.api.operations import Operation
@@ -43,7 +44,7 @@ class Frame:
 
     async def serve(self, operation: Operation, call: Call, receive: Receive, send: Send) -> None:
         """Answer one authenticated request, whatever comes."""
-        passage = _Passage(call, send)
+        passage = _Passage(call, send, operation.api)
         try:
             await self._run(operation, passage, receive)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, there is one way to end
@@ -144,9 +145,9 @@ class _Passage:
         "_watcher", "call", "exchange", "grants", "is_answered", "is_recorded", "reply", "room", "routed",
     )  # fmt: skip
 
-    def __init__(self, call: Call, send: Send) -> None:
+    def __init__(self, call: Call, send: Send, api: Api) -> None:
         self.call = call
-        self.reply = Reply(send, call)
+        self.reply = Reply(send, call, api)
         self.grants = Grants()
         self.is_recorded = False
         self.is_answered = False

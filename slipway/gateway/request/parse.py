@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipway.gateway.api import asgi, bodies
+from slipway.gateway.api.answers import Wants
 from slipway.gateway.api.asgi import Receive
 from slipway.gateway.api.bodies import Body
 from slipway.gateway.api.operations import Operation
-from slipway.gateway.api.stream import Wants
 from slipway.gateway.usage.call import Call
 
 

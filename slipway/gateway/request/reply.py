@@ -7,6 +7,7 @@ Does not: bytes on the wire (slipway.gateway.api.asgi), what is answered (the st
 from __future__ import annotations
 
 from slipway.gateway.api import asgi
+from slipway.gateway.api.apis import Api
 from slipway.gateway.api.asgi import Send
 from slipway.gateway.api.errors import ApiError, Header
 from slipway.gateway.usage.call import Call
@@ -15,12 +16,13 @@ from slipway.gateway.usage.call import Call
 class Reply:
     """What the client has been sent. Parts of a stream that has begun go straight to `send`."""
 
-    __slots__ = ("_begun", "_call", "headers", "send")
+    __slots__ = ("_api", "_begun", "_call", "headers", "send")
 
-    def __init__(self, send: Send, call: Call) -> None:
+    def __init__(self, send: Send, call: Call, api: Api) -> None:
         self.send = send
         self.headers: tuple[Header, ...] = ((b"x-request-id", call.request_id.encode()),)
         self._call = call
+        self._api = api
         self._begun = False
 
     async def begin_stream(self) -> None:
@@ -39,12 +41,13 @@ class Reply:
     async def fail(self, error: ApiError) -> None:
         """End with an error, as an answer of its own or, in a stream that has begun, as its last event."""
         if self._begun:
-            await asgi.send_last(self.send, b"data: " + error.body() + b"\n\n")
+            await asgi.send_last(self.send, self._api.error_event(error, self._call.request_id))
             return
         self._begin(error.status)
         own = {name for name, _ in error.headers}
         kept = tuple(header for header in self.headers if header[0] not in own)
-        await asgi.answer(self.send, error.status, error.body(), (*kept, *error.headers))
+        body = self._api.error(error, self._call.request_id)
+        await asgi.answer(self.send, error.status, body, (*kept, *error.headers))
 
     def _begin(self, http_status: int) -> None:
         self._call.http_status = http_status

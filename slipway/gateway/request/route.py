@@ -49,6 +49,6 @@ class Router:
             raise errors.model_not_found(call.model)
         call.deployment = route.deployment
         call.task = route.task
-        if route.task != operation.task:
+        if route.task not in operation.tasks:
             raise errors.wrong_task(route.model, route.task, call.path)
         return Routed(route, self._in_flight)

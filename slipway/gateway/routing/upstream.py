@@ -51,7 +51,7 @@ class Upstreams:
         await self._session.close()
 
     async def open(self, route: Route, path: str, payload: aiohttp.Payload, call: Call) -> Exchange:
-        """Send the request to the least busy upstream and return once its answer begins.
+        """Send the request to `path` at the least busy upstream and return once its answer begins.
 
         When it does not take the connection, or breaks it off before a byte of an answer, the request goes
         once more to another one (to the same if there is no other: a kept connection may just have closed).
@@ -70,7 +70,7 @@ class Upstreams:
                 # The session's own ends with any head, such as 100 Continue, after which nothing comes.
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S + route.timeout_s):
                     response = await self._session.post(
-                        base + path,
+                        base.removesuffix("/v1") + path,
                         data=payload,
                         headers={"x-request-id": call.request_id},
                         timeout=timeout,

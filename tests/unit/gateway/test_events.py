@@ -5,8 +5,9 @@ import random
 import orjson
 import pytest
 
+from slipway.gateway.api.answers import Wants
 from slipway.gateway.api.events import MAX_EVENT_BYTES, AnswerError, EventSplitter
-from slipway.gateway.api.stream import StreamEditor, Wants
+from slipway.gateway.api.stream import StreamEditor
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 7}}
 NOTHING, USAGE_WANTED = Wants(usage=False, timings=False), Wants(usage=True, timings=False)

@@ -1,8 +1,9 @@
 import orjson
 import pytest
 
+from slipway.gateway.api.answers import Wants
 from slipway.gateway.api.events import EventSplitter
-from slipway.gateway.api.stream import StreamEditor, Wants, edit_whole
+from slipway.gateway.api.stream import StreamEditor, edit_whole
 from slipway.gateway.api.usage_count import UsageCount
 
 USAGE = {"prompt_tokens": 32, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 31}}
@@ -81,8 +82,8 @@ def test_an_engine_that_calls_the_model_as_the_client_does_is_passed_on_byte_by_
     )
     assert StreamEditor("asked", USAGE_WANTED).feed(counted + DONE) == counted
     whole = b'{ "model": "asked", "choices": [] }'
-    assert edit_whole(whole, "asked")[0] is whole
-    assert edit_whole(b'{ "choices": [] }', "asked")[0] == b'{ "choices": [] }'
+    assert edit_whole(whole, "asked").body is whole
+    assert edit_whole(b'{ "choices": [] }', "asked").body == b'{ "choices": [] }'
 
 
 def test_comments_named_events_and_lines_that_are_no_json_pass_through():
@@ -165,7 +166,8 @@ def test_an_error_of_the_engine_within_the_stream_is_noticed_and_passed_on():
 
 
 def test_an_answer_in_one_piece_keeps_its_usage_and_gets_the_name_that_was_asked_for():
-    body, usage = edit_whole(orjson.dumps({"model": "engine's", "usage": USAGE, "choices": [1]}), "asked")
+    whole = edit_whole(orjson.dumps({"model": "engine's", "usage": USAGE, "choices": [1]}), "asked")
+    body, usage = whole.body, whole.usage
     assert orjson.loads(body) == {"model": "asked", "usage": USAGE, "choices": [1]}
     assert usage.totals() == (32, 31, 2)
 

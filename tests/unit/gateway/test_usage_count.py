@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from slipway.gateway.api.answers import Wants
 from slipway.gateway.api.events import AnswerError
-from slipway.gateway.api.stream import StreamEditor, Wants, edit_whole
+from slipway.gateway.api.stream import StreamEditor, edit_whole
 from slipway.gateway.api.usage_count import UsageCount
 
 USAGE_WANTED, ALL_WANTED = Wants(usage=True, timings=False), Wants(usage=True, timings=False, running=True)
@@ -126,9 +127,9 @@ def test_an_answer_without_usage_is_counted_by_a_bound_and_says_so():
     streamed = passed_on(text() + text() + STOP + DONE)[0].usage
     streamed.bound(78, 0)
     assert (streamed.totals(), streamed.counted_by) == ((78, 0, 2), "bound")
-    _, whole = edit_whole(
+    whole = edit_whole(
         b'{"choices": [{"message": {"role": "assistant", "content": "h\xc3\xa9"}}]}', "asked"
-    )
+    ).usage
     assert whole.text_bytes == 3
     whole.bound(78, 3)
     assert (whole.totals(), whole.counted_by) == ((78, 0, 3), "bound")
