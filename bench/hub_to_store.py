@@ -24,7 +24,7 @@ from typing import Any
 from bench import servers, sides
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
-from testbed import programs
+from testbed import environments
 
 MIB = 2**20
 ROUNDS = 3
@@ -77,7 +77,7 @@ def compare(content: Content, root: Path, store: Store) -> sides.Compared:
     os.sync()
     with servers.hub(root / content.name, root / "hub.log") as (url, commit):
         job = {"url": url, "commit": commit}
-        aws = str(programs.aws().path)
+        aws = str(environments.program(environments.AWS, "aws"))
         tuned = {**_QUIET, "HF_HUB_DISABLE_XET": "1"}
         costs = sides.in_turns(
             {

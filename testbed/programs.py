@@ -24,7 +24,6 @@ from filelock import FileLock
 _ROUNDS = 4
 # A module for each program that is built, and the toolchain where the PATH has none.
 _GO = Path(__file__).parent / "go"
-_AWS = Path(__file__).parent / "aws" / "requirements-aws.lock"
 
 
 class MissingProgramError(RuntimeError):
@@ -87,26 +86,11 @@ def regctl() -> Program:
     return _built("regctl", "github.com/regclient/regclient/cmd/regctl")
 
 
-def aws() -> Program:
-    """The AWS command line, in an environment of its own: it pins what Slipway uses in other versions."""
-    directory = _cache() / f"aws-{hashlib.sha256(_AWS.read_bytes()).hexdigest()[:16]}"
-    directory.mkdir(parents=True, exist_ok=True)
-    program = directory / "venv" / "bin" / "aws"
-    with FileLock(directory / ".lock"):
-        if not program.exists():
-            fetching = directory / "venv"
-            shutil.rmtree(fetching, ignore_errors=True)
-            _run([sys.executable, "-m", "venv", str(fetching)])
-            pip = [str(fetching / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-            _run([*pip, "--no-deps", "--require-hashes", "-r", str(_AWS)])
-    return Program(program)
-
-
 def _built(name: str, package: str) -> Program:
     """A Go program of the module in the folder of that name, pinned by its go.sum."""
     module = _GO / name
     sources = b"".join(path.read_bytes() for path in sorted(module.iterdir()))
-    directory = _cache() / f"{name}-{hashlib.sha256(sources).hexdigest()[:16]}"
+    directory = cache() / f"{name}-{hashlib.sha256(sources).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / name
     build = [str(go()), "build", "-mod=readonly", "-trimpath", "-o", str(directory / "building"), package]
@@ -123,7 +107,7 @@ def go() -> Path:
     if found:
         return Path(found)
     lock = _GO / "requirements-go.lock"
-    directory = _cache() / f"go-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    directory = cache() / f"go-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / "site" / "go" / "bin" / "go"
     with FileLock(directory / ".lock"):
@@ -142,7 +126,7 @@ def _from_debian(package: str) -> Program:
         raise MissingProgramError(
             f"{package} is not on the PATH, and there is no apt here. Install {package}."
         )
-    root = _cache() / "debian" / _release()
+    root = cache() / "debian" / _release()
     root.mkdir(parents=True, exist_ok=True)
     program = root / "root" / "usr" / "bin" / package
     with FileLock(root / ".lock"):
@@ -158,7 +142,7 @@ def unpacked(name: str, packages: tuple[str, ...]) -> Path:
     """
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise MissingProgramError(f"{name} comes from Debian's packages, and there is no apt here.")
-    home = _cache() / f"{name}-{_release()}"
+    home = cache() / f"{name}-{_release()}"
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".lock"):
         if not (home / "root").is_dir():
@@ -258,7 +242,8 @@ def _release() -> str:
     return f"{said.get('ID', 'linux')}-{said.get('VERSION_ID', 'unstable')}-{platform.machine()}"
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where what was fetched or built is kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway" / "tools"
 
 
@@ -272,5 +257,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 if __name__ == "__main__":
-    for each in (registry, current_registry, skopeo, crane, regctl, listing_registry, minio, aws):
+    for each in (registry, current_registry, skopeo, crane, regctl, listing_registry, minio):
         sys.stdout.write(f"{each.__name__}: {each().path}\n")
