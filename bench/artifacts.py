@@ -36,9 +36,12 @@ def figures(root: Path) -> Iterator[Figure]:
     yield Figure("hub_to_seaweedfs_shards_cpu_ratio", found.cpu_ratio, 0.55, "x")
     reading = hub_to_store.compare_reading(hub_to_store.SHARDS, root / "reading")
     yield Figure("verify_throughput_ratio", reading.throughput_ratio, 0.8, "x", "least")
-    images = image_mirror.compare(root / "images")
+    images = image_mirror.compare(root / "images", image_mirror.SMALL)
     yield Figure("image_mirror_throughput_ratio", images.throughput_ratio, 1.1, "x", "least")
     yield Figure("image_mirror_cpu_ratio", images.cpu_ratio, 1.0, "x")
+    large = image_mirror.compare(root / "large-images", image_mirror.LARGE)
+    yield Figure("image_mirror_3gib_throughput_ratio", large.throughput_ratio, 1.1, "x", "least")
+    yield Figure("image_mirror_3gib_cpu_ratio", large.cpu_ratio, 1.0, "x")
     yield Figure("image_mirror_again", images.again_s, 0.3, "s")
 
 

@@ -28,10 +28,20 @@ from testbed.registries.registry_server import DistributionRegistry
 Copying = Callable[[str, str], list[str]]
 
 MIB = 2**20
-ROUNDS = 8
 AGAIN_ROUNDS = 5
-LAYERS = 6
-IMAGE_BYTES = 1024 * MIB
+LAYER_BYTES = 1024 * MIB // 6
+
+
+@dataclass(frozen=True)
+class Size:
+    """An image by its layers, and how often each side copies it."""
+
+    layers: int
+    rounds: int
+
+
+# A process's start is a sixth of ours for the first; engines' images are rather like the second.
+SMALL, LARGE = Size(layers=6, rounds=8), Size(layers=18, rounds=4)
 # Sections of a registry's configuration: what it logs would count as the mirror's work.
 _SILENT: dict[str, object] = {"log": {"accesslog": {"disabled": True}, "level": "error"}}
 
@@ -43,10 +53,10 @@ class Mirroring(sides.Compared):
     again_s: float
 
 
-def compare(root: Path) -> Mirroring:
+def compare(root: Path, size: Size) -> Mirroring:
     """Copy the image with each side in turns, each time into a registry that was never used before."""
     with registry(root / "source") as source, servers.seaweed(root / "store") as store:
-        push_image(source)
+        push_image(source, size)
 
         def ours() -> sides.Cost:
             with registry(root / f"ours-{time.monotonic_ns()}") as target:
@@ -63,7 +73,7 @@ def compare(root: Path) -> Mirroring:
             return run
 
         others = {"skopeo": theirs(_skopeo), "crane": theirs(_crane), "regctl": theirs(_regctl)}
-        costs = sides.in_turns({"ours": ours, **others}, ROUNDS)
+        costs = sides.in_turns({"ours": ours, **others}, size.rounds)
         with registry(root / "again") as target:
             _forget(store)
             again_s = _again_s(_job(source, target, store))
@@ -78,10 +88,10 @@ def registry(root: Path) -> Iterator[str]:
         yield running.host
 
 
-def push_image(host: str) -> None:
+def push_image(host: str, size: Size) -> None:
     """Push an index over one platform of incompressible layers under the tag `v1`."""
     maker = ImageMaker(f"http://{host}", REPOSITORY)
-    image = maker.image(layers=tuple(os.urandom(IMAGE_BYTES // LAYERS) for _ in range(LAYERS)))
+    image = maker.image(layers=tuple(os.urandom(LAYER_BYTES) for _ in range(size.layers)))
     platform = {"architecture": "amd64", "os": "linux"}
     manifests = [{**image, "platform": platform}]
     maker.manifest({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}, "v1")
