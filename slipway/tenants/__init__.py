@@ -7,9 +7,17 @@ Does not: sharing, limits and prices (the catalog says those), checking a reques
 from slipway.tenants.database import (
     KeyRecord,
     NewKey,
+    RefusedChangeError,
     TenantsDatabase,
     TenantsDatabaseError,
     UnknownTenantError,
 )
 
-__all__ = ["KeyRecord", "NewKey", "TenantsDatabase", "TenantsDatabaseError", "UnknownTenantError"]
+__all__ = [
+    "KeyRecord",
+    "NewKey",
+    "RefusedChangeError",
+    "TenantsDatabase",
+    "TenantsDatabaseError",
+    "UnknownTenantError",
+]

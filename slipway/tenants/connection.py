@@ -1,6 +1,7 @@
 """Connections to the tenants' database: the pragmas SQLite needs, and errors that say what to do.
 
-Belongs here: making an engine for SQLite or PostgreSQL. Does not: what is asked of it (database.py).
+Belongs here: making an engine for SQLite or PostgreSQL, and how long each may wait.
+Does not: asking it (transactions.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from slipway.tenants.trouble import TenantsDatabaseError as TenantsDatabaseError
+
 _BUSY_TIMEOUT_MS = 5_000
 _BUSY_PAUSE_S = 0.005
 # Without them a server that vanishes holds whoever asked it while the kernel sends again: 15 minutes.
@@ -22,10 +25,13 @@ _NO_URL = (
     "postgresql+psycopg://user:password@host/database."
 )
 _LIBPQ_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
-
-
-class TenantsDatabaseError(RuntimeError):
-    """The database cannot be reached, or lacks its schema; the message says which one and what to do."""
+# Of the server, in its own words; a server that does not keep to them is left (transactions.py).
+_SERVER_PATIENCE = {
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_POOL_WAIT_S = 5
 
 
 def connect(url: str) -> Engine:
@@ -62,7 +68,12 @@ def _engine(parsed: URL) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         patience = _LIBPQ_PATIENCE if parsed.get_driver_name() in _LIBPQ_DRIVERS else {}
         given = {name: value for name, value in patience.items() if name not in parsed.query}
-        return create_engine(parsed, pool_pre_ping=True, pool_size=2, max_overflow=4, connect_args=given)
+        engine = create_engine(
+            parsed, pool_size=2, max_overflow=4, pool_timeout=_POOL_WAIT_S, connect_args=given
+        )
+        if parsed.get_backend_name() == "postgresql":
+            event.listen(engine, "connect", _set_patience)
+        return engine
     # No pool: an open handle would go on reading a file that a restore has replaced. Opening takes 0.2 ms.
     engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
     event.listen(engine, "connect", _set_pragmas)
@@ -73,6 +84,13 @@ def _engine(parsed: URL) -> Engine:
 def safe_url(url: str) -> str:
     """The URL for messages: its password is hidden."""
     return make_url(url).render_as_string(hide_password=True)
+
+
+def _set_patience(dbapi_connection: Any, _record: object) -> None:
+    with dbapi_connection.cursor() as cursor:
+        for name, value in _SERVER_PATIENCE.items():
+            cursor.execute(f"SET {name} = '{value}'")
+    dbapi_connection.commit()
 
 
 def _set_pragmas(dbapi_connection: Any, _record: object) -> None:

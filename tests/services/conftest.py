@@ -8,7 +8,9 @@ import pytest
 
 from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
+from testbed import postgres as postgres_server
 from testbed import stores
+from testbed.postgres import PostgresServer
 from testbed.programs import MissingProgramError
 
 
@@ -43,6 +45,13 @@ def rgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Location]:
         pytest.skip(f"{error} Ceph's gateway is tested where Debian's packages can be had.")
     yield location
     gateway.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL, which tests leave as it was but for databases of their own."""
+    with postgres_server.server() as started:
+        yield started
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""Secrets of keys: made, shown once, and kept as their SHA-256 alone.
+
+Belongs here: what a secret looks like, and what of it is kept. Does not: the keys (keys.py, admin_keys.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+
+SECRET_PREFIX = "sk-slipway-"  # noqa: S105 - the part that is no secret
+ADMIN_SECRET_PREFIX = "sk-slipway-admin-"  # noqa: S105
+_SECRET_BYTES = 32
+_SHOWN_CHARACTERS = 4
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key just made. `secret` is shown once and stored nowhere."""
+
+    secret: str = field(repr=False)
+    id: str
+
+    @classmethod
+    def make(cls, prefix: str) -> NewKey:
+        """An id, and a secret of 256 random bits."""
+        return cls(prefix + secrets.token_urlsafe(_SECRET_BYTES), f"key_{secrets.token_hex(8)}")
+
+    def kept(self, prefix: str) -> dict[str, object]:
+        """The columns that are stored of it."""
+        return {
+            "id": self.id,
+            "sha256": digest(self.secret),
+            "prefix": self.secret[: len(prefix) + _SHOWN_CHARACTERS],
+        }
+
+
+def digest(secret: str) -> bytes:
+    """SHA-256 of a key's secret. A plain hash is enough: 256 random bits cannot be guessed from it."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def redacted(prefix: str) -> str:
+    """What is shown of a secret from what is kept of it."""
+    return f"{prefix}..."
