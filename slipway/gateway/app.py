@@ -10,7 +10,7 @@ import time
 
 import orjson
 
-from slipway.gateway.admission.auth import KeyFollower
+from slipway.gateway.admission.auth import KeyFollower, permits
 from slipway.gateway.api import asgi, errors
 from slipway.gateway.api.asgi import Receive, Scope, Send
 from slipway.gateway.api.errors import ApiError
@@ -21,6 +21,7 @@ from slipway.gateway.request.frame import Frame
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.telemetry import log
 from slipway.gateway.usage.call import Call
+from slipway.tenants.database import KeyRecord
 
 _MODELS = "/v1/models"
 _OPERATOR = "/-/"
@@ -71,18 +72,20 @@ class Gateway:
                 upload.close()
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET", "HEAD")
-            await asgi.answer(send, 200, self._models(key.org, path[len(_MODELS) + 1 :]))
+            await asgi.answer(send, 200, self._models(key, path[len(_MODELS) + 1 :]))
         else:
             raise errors.not_found(path)
 
-    def _models(self, org: str, name: str) -> bytes:
-        """The models an organization may use, or one of them."""
+    def _models(self, key: KeyRecord, name: str) -> bytes:
+        """The models that a key may be used for, or one of them."""
         table = self._routes.table
-        if name and table.visible(name, org) is None:
+        asked = [name] if name else table.models_of(key.org)
+        routes = [table.visible(model, key.org) for model in asked]
+        usable = [route.model for route in routes if route and permits(key, route.deployment, route.task)]
+        if name and not usable:
             raise errors.model_not_found(name)
         models = [
-            {"id": model, "object": "model", "created": _CREATED, "owned_by": "slipway"}
-            for model in ([name] if name else table.models_of(org))
+            {"id": model, "object": "model", "created": _CREATED, "owned_by": "slipway"} for model in usable
         ]
         return orjson.dumps(models[0] if name else {"object": "list", "data": models})
 

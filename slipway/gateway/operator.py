@@ -86,7 +86,13 @@ class Operator:
         jobs = [job.state() for job in self._jobs]
         waiting += [job.trouble for job in jobs if job.trouble is not None]
         ages = {job.name: round(job.age_s, 3) for job in jobs}
-        body = {"ready": not waiting, "waiting_for": waiting, "last_done_s_ago": ages}
+        stale = [f"{job.name}: last done {job.age_s:.0f} s ago" for job in jobs if job.outage]
+        body = {
+            "ready": not waiting,
+            "waiting_for": waiting,
+            "served_from_memory": stale,  # a server is away; why is in the log and in /-/status
+            "last_done_s_ago": ages,
+        }
         await asgi.answer(send, 503 if waiting else 200, orjson.dumps(body))
 
     def _status(self) -> dict[str, object]:

@@ -31,6 +31,11 @@ class TenantsDatabase(Transactions):
         """Bring the schema to the newest revision; harmless when it is there, and when two do it at once."""
         migrating.migrate(self)
 
+    def catch_up(self) -> None:
+        """Migrate a database that an earlier version has made; leave any other alone, and an empty one."""
+        if migrating.is_behind(self):
+            migrating.migrate(self)
+
     def is_set_up(self) -> bool:
         """Whether the database has its tables; asks, and makes nothing."""
         return migrating.is_set_up(self)

@@ -5,11 +5,10 @@ Belongs here: asking and changing the revision. Does not: the revisions (migrati
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import column, inspect, select, table, text
+from sqlalchemy import Connection, column, inspect, select, table, text
 
 from slipway.tenants import projects
 from slipway.tenants.models import Organization
@@ -19,6 +18,8 @@ from slipway.tenants.trouble import TenantsDatabaseError
 if TYPE_CHECKING:
     from alembic.config import Config
 
+# Written down, so that a gateway need not load Alembic to see that nothing is to be done. They count up.
+NEWEST = "0002"
 # Any number that nothing else in the database locks; one migration runs at a time.
 _POSTGRES_MIGRATION_LOCK = 5_120_370_118
 
@@ -35,9 +36,12 @@ def migrate(database: Transactions) -> None:
     with database.migrating() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _POSTGRES_MIGRATION_LOCK})
-        version = table("alembic_version", column("version_num"))
-        if inspect(connection).has_table(version.name):
-            _refuse_later(database, connection.scalar(select(version.c.version_num)))
+        revision = _revision(connection)
+        if revision is not None and revision > NEWEST:
+            raise TenantsDatabaseError(
+                f"tenants' database {database.name}: a later version of Slipway has changed it to revision "
+                f"{revision}; this one knows {NEWEST} at most. Use that version, or restore a backup."
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         projects.complete_defaults(connection)
@@ -45,11 +49,9 @@ def migrate(database: Transactions) -> None:
 
 def is_behind(database: Transactions) -> bool:
     """Whether the database is of an earlier version, which `migrate` would bring up to date."""
-    version = table("alembic_version", column("version_num"))
     with database.reading() as connection:
-        if not inspect(connection).has_table(version.name):
-            return False
-        return connection.scalar(select(version.c.version_num)) in _revisions()[1:]
+        revision = _revision(connection)
+    return revision is not None and revision < NEWEST
 
 
 def is_set_up(database: Transactions) -> bool:
@@ -60,21 +62,12 @@ def is_set_up(database: Transactions) -> bool:
         return inspect(connection).has_table(Organization.__tablename__)
 
 
-def _refuse_later(database: Transactions, revision: str | None) -> None:
-    known = _revisions()
-    if revision is not None and revision not in known:
-        raise TenantsDatabaseError(
-            f"tenants' database {database.name}: a later version of Slipway has changed it to revision "
-            f"{revision}; this one knows {known[0]} at most. Use that version, or restore a backup."
-        )
-
-
-@cache
-def _revisions() -> tuple[str, ...]:
-    """All that this version knows, the newest first."""
-    from alembic.script import ScriptDirectory
-
-    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+def _revision(connection: Connection) -> str | None:
+    """The database's own; None where there is none yet."""
+    version = table("alembic_version", column("version_num"))
+    if not inspect(connection).has_table(version.name):
+        return None
+    return connection.scalar(select(version.c.version_num))
 
 
 def _config() -> Config:

@@ -1,7 +1,7 @@
 """API keys in memory, following the tenants' database; and the operator's token.
 
-Belongs here: looking a request's key up, and keeping the table fresh.
-Does not: making or revoking keys (slipway.tenants).
+Belongs here: looking a request's key up, whether it may do what is asked, and keeping the table fresh.
+Does not: making or revoking keys (slipway.tenants), what an admin key opens (slipway.gateway.admin).
 
 The table is looked up by the SHA-256 of the secret that was sent. How long that takes depends on the
 digest, which a caller cannot steer towards a stored one, so it tells nothing about stored keys.
@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from slipway.gateway.api import errors
+from slipway.tenants import admin_keys
+from slipway.tenants.admin_keys import AdminKeyRecord
 from slipway.tenants.database import KeyRecord, TenantsDatabase, digest
 
 # Two polls and a reload fit in the second after which a new key must work.
@@ -24,14 +27,15 @@ _BEARER = b"bearer "
 class KeyFollower:
     """All usable keys. `poll` asks the database's change counter and reads the keys when it moved.
 
-    While the database is down the table stays as it is. The table is replaced as a whole, so readers in other
-    threads see the old one or the new one.
+    While the database is down the tables stay as they are, and keys expire by the clock all the same. A table
+    is replaced as a whole, so readers in other threads see the old one or the new one.
     """
 
     def __init__(self, database: TenantsDatabase) -> None:
         self._database = database
         self._changes: int | None = None
         self._keys: dict[bytes, KeyRecord] = {}
+        self._admin_keys: dict[bytes, AdminKeyRecord] = {}
 
     @property
     def loaded(self) -> bool:
@@ -44,17 +48,38 @@ class KeyFollower:
         if changes == self._changes:
             return
         # The counter first: keys that change meanwhile are read again by the next poll.
-        records = self._database.keys()
+        self._database.catch_up()
+        records, admin_records = self._database.keys(), admin_keys.everyone(self._database)
         self._keys = {record.sha256: record for record in records if record.usable}
+        self._admin_keys = {record.sha256: record for record in admin_records if record.usable}
         self._changes = changes
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> KeyRecord:
         """The key that a request came with; raises ApiError (401, or 503 before the first load)."""
         secret = bearer(headers)
         key = self._keys.get(digest(secret)) if secret else None
-        if key is not None:
+        if key is not None and not _is_over(key.expires_at):
             return key
         raise errors.unauthorized() if self.loaded else errors.keys_not_loaded()
+
+    def authenticate_admin(self, headers: Iterable[tuple[bytes, bytes]]) -> AdminKeyRecord:
+        """The admin key that a request came with; raises ApiError as `authenticate` does."""
+        secret = bearer(headers)
+        key = self._admin_keys.get(digest(secret)) if secret else None
+        if key is not None and not _is_over(key.expires_at):
+            return key
+        raise errors.unauthorized() if self.loaded else errors.keys_not_loaded()
+
+
+def permits(key: KeyRecord, deployment: str, task: str) -> bool:
+    """Whether a key may be used for a deployment and its task; to it no other exists."""
+    return (key.deployments is None or deployment in key.deployments) and (
+        key.tasks is None or task in key.tasks
+    )
+
+
+def _is_over(expires_at: datetime | None) -> bool:
+    return expires_at is not None and expires_at <= datetime.now(UTC)
 
 
 def is_operator(headers: Iterable[tuple[bytes, bytes]], token: str) -> bool:

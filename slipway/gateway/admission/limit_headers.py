@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from slipway.gateway.admission.limits import Denied, Standing
 from slipway.gateway.api.errors import ApiError, Header
 
-_SCOPE = {"org": "organization", "user": "user", "api_key": "API key"}
+_SCOPE = {"org": "organization", "project": "project", "user": "user", "api_key": "API key"}
 
 
 def headers(standings: Sequence[Standing]) -> tuple[Header, ...]:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from slipway.catalog.deployment import Limits
+from slipway.tenants.projects import RateLimitRecord
 
-Scope = Literal["org", "user", "api_key"]
+Scope = Literal["org", "project", "user", "api_key"]
 Dimension = Literal["requests", "tokens"]
 
 WINDOW_S = 60.0
@@ -229,6 +230,20 @@ def bounds_of(limits: Limits, deployment: str, org: str, user: str, api_key: str
             if number is not None:
                 bounds.append(Bound(scope, subject, dimension, number))
     return tuple(bounds)
+
+
+def project_bounds(limit: RateLimitRecord | None, project: str) -> tuple[Bound, ...]:
+    """What a project allows itself of one model, beside the operator's bounds: so it can only narrow them."""
+    if limit is None:
+        return ()
+    numbers: tuple[tuple[Dimension, int | None], ...] = (
+        ("requests", limit.requests_per_minute),
+        ("tokens", limit.tokens_per_minute),
+    )
+    subject = (project, limit.model)
+    return tuple(
+        Bound("project", subject, dimension, number) for dimension, number in numbers if number is not None
+    )
 
 
 def _take(bound: Bound, window: Window, tokens: int, now: float) -> Taken:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from slipway.gateway.admission import limit_headers
 from slipway.gateway.admission.estimate import Demand, bind, demand_of
-from slipway.gateway.admission.limits import Denied, Limiter, Reservation, bounds_of
+from slipway.gateway.admission.limits import Denied, Limiter, Reservation, bounds_of, project_bounds
 from slipway.gateway.admission.template import Template, TemplateAllowance
 from slipway.gateway.api.bodies import Body
 from slipway.gateway.api.errors import Header
@@ -36,6 +36,7 @@ class RateLimits:
         """
         key = call.key
         bounds = bounds_of(route.limits, route.deployment, key.org, key.user, key.id)
+        bounds += project_bounds(key.project_limits.get(route.model), key.project)
         if not bounds:
             return None
         reads, now = OPERATIONS[call.path].reads, time.monotonic()

@@ -7,6 +7,7 @@ Does not: the table (slipway.gateway.routing.route_follower), choosing among ups
 
 from __future__ import annotations
 
+from slipway.gateway.admission.auth import permits
 from slipway.gateway.api import errors
 from slipway.gateway.api.operations import Operation
 from slipway.gateway.routing.in_flight import Gauge
@@ -45,7 +46,7 @@ class Router:
         Raises ApiError for a model that the caller may not know of, or that does something else.
         """
         route = self._routes.table.visible(call.model, call.key.org)
-        if route is None:
+        if route is None or not permits(call.key, route.deployment, route.task):
             raise errors.model_not_found(call.model)
         call.deployment = route.deployment
         call.task = route.task

@@ -184,7 +184,7 @@ def test_a_file_that_is_no_database_is_told_and_stays_as_it_is(slipway: Run, a_h
     path.write_text("no database at all, but a text of some length")
     before = path.read_bytes()
     code, printed = slipway("key", "list")
-    assert (code, "file is not a database" in printed) == (1, True)
+    assert (code, "is no SQLite database" in printed) == (1, True)
     assert path.read_bytes() == before
 
 
