@@ -11,10 +11,10 @@ import time
 import orjson
 
 from slipway.gateway.admission.auth import KeyFollower, permits
-from slipway.gateway.api import asgi, errors
+from slipway.gateway.api import asgi, errors, responses
 from slipway.gateway.api.asgi import Receive, Scope, Send
 from slipway.gateway.api.errors import ApiError
-from slipway.gateway.api.operations import OPERATIONS
+from slipway.gateway.api.operations import OPERATIONS, api_of
 from slipway.gateway.api.uploads import BodyMemory, Upload
 from slipway.gateway.operator import Operator
 from slipway.gateway.request.frame import Frame
@@ -50,19 +50,21 @@ class Gateway:
             await self._dispatch(scope, receive, send, started)
         except ApiError as error:
             log.write("info", "refused", path=scope["path"], http_status=error.status, code=error.code)
-            await asgi.answer(send, error.status, error.body(), error.headers)
+            await asgi.answer(send, error.status, api_of(scope["path"]).error(error, ""), error.headers)
         except Exception as fault:  # noqa: BLE001 - the frame answers for requests to models; this is all else
             log.write("error", "a fault of the gateway", path=scope["path"], error=log.reason_of(fault))
             internal = errors.internal()
-            await asgi.answer(send, internal.status, internal.body(), internal.headers)
+            body = api_of(scope["path"]).error(internal, "")
+            await asgi.answer(send, internal.status, body, internal.headers)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         path, method = scope["path"], scope["method"]
         if path.startswith(_OPERATOR):
             await self._operator.serve(scope, send)
             return
-        key = self._keys.authenticate(scope["headers"])
         operation = OPERATIONS.get(path)
+        own_header = b"" if operation is None else operation.api.key_header
+        key = self._keys.authenticate(scope["headers"], own_header)
         if operation is not None:
             _allow(method, path, "POST")
             upload = Upload(receive, scope["headers"], key.org, self._memory)
@@ -73,6 +75,8 @@ class Gateway:
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _allow(method, path, "GET", "HEAD")
             await asgi.answer(send, 200, self._models(key, path[len(_MODELS) + 1 :]))
+        elif path.startswith(responses.KEPT):
+            raise responses.not_kept(path)
         else:
             raise errors.not_found(path)
 

@@ -54,9 +54,12 @@ class KeyFollower:
         self._admin_keys = {record.sha256: record for record in admin_records if record.usable}
         self._changes = changes
 
-    def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> KeyRecord:
-        """The key that a request came with; raises ApiError (401, or 503 before the first load)."""
-        secret = bearer(headers)
+    def authenticate(self, headers: Iterable[tuple[bytes, bytes]], own_header: bytes = b"") -> KeyRecord:
+        """The key that a request came with; raises ApiError (401, or 503 before the first load).
+
+        `own_header` is where the API that it asks for has it, where that is not `Authorization`, too.
+        """
+        secret = bearer(headers) or (own_header and _value(headers, own_header))
         key = self._keys.get(digest(secret)) if secret else None
         if key is not None and not _is_over(key.expires_at):
             return key
@@ -80,6 +83,10 @@ def permits(key: KeyRecord, deployment: str, task: str) -> bool:
 
 def _is_over(expires_at: datetime | None) -> bool:
     return expires_at is not None and expires_at <= datetime.now(UTC)
+
+
+def _value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    return next((value.strip().decode("latin-1") for header, value in headers if header == name), None)
 
 
 def is_operator(headers: Iterable[tuple[bytes, bytes]], token: str) -> bool:

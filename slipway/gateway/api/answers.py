@@ -6,12 +6,11 @@ Does not: the kinds (stream.py and its neighbours), the table of operations (ope
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from slipway.gateway.api.usage_count import UsageCount
-from slipway.records.usage import Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,12 @@ class Wants:
 class Whole:
     """An answer in one piece, as the client gets it, and what its engine said was used.
 
-    `units` is None where it said nothing of them: then what the request asks for counts.
+    `units` holds the fields of Units that it spoke of; of others, what the request asks for counts.
     """
 
     body: bytes
     usage: UsageCount
-    units: Units | None = None
+    units: Mapping[str, int] | None = None
 
 
 class Editor(Protocol):

@@ -15,10 +15,14 @@ from slipway.gateway.api.errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One API. `error` is an answer of its own; `error_event` ends a stream that has begun."""
+    """One API. `error` is an answer of its own, for a request with such an id; `error_event` ends a stream.
+
+    `key_header` is where its clients put their key, if not into `Authorization`.
+    """
 
     error: Callable[[ApiError, str], bytes]
     error_event: Callable[[ApiError, str], bytes]
+    key_header: bytes = b""
 
 
 def _openai(error: ApiError, _: str) -> bytes:
@@ -62,4 +66,4 @@ def _anthropic_event(error: ApiError, request_id: str) -> bytes:
 
 OPENAI = Api(_openai, _openai_event)
 RESPONSES = Api(_openai, _responses_event)
-ANTHROPIC = Api(_anthropic, _anthropic_event)
+ANTHROPIC = Api(_anthropic, _anthropic_event, b"x-api-key")

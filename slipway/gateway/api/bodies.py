@@ -6,6 +6,7 @@ Does not: fields that only the engine reads; they pass through unseen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -49,6 +50,11 @@ def model_of(body: Body) -> str:
 def check_chat(body: Body) -> None:
     """Fields of a chat completion."""
     _check_common(body)
+    check_messages(body)
+
+
+def check_messages(body: Body) -> None:
+    """The messages of a chat, each an object with a role."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid(f"`messages` must be a non-empty array, not {_kind(messages)}.", "messages")
@@ -65,18 +71,46 @@ def check_chat(body: Body) -> None:
 def check_completion(body: Body) -> None:
     """Fields of a completion."""
     _check_common(body)
-    prompt = body.get("prompt")
-    if isinstance(prompt, str) or _is_tokens(prompt):
-        return
-    if isinstance(prompt, list) and prompt and all(isinstance(p, str) or _is_tokens(p) for p in prompt):
-        return
-    raise invalid("`prompt` must be a string, an array of strings, or arrays of token numbers.", "prompt")
+    check_texts(body, "prompt")
 
 
-def prompts_of(body: Body) -> list[Any]:
-    """The prompts of a checked completion request, each a string or token numbers."""
-    prompt = body["prompt"]
-    return prompt if isinstance(prompt, list) and not _is_tokens(prompt) else [prompt]
+def check_texts(body: Body, field: str) -> None:
+    """A field with one text or several, each a string or token numbers."""
+    texts = body.get(field)
+    if isinstance(texts, str) or _is_tokens(texts):
+        return
+    if isinstance(texts, list) and texts and all(isinstance(text, str) or _is_tokens(text) for text in texts):
+        return
+    raise invalid(f"`{field}` must be a string, an array of strings, or arrays of token numbers.", field)
+
+
+def texts_of(body: Body, field: str) -> list[Any]:
+    """The texts of such a field, each a string or token numbers."""
+    texts = body[field]
+    return texts if isinstance(texts, list) and not _is_tokens(texts) else [texts]
+
+
+def check_stream(body: Body) -> None:
+    """Whether the answer is streamed, and how."""
+    if not isinstance(body.get("stream"), bool | None):
+        raise invalid("`stream` must be true or false.", "stream")
+    if not isinstance(body.get("stream_options"), dict | None):
+        raise invalid("`stream_options` must be an object.", "stream_options")
+
+
+def check_counts(body: Body, names: Iterable[str], *, least: int) -> None:
+    """Fields that are whole numbers where they are there."""
+    for name in names:
+        value = body.get(name)
+        if value is not None and (type(value) is not int or value < least):
+            raise invalid(f"`{name}` must be an integer of at least {least}.", name)
+
+
+def check_one_answer(body: Body, names: Iterable[str]) -> None:
+    """Fields that are not of an API with one answer; engines that know them would make several."""
+    for name in names:
+        if body.get(name) not in (None, 1):
+            raise invalid(f"`{name}` is not taken here: there is one answer. Leave it out.", name)
 
 
 def _can_be_written(body: Body) -> bool:
@@ -88,14 +122,9 @@ def _can_be_written(body: Body) -> bool:
 
 
 def _check_common(body: Body) -> None:
-    if not isinstance(body.get("stream"), bool | None):
-        raise invalid("`stream` must be true or false.", "stream")
-    if not isinstance(body.get("stream_options"), dict | None):
-        raise invalid("`stream_options` must be an object.", "stream_options")
-    for name, least in (("n", 1), ("best_of", 1), ("max_tokens", 0), ("max_completion_tokens", 0)):
-        value = body.get(name)
-        if value is not None and (type(value) is not int or value < least):
-            raise invalid(f"`{name}` must be an integer of at least {least}.", name)
+    check_stream(body)
+    check_counts(body, ("n", "best_of"), least=1)
+    check_counts(body, ("max_tokens", "max_completion_tokens"), least=0)
 
 
 def _is_tokens(prompt: object) -> bool:

@@ -102,6 +102,17 @@ def wrong_task(model: str, task: str, path: str) -> ApiError:
     )
 
 
+def not_answered(model: str, path: str) -> ApiError:
+    """The model is for this, but its engine does not have the path."""
+    return ApiError(
+        400,
+        "invalid_request_error",
+        "unsupported_operation",
+        f"The server of `{model}` does not answer {path}.",
+        param="model",
+    )
+
+
 def not_found(path: str) -> ApiError:
     """No such path."""
     return ApiError(404, "invalid_request_error", "unknown_url", f"Unknown request URL: {path}.")

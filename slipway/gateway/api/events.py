@@ -6,6 +6,7 @@ Does not: what is in the data (stream.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # Larger than any event of a model: what never ends must not fill the memory.
@@ -126,3 +127,9 @@ def parse(event: bytes) -> Event:
         if line:
             others.append(line)
     return Event(kind, b"\n".join(data) if data else None, tuple(others))
+
+
+def is_whole(event: bytes, decoded: Callable[[bytes], object]) -> bool:
+    """Whether an event that ends with the stream was not cut: its data is all there."""
+    data = parse(event).data
+    return data is not None and (data.strip() == b"[DONE]" or decoded(data) is not None)

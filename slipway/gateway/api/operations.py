@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slipway.catalog.fields import Task
-from slipway.gateway.api import apis, bodies, prompts, stream
+from slipway.gateway.api import (
+    answer_json,
+    apis,
+    bodies,
+    messages,
+    pooling,
+    prompts,
+    responses,
+    stream,
+)
 from slipway.gateway.api.answers import Answers
 from slipway.gateway.api.apis import Api
 from slipway.gateway.api.bodies import Body
@@ -48,6 +57,8 @@ class Operation:
     units: Callable[[Body], Units] = _no_units
     shape: Shape = "json"
     api: Api = apis.OPENAI
+    # Whether every engine of its tasks has it. What one lacks is refused as what its model does not do.
+    is_everywhere: bool = False
 
     @property
     def at_engine(self) -> str:
@@ -55,14 +66,104 @@ class Operation:
         return self.paths[0]
 
 
+def _anything(_: Body) -> None:
+    """What only the engine looks into."""
+
+
 _TEXT: frozenset[Task] = frozenset({"text-generation"})
+_RANKS: frozenset[Task] = frozenset({"rerank"})
+_READS: frozenset[Task] = frozenset({"text-generation", "embedding", "rerank", "classification"})
+_FREE = Answers(answer_json.edit_free)
 
 _TABLE = (
-    Operation(("/v1/chat/completions",), _TEXT, bodies.check_chat, prompts.CHAT, stream.COMPLETIONS),
-    Operation(("/v1/completions",), _TEXT, bodies.check_completion, prompts.COMPLETION, stream.COMPLETIONS),
+    Operation(
+        ("/v1/chat/completions",),
+        _TEXT,
+        bodies.check_chat,
+        prompts.CHAT,
+        stream.COMPLETIONS,
+        is_everywhere=True,
+    ),
+    Operation(
+        ("/v1/completions",),
+        _TEXT,
+        bodies.check_completion,
+        prompts.COMPLETION,
+        stream.COMPLETIONS,
+        is_everywhere=True,
+    ),
+    Operation(
+        ("/v1/responses",),
+        _TEXT,
+        responses.check,
+        responses.RESPONSES,
+        responses.ANSWERS,
+        api=apis.RESPONSES,
+    ),
+    Operation(
+        ("/v1/messages",),
+        _TEXT,
+        messages.check,
+        messages.MESSAGES,
+        messages.ANSWERS,
+        api=apis.ANTHROPIC,
+    ),
+    Operation(
+        ("/v1/messages/count_tokens",),
+        _TEXT,
+        bodies.check_messages,
+        prompts.NOTHING,
+        _FREE,
+        unit="nothing",
+        api=apis.ANTHROPIC,
+    ),
+    Operation(
+        ("/v1/embeddings",),
+        frozenset({"embedding"}),
+        pooling.check_input,
+        pooling.INPUTS,
+        pooling.ANSWERS,
+        is_everywhere=True,
+    ),
+    Operation(
+        ("/v1/rerank", "/rerank", "/v2/rerank"),
+        _RANKS,
+        pooling.check_rerank,
+        pooling.RERANK,
+        pooling.ANSWERS,
+        unit="documents",
+        units=pooling.units_of_rerank,
+    ),
+    Operation(
+        ("/v1/score", "/score"),
+        _RANKS,
+        pooling.check_score,
+        pooling.SCORE,
+        pooling.ANSWERS,
+        unit="documents",
+        units=pooling.units_of_score,
+    ),
+    Operation(
+        ("/classify", "/v1/classify"),
+        frozenset({"classification"}),
+        pooling.check_input,
+        pooling.INPUTS,
+        pooling.ANSWERS,
+    ),
+    Operation(("/tokenize", "/v1/tokenize"), _READS, _anything, prompts.NOTHING, _FREE, unit="nothing"),
+    Operation(("/detokenize", "/v1/detokenize"), _READS, _anything, prompts.NOTHING, _FREE, unit="nothing"),
 )
 
 OPERATIONS = {path: operation for operation in _TABLE for path in operation.paths}
+
+
+def api_of(path: str) -> Api:
+    """Whose errors a path answers with, also where nothing is there."""
+    operation = OPERATIONS.get(path)
+    if operation is not None:
+        return operation.api
+    return apis.ANTHROPIC if path.startswith("/v1/messages") else apis.OPENAI
+
 
 # What tenants can ask for; `slipway check` warns of deployments with another task.
 TASKS = frozenset(task for operation in _TABLE for task in operation.tasks)

@@ -29,11 +29,11 @@ from slipway.gateway.api.errors import invalid
 # Around a message: 5 for ChatML and Llama 3, including the role, whose bytes are counted besides.
 _MESSAGE_TOKENS = 8
 _PROMPT_TOKENS = 8  # start of sequence, SentencePiece's leading space
-_PART_TOKENS = 8  # what marks a picture or a sound in the text
+PART_TOKENS = 8  # what marks a picture or a sound in the text
 
 # Once per chat: a start, a default system prompt and the opening of the answer (26 tokens for SmolLM2, about
 # 60 for Llama 3.1 and 70 for gpt-oss). What a deployment's template adds beyond is learned.
-_TEMPLATE_TOKENS = 64
+TEMPLATE_TOKENS = 64
 # Of more messages than these, a count does not tell what the template adds once and what to each of them.
 _PLAIN_MESSAGES = 4
 
@@ -57,6 +57,7 @@ _NEVER_READ = frozenset(
         "best_of",
         "max_tokens",
         "max_completion_tokens",
+        "max_output_tokens",
         "min_tokens",
         "temperature",
         "top_p",
@@ -90,17 +91,40 @@ _NEVER_READ = frozenset(
         "timings_per_token",
         "cache_prompt",
         "id_slot",
+        "background",
+        "include",
+        "truncation",
+        "encoding_format",
+        "embed_dtype",
+        "endianness",
+        "dimensions",
+        "normalize",
+        "use_activation",
+        "truncate_prompt_tokens",
+        "truncation_side",
+        "add_special_tokens",
+        "top_n",
+        "return_documents",
+        "max_tokens_per_doc",
     ]
 )
 # With these a few bytes become any number of tokens: a template with a loop, a picture that is blown up.
-_UNBOUNDED = ("chat_template", "mm_processor_kwargs", "media_io_kwargs")
+UNBOUNDED = ("chat_template", "mm_processor_kwargs", "media_io_kwargs")
+
+
+def printed(value: Any) -> int:
+    """Bytes of a value as JSON, indented by as much as templates do (up to 4 spaces)."""
+    if not isinstance(value, dict | list):
+        return len(orjson.dumps(value))
+    # From 0 to 2 and from 2 to 4 spaces it grows alike, but for line ends and the space after a colon.
+    return 2 * len(orjson.dumps(value, option=orjson.OPT_INDENT_2)) - len(orjson.dumps(value))
 
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What an operation makes prompts of. `field` holds them; every other one may go into each prompt."""
+    """What an operation makes prompts of. `fields` hold them; every other one may go into each prompt."""
 
-    field: str
+    fields: frozenset[str]
     prompts: Callable[[Body], list[Any]]
     tokens_of: Callable[[Any], int]
     is_plain_prompt: Callable[[Any], bool]
@@ -109,14 +133,15 @@ class Reads:
     # Fields by which a client bounds each answer in tokens; the first is written where it leaves that open.
     # None where the operation makes no tokens.
     output: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
+    around: Callable[[Any], int] = printed  # of every other field
 
     def bound(self, body: Body) -> int:
         """Upper bound of all prompts of a checked body, without what a template adds."""
         prompts = self.prompts(body)
         around = sum(
-            printed(value)
+            self.around(value)
             for name, value in body.items()
-            if name != self.field and name not in _NEVER_READ and value is not None
+            if name not in self.fields and name not in _NEVER_READ and value is not None
         )
         return sum(self.tokens_of(prompt) for prompt in prompts) + around * len(prompts)
 
@@ -136,7 +161,7 @@ class Reads:
         return (
             len(prompts) == 1
             and self.is_plain_prompt(prompts[0])
-            and body.keys() <= _NEVER_READ | {self.field}
+            and body.keys() <= _NEVER_READ | self.fields
         )
 
     def answers(self, body: Body) -> int:
@@ -151,43 +176,39 @@ class Reads:
         return max(given, default=None) if self.output else 0
 
 
-def printed(value: Any) -> int:
-    """Bytes of a value as JSON, indented by as much as templates do (up to 4 spaces)."""
-    if not isinstance(value, dict | list):
-        return len(orjson.dumps(value))
-    # From 0 to 2 and from 2 to 4 spaces it grows alike, but for line ends and the space after a colon.
-    return 2 * len(orjson.dumps(value, option=orjson.OPT_INDENT_2)) - len(orjson.dumps(value))
-
-
 def _is_in_template_kwargs(name: str, body: Body) -> bool:
     kwargs = body.get("chat_template_kwargs")
     return isinstance(kwargs, dict) and bool(kwargs.get(name))
 
 
-def _chat(messages: list[Body]) -> int:
+def chat(messages: list[Body]) -> int:
+    """Of messages, with what a template writes around each."""
     return sum(_message(message) for message in messages)
+
+
+_OF_PARTS = frozenset({"content", "output"})  # the second is a tool's, in the Responses API
 
 
 def _message(message: Body) -> int:
     tokens = _MESSAGE_TOKENS
     for name, value in message.items():
-        if name == "content" and isinstance(value, list):
-            tokens += sum(_part(part) for part in value)
+        if name in _OF_PARTS and isinstance(value, list):
+            tokens += sum(part(each) for each in value)
         elif value is not None:
             tokens += _text(value)
     return tokens
 
 
-def _part(part: Any) -> int:
+def part(value: Any) -> int:
     """A part of a message: a picture, a sound or a film by its rule, all else by its size."""
-    if not isinstance(part, dict):
-        return _text(part)
-    rest = part
+    if not isinstance(value, dict):
+        return _text(value)
+    rest = value
     tokens = 0
-    for name, value in part.items():
+    for name, held in value.items():
         rule = media.RULES.get(name)
-        if rule is not None and value is not None:
-            tokens += _PART_TOKENS + rule(value)
+        if rule is not None and held is not None:
+            tokens += PART_TOKENS + rule(held)
             rest = {key: other for key, other in rest.items() if key != name}
     return tokens + printed(rest)
 
@@ -200,7 +221,8 @@ def _text(value: Any) -> int:
     return len(value.encode()) if isinstance(value, str) else printed(value)
 
 
-def _is_plain_chat(messages: list[Body]) -> bool:
+def is_plain_chat(messages: list[Body]) -> bool:
+    """Whether they are a few messages of text alone."""
     return len(messages) <= _PLAIN_MESSAGES and all(
         message.keys() <= {"role", "content"} and isinstance(message.get("content"), str)
         for message in messages
@@ -208,6 +230,19 @@ def _is_plain_chat(messages: list[Body]) -> bool:
 
 
 CHAT = Reads(
-    "messages", lambda body: [body["messages"]], _chat, _is_plain_chat, _TEMPLATE_TOKENS, unbounded=_UNBOUNDED
+    frozenset({"messages"}),
+    lambda body: [body["messages"]],
+    chat,
+    is_plain_chat,
+    TEMPLATE_TOKENS,
+    unbounded=UNBOUNDED,
 )
-COMPLETION = Reads("prompt", bodies.prompts_of, _completion, lambda _: True, template_tokens=0)
+COMPLETION = Reads(
+    frozenset({"prompt"}),
+    lambda body: bodies.texts_of(body, "prompt"),
+    _completion,
+    lambda _: True,
+    template_tokens=0,
+)
+# For what is billed nothing: it asks nothing of limits in tokens.
+NOTHING = Reads(frozenset(), lambda _: [], lambda _: 0, lambda _: False, template_tokens=0, output=())

@@ -7,22 +7,19 @@ clocks (slipway.gateway.request.forward).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from slipway.gateway.api import events
+from slipway.gateway.api.answer_json import decoded, document_of, encoded, error_type, named
 from slipway.gateway.api.answers import Answers, Wants, Whole
-from slipway.gateway.api.events import AnswerError, EventSplitter
+from slipway.gateway.api.events import EventSplitter
 from slipway.gateway.api.usage_count import UsageCount
 
-DONE = b"[DONE]"
+_DONE = b"[DONE]"
 _LAST = b"data: [DONE]\n\n"
 _PREFIX = b"data:"
 _LONGEST_DONE = 16
-_MAX_ERROR_TYPE = 64
 _NONE: tuple[int, ...] = ()
 
 
@@ -67,7 +64,7 @@ class StreamEditor:
         self.tokens = False
         rest = b"" if self.done else self._split.end()
         edited = b""
-        if rest and (rest.startswith(b":") or _is_whole(rest)):
+        if rest and (rest.startswith(b":") or events.is_whole(rest, decoded)):
             edited = self._edit(rest)
         return edited + self._shown_usage()
 
@@ -83,17 +80,17 @@ class StreamEditor:
         return self._edit_data(event + b"\n\n", named, named.data)
 
     def _edit_data(self, event: bytes, named: events.Event | None, data: bytes) -> bytes:
-        if len(data) < _LONGEST_DONE and data.strip() == DONE:
+        if len(data) < _LONGEST_DONE and data.strip() == _DONE:
             self.done = True
             return self._shown_usage()
-        chunk = _decoded(data)
+        chunk = decoded(data)
         if not isinstance(chunk, dict):
             return event
         return self._edit_chunk(event, named, chunk)
 
     def _edit_chunk(self, event: bytes, named: events.Event | None, chunk: dict[str, Any]) -> bytes:
         """The event for the client: the engine's own bytes, where nothing in them is to be another."""
-        error = _error_type(chunk, named)
+        error = error_type(chunk, named)
         if error is not None:
             self.error = error
         choices, wants = chunk.get("choices"), self._wants
@@ -114,7 +111,7 @@ class StreamEditor:
             chunk["model"] = self._model
             is_edited = True
         if is_edited:
-            data = _encoded(chunk)
+            data = encoded(chunk)
             event = (b"data: " + data if named is None else named.with_data(data)) + b"\n\n"
         if is_report and not wants.running:
             self._last_usage = event
@@ -152,68 +149,16 @@ class StreamEditor:
 
 
 def edit_whole(body: bytes, model: str) -> Whole | None:
-    """The same for an answer in one piece; None when it is not a JSON object.
-
-    The engine's own bytes, where it calls the model as the client does. Raises AnswerError.
-    """
-    document = _decoded(body)
-    if not isinstance(document, dict):
+    """The same for an answer in one piece; None when it is not a JSON object. Raises AnswerError."""
+    document = document_of(body, answer="choices")
+    if document is None:
         return None
-    error = _error_type(document, None)
-    if error is not None and not document.get("choices"):
-        raise AnswerError(f"an error with status 200: {body[:500].decode(errors='replace')}")
     usage = UsageCount()
     if isinstance(document.get("usage"), dict):
         usage.report(document["usage"], [])
     if not usage.is_said:
         usage.text_bytes = _text_bytes(document.get("choices"), most=len(body))
-    if document.get("model", model) == model:
-        return Whole(body, usage)
-    document["model"] = model
-    return Whole(_encoded(document), usage)
-
-
-def _is_whole(event: bytes) -> bool:
-    """Whether an event that ends with the stream was not cut: its data is all there."""
-    data = events.parse(event).data
-    return data is not None and (data.strip() == DONE or _decoded(data) is not None)
-
-
-def _decoded(payload: bytes) -> Any:
-    """A JSON document; None for what is none. Engines in Python write NaN, which is none to be strict."""
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(payload)
-        except (ValueError, RecursionError):
-            return None
-
-
-def _encoded(document: dict[str, Any]) -> bytes:
-    """As `_decoded` reads it: orjson writes no half of a surrogate pair, and nothing nested very deep."""
-    try:
-        return orjson.dumps(document)
-    except orjson.JSONEncodeError:
-        try:
-            return json.dumps(document, separators=(",", ":")).encode()
-        except (ValueError, RecursionError) as error:
-            raise AnswerError(f"an answer that cannot be written again: {error}") from error
-
-
-def _error_type(chunk: dict[str, Any], named: events.Event | None) -> str | None:
-    """The type of the error that an event is: in OpenAI's shape, in vLLM's (`object`), or by its name."""
-    error = chunk.get("error")
-    if not error:
-        if "error" not in (chunk.get("object"), chunk.get("type")) and (
-            named is None or named.kind != b"error"
-        ):
-            return None
-        error = chunk
-    kind = error.get("type") if isinstance(error, dict) else None
-    if not isinstance(kind, str) or not kind or kind == "error":
-        return "upstream_error"
-    return kind[:_MAX_ERROR_TYPE]
+    return Whole(named(body, document, model), usage)
 
 
 def _text_bytes(choices: Any, *, most: int) -> int:

@@ -91,6 +91,10 @@ class UsageCount:
         said = _count(usage.get("prompt_tokens")), _count(cached), _count(usage.get("completion_tokens"))
         self._note(said, choices)
 
+    def report_counts(self, prompt: object, cached: object, output: object) -> None:
+        """Take note of what was said without choices of what, under whatever names."""
+        self._note((_count(prompt), _count(cached), _count(output)), ())
+
     def report_timings(self, timings: dict[str, Any], choices: Sequence[int]) -> None:
         """Take note of llama.cpp's own counts so far."""
         cached, read = _count(timings.get("cache_n")), _count(timings.get("prompt_n"))

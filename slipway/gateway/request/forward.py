@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import orjson
@@ -50,7 +50,7 @@ async def pass_on(
 ) -> Ending:
     """Bring the engine's answer to the client. Raises ApiError for an answer that is none."""
     if response.status != 200:
-        raise await upstream.refusal(response, route)
+        raise await upstream.refusal(response, route, asked.operation, call.path)
     edits = asked.operation.answers.editor
     if edits is not None and call.stream and response.content_type == "text/event-stream":
         return await _pass_on_stream(edits, response, asked, route, call, reply)
@@ -70,8 +70,8 @@ async def _whole(response: aiohttp.ClientResponse, asked: Asked, route: Route, c
     if whole is None:
         raise errors.failed(route.model, f"not JSON: {body[:200].decode(errors='replace')}")
     call.usage = whole.usage
-    if whole.units is not None:
-        call.units = whole.units
+    if whole.units:
+        call.units = replace(call.units, **whole.units)
     return Ending("success", None, whole.body)
 
 

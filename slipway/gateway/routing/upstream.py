@@ -14,6 +14,7 @@ import orjson
 
 from slipway.gateway.api import errors
 from slipway.gateway.api.errors import ApiError
+from slipway.gateway.api.operations import Operation
 from slipway.gateway.routing.connections import WarmConnector
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.usage.call import Call
@@ -29,6 +30,9 @@ _MAX_REFUSAL_BYTES = 2**20
 _UNSAID = "The server refused the request."
 # What the client did wrong, in the engine's eyes. Other statuses of an engine are the operator's business.
 _CLIENT_ERRORS = frozenset({400, 413, 415, 422})
+
+# What an engine says of a path that it does not have, or was not started for.
+_NOT_THERE = frozenset({404, 405, 501})
 
 
 class Upstreams:
@@ -128,13 +132,18 @@ def explained(error: Exception, route: Route) -> ApiError:
     return errors.unreachable(route.model, f"{type(error).__name__}: {error}")
 
 
-async def refusal(response: aiohttp.ClientResponse, route: Route) -> ApiError:
+async def refusal(
+    response: aiohttp.ClientResponse, route: Route, operation: Operation, path: str
+) -> ApiError:
     """The client's error for an engine's answer other than 200."""
     model, (body, whole) = route.model, await _refusal_body(response, route)
     if response.status in _CLIENT_ERRORS:
         if not whole:
             return ApiError(response.status, "invalid_request_error", None, _UNSAID)
         return _client_error(response.status, body.replace(route.upstream_model.encode(), model.encode()))
+    is_of_model = route.upstream_model.encode() in body  # which the engine does not know
+    if response.status in _NOT_THERE and not operation.is_everywhere and not is_of_model:
+        return errors.not_answered(model, path)
     cause = f"HTTP {response.status}: {body[:500].decode(errors='replace')}"
     if response.status in {429, 503}:
         return errors.overloaded(model, cause)
