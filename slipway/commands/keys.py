@@ -1,22 +1,23 @@
 """`slipway key ...`: API keys of tenants.
 
 Belongs here: arguments, printing, and refusing what would make a key that nobody can use.
-Does not: the database (slipway.tenants).
+Does not: the database (slipway.tenants), admin keys (admin_keys.py).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from slipway.commands import options
-from slipway.environment import Environment
+from slipway.commands import options, tenants_database
+from slipway.commands.tenants_database import Duration, shown_instant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slipway.tenants import TenantsDatabase
+    from slipway.tenants import KeyRecord
 
 
 @click.group()
@@ -27,82 +28,119 @@ def key() -> None:
 @key.command("create")
 @click.argument("org")
 @click.argument("user")
-@click.option("--label", default="", help="What it is for.")
+@tenants_database.LABEL
+@tenants_database.EXPIRES
+@click.option("--project", help="Name or id of the project. Default: the organisation's default project.")
+@click.option("--deployments", help="Names, with commas between: it works for these alone. Default: all.")
+@click.option("--tasks", help="Tasks, with commas between: it works for these alone. Default: all.")
 @options.CATALOG
-def key_create(org: str, user: str, label: str, catalog: Path | None) -> None:
+def key_create(
+    org: str,
+    user: str,
+    label: str,
+    expires: datetime | None,
+    project: str | None,
+    deployments: str | None,
+    tasks: str | None,
+    catalog: Path | None,
+) -> None:
     """Make a key for a user of an organisation and print its secret once."""
-    _check_name("USER", user)
-    _check_text("--label", label)
-    _check_whole(org)
-    database = _database()
-    if org not in database.orgs():
-        _apply(database, org, catalog)
-    database.add_user(org, user)
-    made = database.create_key(org, user, label)
-    click.echo(f"{made.id}  {made.secret}")
-    click.echo("Keep the secret: it is not stored and not shown again.", err=True)
+    from slipway.tenants import keys
+
+    tenants_database.check_name("USER", user)
+    tenants_database.check_text("--label", label)
+    for_deployments, for_tasks = _deployments(deployments, catalog), _tasks(tasks)
+    database = tenants_database.opened_for(org, catalog)
+    within = tenants_database.project_of(database, org, project)
+    if not user.startswith("svc_acct_"):
+        database.add_user(org, user)
+    made = keys.create(
+        database,
+        org,
+        user,
+        label,
+        project=None if project is None else within.id,
+        expires_at=expires,
+        deployments=for_deployments,
+        tasks=for_tasks,
+    )
+    tenants_database.say_secret(made)
 
 
 @key.command("list")
-def key_list() -> None:
+@click.option("--org", help="Of this organisation alone.")
+def key_list(org: str | None) -> None:
     """List keys; secrets are not stored."""
-    for record in _database().keys():  # noqa: SIM118 - a query, not a mapping
-        state = "usable" if record.usable else "revoked" if record.revoked_at else "organisation removed"
-        click.echo(f"{record.id}  {record.prefix}...  {record.org}/{record.user}  {record.label}  {state}")
+    from slipway.tenants import keys
+
+    database = tenants_database.opened()
+    now = datetime.now(UTC)
+    for record in keys.everyone(database) if org is None else keys.all_of(database, org):
+        whose = f"{record.org}/{record.user}"
+        shown = (record.id, record.redacted_value, whose, record.label, _state(record, now), *_only(record))
+        click.echo("  ".join(shown))
+
+
+@key.command("rotate")
+@click.argument("key_id")
+@click.option(
+    "--grace", type=Duration(), help="How long the old secret goes on (1h, 2d). Default: it stops at once."
+)
+@tenants_database.EXPIRES
+def key_rotate(key_id: str, grace: timedelta | None, expires: datetime | None) -> None:
+    """Make a key with the same rights in the place of one, and print its secret once.
+
+    It expires when told, or else when the old one would have.
+    """
+    from slipway.tenants import keys
+
+    made = keys.rotate(tenants_database.opened(), key_id, grace=grace or timedelta(0), expires_at=expires)
+    tenants_database.say_secret(made)
+    until = "stops now" if grace is None else f"stops in {grace}"
+    click.echo(f"{key_id} {until}.", err=True)
 
 
 @key.command("revoke")
 @click.argument("key_id")
 def key_revoke(key_id: str) -> None:
     """Revoke a key; gateways refuse it within two seconds."""
-    _database().revoke_key(key_id)
+    tenants_database.opened().revoke_key(key_id)
     click.echo(f"{key_id} revoked")
 
 
-def _check_whole(org: str) -> None:
-    """Refuse to make a database in the place of one that was lost: gateways would drop the keys they hold."""
-    from slipway.control import tenancy
-    from slipway.control.connections import Connections
-
-    tenancy.require_org(Connections(Environment.load()), org)
-
-
-def _database() -> TenantsDatabase:
-    """The database that is there, with today's schema: a command never makes one at a mistyped place."""
-    from slipway.tenants import TenantsDatabase
-    from slipway.tenants.connection import missing_file
-
-    environment = Environment.load()
-    missing = missing_file(environment.tenants_db_url)
-    if environment.tenants_db_url.rstrip("/:") in ("sqlite", "sqlite:///:memory"):
-        raise click.ClickException("SLIPWAY_TENANTS_DB names no file. Write sqlite:////absolute/path.db.")
-    if missing is not None:
-        named = " (SLIPWAY_TENANTS_DB)" if environment.get("SLIPWAY_TENANTS_DB") else ""
-        raise click.ClickException(
-            f"no tenants' database at {missing}{named}. {options.elsewhere(environment.home)}"
-        )
-    database = TenantsDatabase(environment.tenants_db_url)
-    database.migrate()
-    return database
+def _state(record: KeyRecord, now: datetime) -> str:
+    if record.revoked_at:
+        return "revoked"
+    if record.is_expired(now):
+        return "expired"
+    if not record.org_active:
+        return "organisation removed"
+    return "usable" if record.expires_at is None else f"usable until {shown_instant(record.expires_at)}"
 
 
-def _apply(database: TenantsDatabase, org: str, catalog: Path | None) -> None:
-    """Bring an organisation of the catalog where the sensor has not yet: in the first seconds of a stack."""
-    named = sorted(each.name for each in options.load(catalog).catalog.organizations)
-    if org not in named:
-        known = ", ".join(named) or "none"
-        raise click.ClickException(
-            f"{org}: no organisation of the catalog, so its keys would be refused. The catalog has: {known}."
-        )
-    database.sync_orgs({*database.orgs(), org})
+def _only(record: KeyRecord) -> list[str]:
+    restrictions = (("deployments", record.deployments), ("tasks", record.tasks))
+    return [f"{name}: {', '.join(sorted(names))}" for name, names in restrictions if names is not None]
 
 
-def _check_name(what: str, text: str) -> None:
-    if not text.strip():
-        raise click.BadParameter("is empty. Name a person or a program.", param_hint=what)
-    _check_text(what, text)
+def _deployments(written: str | None, catalog: Path | None) -> frozenset[str] | None:
+    """The deployments that are named; each must be in the catalog, or nobody could use the key."""
+    if written is None:
+        return None
+    known = [deployment.name for deployment in options.load(catalog).catalog.deployments]
+    return _named("--deployments", written, known, "no deployment of the catalog")
 
 
-def _check_text(what: str, text: str) -> None:
-    if not text.isprintable():
-        raise click.BadParameter("holds a character that cannot be shown. Remove it.", param_hint=what)
+def _tasks(written: str | None) -> frozenset[str] | None:
+    from slipway.catalog.fields import Task
+
+    return None if written is None else _named("--tasks", written, get_args(Task), "no task")
+
+
+def _named(option: str, written: str, known: list[str] | tuple[str, ...], no: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in written.split(",")) - {""}
+    unknown = ", ".join(sorted(names - set(known)))
+    if unknown or not names:
+        wrong = f"{unknown}: {no}" if unknown else "names nothing"
+        raise click.BadParameter(f"{wrong}. Name some of: {', '.join(known) or 'none'}.", param_hint=option)
+    return names

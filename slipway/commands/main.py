@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import click
 
 from slipway.commands import cluster, options
+from slipway.commands.admin_keys import admin_key
 from slipway.commands.image import image
 from slipway.commands.keys import key
 from slipway.commands.tenants import tenants
+from slipway.commands.users import project, user
 from slipway.commands.warehouse import warehouse
 from slipway.commands.weights import weights
 from slipway.environment import STACK_ENV, Environment, MissingSettingError
@@ -157,6 +159,9 @@ def demo() -> None:
 cli.add_command(image)
 cli.add_command(weights)
 cli.add_command(key)
+cli.add_command(admin_key)
+cli.add_command(user)
+cli.add_command(project)
 cli.add_command(tenants)
 cli.add_command(warehouse)
 for command in cluster.COMMANDS:

@@ -57,12 +57,12 @@ def create(
     now = datetime.now(UTC)
     checked_text("name", label)
     checked_expiry(expires_at, now)
-    key = NewKey.make(ADMIN_SECRET_PREFIX)
+    key = NewKey.make(ADMIN_SECRET_PREFIX, now, expires_at)
     with database.changing() as change:
         owner = require_owner(change.connection, org, user)
         if owner.project is not None or owner.role != OWNER:
             raise RefusedChangeError(f"user {user} of {org} is no owner. Make it one first.", field="user")
-        values = {"org": org, "user": user, "label": label, "created_at": now, "expires_at": expires_at}
+        values = {"org": org, "user": user, "label": label}
         change.connection.execute(insert(AdminKey).values(**key.kept(ADMIN_SECRET_PREFIX), **values))
         change.made()
     return key
@@ -102,7 +102,7 @@ def _one(connection: Connection, id: str, org: str | None) -> AdminKeyRecord:
     return AdminKeyRecord(*row)
 
 
-def _keys() -> Select[Any]:
+def _keys() -> Select[*tuple[Any, ...]]:
     return (
         select(
             AdminKey.id,

@@ -23,6 +23,8 @@ from slipway.tenants.secret import SECRET_PREFIX, NewKey, redacted
 from slipway.tenants.transactions import Transactions
 from slipway.tenants.trouble import RefusedChangeError, UnknownTenantError
 
+# Where the project is among a key's columns.
+_PROJECT = 9
 _NO_LIMITS: Mapping[str, RateLimitRecord] = MappingProxyType({})
 
 
@@ -80,9 +82,9 @@ def create(
     Raises UnknownTenantError, RefusedChangeError.
     """
     now = datetime.now(UTC)
+    new = NewKey.make(SECRET_PREFIX, now, checked_expiry(expires_at, now))
     values: dict[str, Any] = {
         "label": checked_text("name", label),
-        "expires_at": checked_expiry(expires_at, now),
         "deployments": _restriction("deployments", deployments),
         "tasks": _restriction("tasks", tasks),
     }
@@ -92,9 +94,9 @@ def create(
             raise RefusedChangeError(f"service account {user} is not of project {project}.", field="project")
         within = projects.require_or_default(change.connection, org, owner.project or project)
         values |= {"org": org, "user": user, "project": within.id}
-        key = _insert(change.connection, values, now)
+        _insert(change.connection, values, new)
         change.made()
-    return key
+    return new
 
 
 def rotate(
@@ -120,11 +122,10 @@ def rotate(
                 f"API key {id} is {state}, so it has no rights to pass on. Make a new key."
             )
         projects.require_or_default(change.connection, old.org, old.project or None)
-        names = ("org", "user", "label", "project", "expires_at", "deployments", "tasks")
+        names = ("org", "user", "label", "project", "deployments", "tasks")
         values = {name: getattr(old, name) for name in names}
-        if expires_at is not None:
-            values["expires_at"] = expires_at
-        key = _insert(change.connection, values, now)
+        key = NewKey.make(SECRET_PREFIX, now, expires_at or old.expires_at)
+        _insert(change.connection, values, key)
         if grace > timedelta(0):
             ends = min(now + grace, old.expires_at or datetime.max.replace(tzinfo=UTC))
             _set(change.connection, id, expires_at=ends)
@@ -186,10 +187,8 @@ def one(database: Transactions, id: str, *, org: str, project: str | None = None
         return _one(connection, id, org, project)
 
 
-def _insert(connection: Connection, values: Mapping[str, Any], now: datetime) -> NewKey:
-    key = NewKey.make(SECRET_PREFIX)
-    connection.execute(insert(ApiKey).values(**key.kept(SECRET_PREFIX), **values, created_at=now))
-    return key
+def _insert(connection: Connection, values: Mapping[str, Any], key: NewKey) -> None:
+    connection.execute(insert(ApiKey).values(**key.kept(SECRET_PREFIX), **values))
 
 
 def _set(connection: Connection, id: str, **values: Any) -> None:
@@ -204,18 +203,20 @@ def _one(connection: Connection, id: str, org: str | None, project: str | None =
 
 
 def _read(
-    connection: Connection, query: Select[Any], limits: Mapping[str, Mapping[str, RateLimitRecord]]
+    connection: Connection,
+    query: Select[*tuple[Any, ...]],
+    limits: Mapping[str, Mapping[str, RateLimitRecord]],
 ) -> list[KeyRecord]:
     defaults = projects.default_ids(connection)
     records = []
-    for *stored, project, expires_at, deployments, tasks in connection.execute(query):
-        within = project or defaults.get(stored[1], "")
-        its_limits = limits.get(within, _NO_LIMITS)
-        records.append(KeyRecord(*stored, within, expires_at, deployments, tasks, its_limits))
+    for row in connection.execute(query):
+        project: str = row.project or defaults.get(row.org, "")
+        stored: tuple[Any, ...] = (*row[:_PROJECT], project, *row[_PROJECT + 1 :])
+        records.append(KeyRecord(*stored, limits.get(project, _NO_LIMITS)))
     return records
 
 
-def _keys() -> Select[Any]:
+def _keys() -> Select[*tuple[Any, ...]]:
     return (
         select(
             ApiKey.id,

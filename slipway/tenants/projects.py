@@ -207,13 +207,13 @@ def _one(connection: Connection, org: str, id: str) -> ProjectRecord:
     return ProjectRecord(*row)
 
 
-def _projects(org: str) -> Select[Any]:
+def _projects(org: str) -> Select[*tuple[Any, ...]]:
     return select(
         Project.id, Project.org, Project.name, Project.is_default, Project.created_at, Project.archived_at
     ).where(Project.org == org)
 
 
-def _limits() -> Select[Any]:
+def _limits() -> Select[*tuple[Any, ...]]:
     return select(
         ProjectRateLimit.project,
         ProjectRateLimit.model,

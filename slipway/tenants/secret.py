@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from datetime import datetime
 
 SECRET_PREFIX = "sk-slipway-"  # noqa: S105 - the part that is no secret
 ADMIN_SECRET_PREFIX = "sk-slipway-admin-"  # noqa: S105
@@ -21,16 +22,21 @@ class NewKey:
 
     secret: str = field(repr=False)
     id: str
+    created_at: datetime
+    expires_at: datetime | None
 
     @classmethod
-    def make(cls, prefix: str) -> NewKey:
+    def make(cls, prefix: str, now: datetime, expires_at: datetime | None) -> NewKey:
         """An id, and a secret of 256 random bits."""
-        return cls(prefix + secrets.token_urlsafe(_SECRET_BYTES), f"key_{secrets.token_hex(8)}")
+        secret = prefix + secrets.token_urlsafe(_SECRET_BYTES)
+        return cls(secret, f"key_{secrets.token_hex(8)}", now, expires_at)
 
     def kept(self, prefix: str) -> dict[str, object]:
         """The columns that are stored of it."""
         return {
             "id": self.id,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
             "sha256": digest(self.secret),
             "prefix": self.secret[: len(prefix) + _SHOWN_CHARACTERS],
         }

@@ -123,7 +123,7 @@ def _one(connection: Connection, org: str, project: str, id: str) -> ServiceAcco
     return ServiceAccountRecord(*row)
 
 
-def _accounts(org: str, project: str) -> Select[Any]:
+def _accounts(org: str, project: str) -> Select[*tuple[Any, ...]]:
     return select(User.name, User.org, User.project, User.title, User.role, User.created_at).where(
         User.org == org, User.project == project, User.removed_at.is_(None)
     )

@@ -151,7 +151,7 @@ def _all(connection: Connection, org: str) -> list[UserRecord]:
     return [UserRecord(*row) for row in connection.execute(query)]
 
 
-def _users(org: str, *, removed: bool = False) -> Select[Any]:
+def _users(org: str, *, removed: bool = False) -> Select[*tuple[Any, ...]]:
     query = select(User.org, User.name, User.role, User.email, User.created_at, User.removed_at).where(
         User.org == org, User.project.is_(None)
     )

@@ -82,7 +82,11 @@ def permits(key: KeyRecord, deployment: str, task: str) -> bool:
 
 
 def _is_over(expires_at: datetime | None) -> bool:
-    return expires_at is not None and expires_at <= datetime.now(UTC)
+    return expires_at is not None and expires_at <= _now()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _value(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
