@@ -97,16 +97,17 @@ class PostgresServer:
         """The SQLAlchemy URL of a database."""
         return f"postgresql+psycopg://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database; returns its URL."""
+    def new_database(self, *, like: str = "template0") -> str:
+        """Make a database, empty or as that of a URL to which nobody is connected; returns its URL."""
         name = f"t_{secrets.token_hex(6)}"
-        self.execute("postgres", f"CREATE DATABASE {name}")
+        copied = like.rpartition("/")[2]
+        self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE {copied} STRATEGY file_copy")
         return self.url(name)
 
     def execute(self, database: str, statement: str) -> None:
         """Run one statement as the superuser."""
         with psycopg.connect(self._conninfo(database), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
 
     def connect(self, database: str) -> psycopg.Connection:
         """A connection as the superuser, to hold locks or connections with."""
