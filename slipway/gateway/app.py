@@ -14,6 +14,7 @@ from slipway.gateway.admission.auth import KeyFollower, permits
 from slipway.gateway.api import asgi, errors, responses
 from slipway.gateway.api.asgi import Receive, Scope, Send
 from slipway.gateway.api.errors import ApiError
+from slipway.gateway.api.forms import FormUpload
 from slipway.gateway.api.operations import OPERATIONS, api_of
 from slipway.gateway.api.uploads import BodyMemory, Upload
 from slipway.gateway.operator import Operator
@@ -33,13 +34,20 @@ class Gateway:
     """One replica's application."""
 
     def __init__(
-        self, keys: KeyFollower, routes: RouteFollower, frame: Frame, operator: Operator, memory: BodyMemory
+        self,
+        keys: KeyFollower,
+        routes: RouteFollower,
+        frame: Frame,
+        operator: Operator,
+        memory: BodyMemory,
+        disk: BodyMemory,
     ) -> None:
         self._keys = keys
         self._routes = routes
         self._frame = frame
         self._operator = operator
         self._memory = memory
+        self._disk = disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -67,7 +75,11 @@ class Gateway:
         key = self._keys.authenticate(scope["headers"], own_header)
         if operation is not None:
             _allow(method, path, "POST")
-            upload = Upload(receive, scope["headers"], key.org, self._memory)
+            upload: Upload | FormUpload
+            if operation.shape == "multipart":
+                upload = FormUpload(receive, scope["headers"], key.org, self._disk)
+            else:
+                upload = Upload(receive, scope["headers"], key.org, self._memory)
             try:
                 await self._frame.serve(operation, Call(key, path, started), upload, send)
             finally:

@@ -178,6 +178,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             send = partial(self._send_last_answer, cycle, send)
         await self._app(scope, receive, send)
+        if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
+            # What was sent of the answer must not pass for all of it.
+            cycle.disconnected = True
+            self.transport.abort()
 
     async def _send_last_answer(self, cycle: RequestResponseCycle, send: Send, message: Any) -> None:
         """Of a connection that ends with it: as it is to HTTP/1.0, which knows no chunks."""

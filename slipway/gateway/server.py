@@ -20,6 +20,7 @@ from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.admission.limits import MemoryLimiter
 from slipway.gateway.admission.rate_limits import RateLimits
+from slipway.gateway.api.forms import MAX_SPOOLED_BYTES
 from slipway.gateway.api.uploads import BodyMemory
 from slipway.gateway.app import Gateway
 from slipway.gateway.operator import Operator
@@ -116,7 +117,8 @@ class Replica:
             draining=lambda: server.should_exit,
         )
         memory = BodyMemory(settings.bodies_bytes)
-        gateway = Gateway(self._keys, self._routes, frame, operator, memory)
+        disk = BodyMemory(settings.uploads_bytes, largest_bytes=MAX_SPOOLED_BYTES)
+        gateway = Gateway(self._keys, self._routes, frame, operator, memory, disk)
         server = _Server(_uvicorn_config(gateway, settings))
         for thread in self._threads:
             thread.start()

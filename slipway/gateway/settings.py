@@ -33,6 +33,7 @@ class GatewaySettings:
     drain_s: float
     stop_s: float
     bodies_bytes: int
+    uploads_bytes: int
     token: str = field(repr=False)
     tenants_db_url: str = field(repr=False)
     s3: S3Location
@@ -65,6 +66,7 @@ class GatewaySettings:
             drain_s=drain_s,
             stop_s=stop_s,
             bodies_bytes=int(_number(environment, "SLIPWAY_GATEWAY_BODIES_MIB", 64) * 2**20),
+            uploads_bytes=int(_number(environment, "SLIPWAY_GATEWAY_UPLOADS_MIB", 1024) * 2**20),
             token=environment.gateway_token,
             tenants_db_url=environment.tenants_db_url,
             s3=environment.s3,

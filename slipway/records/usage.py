@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 Status = Literal["success", "client_error", "server_error", "limited", "cancelled"]
 
-# By what the tokens were counted: the engine's own count; a bound or what was seen of the answer, where the
-# engine did not say; nothing, because nothing was done that is billed.
-CountedBy = Literal["engine", "bound", "none"]
+# By what tokens and units were counted: the engine's own count; what the gateway counted itself (a text's
+# characters, a sound's samples); a bound or what was seen of the answer, where neither is known; nothing,
+# because nothing was done that is billed.
+CountedBy = Literal["engine", "gateway", "bound", "none"]
 
 PREFIX = "usage/"
 

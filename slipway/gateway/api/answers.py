@@ -57,9 +57,21 @@ class Editor(Protocol):
 
     usage: UsageCount
     tokens: bool
-    done: bool
-    finished: bool
-    error: str | None
+
+    @property
+    def done(self) -> bool:
+        """See above."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """See above."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """See above."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Return what to forward now. Raises AnswerError."""
@@ -75,6 +87,10 @@ class Editor(Protocol):
         ...
 
 
+def _never(_: dict[str, Any]) -> bool:
+    return False
+
+
 def _ask_nothing(_: dict[str, Any]) -> None:
     pass
 
@@ -85,9 +101,11 @@ class Answers:
 
     `whole` edits one in one piece for a client that calls the model so; None when it is no answer. It raises
     AnswerError for an error with status 200. `editor` is for streams of events; None where there are none.
-    `ask` writes into a request what makes its engine say what was used.
+    `ask` writes into a request what makes its engine say what was used. `is_raw` tells whether what a request
+    asks for is no JSON, such as a sound.
     """
 
     whole: Callable[[bytes, str], Whole | None]
     editor: Callable[[str, Wants, UsageCount], Editor] | None = None
     ask: Callable[[dict[str, Any]], None] = _ask_nothing
+    is_raw: Callable[[dict[str, Any]], bool] = _never

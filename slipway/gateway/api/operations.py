@@ -20,9 +20,11 @@ from slipway.gateway.api import (
     pooling,
     prompts,
     responses,
+    speech,
     stream,
+    transcripts,
 )
-from slipway.gateway.api.answers import Answers
+from slipway.gateway.api.answers import Answers, Wants
 from slipway.gateway.api.apis import Api
 from slipway.gateway.api.bodies import Body
 from slipway.records.usage import NO_UNITS, Units
@@ -39,13 +41,18 @@ def _no_units(_: Body) -> Units:
     return NO_UNITS
 
 
+def _is_streamed(body: Body) -> bool:
+    return body.get("stream") is True
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One POST operation. All its `paths` are answered alike; the first is asked of an engine.
 
     Paths are below the gateway's root, and below that of an engine, whose base URL ends in /v1. `check`
     raises ApiError for a field that is not what it must be. What a request may use at most: `reads` says it
-    in tokens, `units` in all else; what its answer says was used (`answers`) replaces that.
+    in tokens, `units` in all else; what its answer says was used (`answers`) replaces that. `is_streamed`
+    tells whether an answer comes in pieces, `wants` which counts a client asked to see in it.
     """
 
     paths: tuple[str, ...]
@@ -59,6 +66,8 @@ class Operation:
     api: Api = apis.OPENAI
     # Whether every engine of its tasks has it. What one lacks is refused as what its model does not do.
     is_everywhere: bool = False
+    is_streamed: Callable[[Body], bool] = _is_streamed
+    wants: Callable[[Body], Wants] = Wants.of
 
     @property
     def at_engine(self) -> str:
@@ -74,6 +83,33 @@ _TEXT: frozenset[Task] = frozenset({"text-generation"})
 _RANKS: frozenset[Task] = frozenset({"rerank"})
 _READS: frozenset[Task] = frozenset({"text-generation", "embedding", "rerank", "classification"})
 _FREE = Answers(answer_json.edit_free)
+
+
+def _heard(path: str) -> Operation:
+    return Operation(
+        (path,),
+        frozenset({"speech-to-text"}),
+        transcripts.check,
+        transcripts.READS,
+        transcripts.ANSWERS,
+        unit="input_audio_ms",
+        units=transcripts.units,
+        shape="multipart",
+        is_streamed=transcripts.is_streamed,
+        wants=transcripts.wants,
+    )
+
+
+_SPOKEN = Operation(
+    ("/v1/audio/speech",),
+    frozenset({"text-to-speech"}),
+    speech.check,
+    speech.READS,
+    speech.ANSWERS,
+    unit="characters",
+    units=speech.units,
+    is_streamed=lambda _: True,  # each piece of a sound goes on as it comes
+)
 
 _TABLE = (
     Operation(
@@ -152,6 +188,9 @@ _TABLE = (
     ),
     Operation(("/tokenize", "/v1/tokenize"), _READS, _anything, prompts.NOTHING, _FREE, unit="nothing"),
     Operation(("/detokenize", "/v1/detokenize"), _READS, _anything, prompts.NOTHING, _FREE, unit="nothing"),
+    _heard("/v1/audio/transcriptions"),
+    _heard("/v1/audio/translations"),
+    _SPOKEN,
 )
 
 OPERATIONS = {path: operation for operation in _TABLE for path in operation.paths}

@@ -31,10 +31,12 @@ _PAUSE_S_PER_BYTE = 5e-3 / 2**20
 class BodyMemory:
     """How many bytes of large bodies one replica holds, of all orgs and of one; the rest waits in order."""
 
-    def __init__(self, total_bytes: int, *, patience_s: float = _PATIENCE_S) -> None:
-        self._total_bytes = max(total_bytes, MAX_BODY_BYTES)
+    def __init__(
+        self, total_bytes: int, *, largest_bytes: int = MAX_BODY_BYTES, patience_s: float = _PATIENCE_S
+    ) -> None:
+        self._total_bytes = max(total_bytes, largest_bytes)
         # No org takes all of it, however slowly it sends.
-        self._org_bytes = max(total_bytes // 2, MAX_BODY_BYTES)
+        self._org_bytes = max(total_bytes // 2, largest_bytes)
         self._patience_s = patience_s
         self._used: Counter[str] = Counter()
         self._waiting: deque[tuple[str, int, asyncio.Future[None]]] = deque()
@@ -61,7 +63,7 @@ class BodyMemory:
                 self._waiting.remove(place)
                 self._grant()
             if isinstance(error, TimeoutError):
-                raise _busy() from error
+                raise busy() from error
             raise
 
     def give_back(self, org: str, size_bytes: int) -> None:
@@ -111,7 +113,7 @@ class Upload:
 
     def __init__(self, receive: Receive, headers: Iterable[Header], org: str, memory: BodyMemory) -> None:
         self._receive = receive
-        self._length = _content_length(headers)
+        self._length = content_length(headers)
         self._org = org
         self._memory = memory
         self._received = self._taken = self._opened = self._commas = 0
@@ -157,19 +159,22 @@ class Upload:
         self._taken = size_bytes
 
 
-def _content_length(headers: Iterable[Header]) -> int:
+def content_length(headers: Iterable[Header]) -> int:
     """What the client announces; 0 where it does not. The parser has refused what is no number."""
-    for name, value in headers:
-        if name == b"content-length":
-            return int(value)
-    return 0
+    return int(header_of(headers, b"content-length") or 0)
 
 
-def _busy() -> ApiError:
+def header_of(headers: Iterable[Header], wanted: bytes) -> bytes:
+    """The value of a header, by its name in small letters; nothing where it is not there."""
+    return next((value for name, value in headers if name == wanted), b"")
+
+
+def busy() -> ApiError:
+    """There is no room for a body, in memory or on disk."""
     return ApiError(
         503,
         "server_error",
         "gateway_busy",
-        "The gateway has no memory for another request of this size. Try again shortly.",
+        "The gateway has no room for another request of this size. Try again shortly.",
         headers=((b"retry-after", b"1"),),
     )

@@ -7,25 +7,30 @@ Does not: connections and retries (slipway.gateway.routing.upstream), what is ch
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import aiohttp
 import orjson
-from aiohttp.abc import AbstractStreamWriter
 
 from slipway.gateway.api import asgi, errors
 from slipway.gateway.api.answers import Editor, Wants
 from slipway.gateway.api.events import AnswerError
+from slipway.gateway.api.forms import Form
+from slipway.gateway.api.sound_events import SoundEditor
 from slipway.gateway.api.usage_count import UsageCount
+from slipway.gateway.request import raw
+from slipway.gateway.request.outgoing import Body, FormBody, WholeBody
 from slipway.gateway.request.parse import Asked
 from slipway.gateway.request.reply import Reply
+from slipway.gateway.request.silence import Silence
 from slipway.gateway.routing import upstream
 from slipway.gateway.routing.upstream import Exchange, Upstreams
 from slipway.gateway.usage.call import Call, Most
 from slipway.records.routes import Route
 from slipway.records.usage import Status
+
+_UNITS_OF_SOUND = frozenset({"input_audio_ms", "output_audio_ms", "characters"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,14 @@ class Ending:
 
 async def open_exchange(upstreams: Upstreams, asked: Asked, route: Route, call: Call) -> Exchange:
     """Send the request to an engine of the route; its answer begins. Raises ApiError."""
-    payload = _payload(asked, route)
-    call.most = lambda: _most(asked)
-    call.units = asked.operation.units(asked.body)
-    return await upstreams.open(route, asked.operation.at_engine, _HandedOver(payload, call), call)
+    body = _body(asked, route, call)
+    if not isinstance(asked.body, Form):  # of which it is known when it has been sent
+        call.units = asked.operation.units(asked.body)
+    if asked.operation.unit in _UNITS_OF_SOUND:
+        call.units_by = "gateway"
+    else:
+        call.most = lambda: _most(asked)
+    return await upstreams.open(route, asked.operation.at_engine, body, call)
 
 
 async def pass_on(
@@ -51,9 +60,14 @@ async def pass_on(
     """Bring the engine's answer to the client. Raises ApiError for an answer that is none."""
     if response.status != 200:
         raise await upstream.refusal(response, route, asked.operation, call.path)
-    edits = asked.operation.answers.editor
-    if edits is not None and call.stream and response.content_type == "text/event-stream":
-        return await _pass_on_stream(edits, response, asked, route, call, reply)
+    answers, content_type = asked.operation.answers, response.content_type
+    is_stream = content_type == "text/event-stream"
+    if is_stream and isinstance(asked.body, Form):
+        call.stream = True  # it may have been asked for behind the file
+    if answers.editor is not None and call.stream and is_stream:
+        return await _pass_on_stream(answers.editor, response, asked, route, call, reply)
+    if content_type != "application/json" and answers.is_raw(asked.body):
+        return Ending("success", None, await raw.pass_on(response, route, call, reply))
     return await _whole(response, asked, route, call)
 
 
@@ -72,6 +86,7 @@ async def _whole(response: aiohttp.ClientResponse, asked: Asked, route: Route, c
     call.usage = whole.usage
     if whole.units:
         call.units = replace(call.units, **whole.units)
+        call.units_by = call.units_by and "engine"
     return Ending("success", None, whole.body)
 
 
@@ -91,7 +106,7 @@ async def _pass_on_stream(
     )
     editor = edits(route.model, asked.wants, call.usage)
     await reply.begin_stream()
-    send, content, silence = reply.send, response.content, _Silence(response, route.timeout_s)
+    send, content, silence = reply.send, response.content, Silence(response, route.timeout_s)
     try:
         while not editor.done:
             silence.begins()
@@ -110,6 +125,8 @@ async def _pass_on_stream(
         raise errors.failed(route.model, str(error)) from error
     finally:
         silence.stop()
+        if isinstance(editor, SoundEditor) and editor.units:
+            call.units, call.units_by = replace(call.units, **editor.units), "engine"
     return _ending(editor, route)
 
 
@@ -122,59 +139,6 @@ def _ending(editor: Editor, route: Route) -> Ending:
     return Ending("success", None, editor.last)
 
 
-class _Silence:
-    """Breaks off a stream whose engine says nothing for too long: one timer for all of it.
-
-    aiohttp's own starts anew with each piece. Only the time that is waited for the engine counts, not that in
-    which the client takes nothing.
-    """
-
-    __slots__ = ("_content", "_limit_s", "_loop", "_since", "_timer")
-
-    def __init__(self, response: aiohttp.ClientResponse, limit_s: float) -> None:
-        if response.connection is not None and response.connection.protocol is not None:
-            response.connection.protocol.read_timeout = None
-        self._content = response.content
-        self._limit_s = limit_s
-        self._loop = asyncio.get_running_loop()
-        self._since: float | None = None
-        self._timer = self._loop.call_later(limit_s, self._look)
-
-    def begins(self) -> None:
-        """From now on the engine is waited for."""
-        self._since = self._loop.time()
-
-    def ends(self) -> None:
-        """It said something."""
-        self._since = None
-
-    def stop(self) -> None:
-        """The stream is over."""
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        if self._since is None:
-            self._timer = self._loop.call_later(self._limit_s / 4, self._look)
-        elif now < self._since + self._limit_s:
-            self._timer = self._loop.call_at(self._since + self._limit_s, self._look)
-        else:
-            self._content.set_exception(aiohttp.SocketTimeoutError("the engine is silent"))
-
-
-class _HandedOver(aiohttp.BytesPayload):
-    """A request's body, which notes when an engine has been sent all of it."""
-
-    def __init__(self, body: bytes, call: Call) -> None:
-        super().__init__(body, content_type="application/json")
-        self._call = call
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """As the base class does."""
-        await super().write_with_length(writer, content_length)
-        self._call.hand_over()
-
-
 def _most(asked: Asked) -> Most:
     """What the request can have used at most."""
     body, reads = asked.body, asked.operation.reads
@@ -184,9 +148,11 @@ def _most(asked: Asked) -> Most:
     )
 
 
-def _payload(asked: Asked, route: Route) -> bytes:
+def _body(asked: Asked, route: Route, call: Call) -> Body:
     """The body for the engine: its name of the model, and what makes it say what was used."""
     body = asked.body
     body["model"] = route.upstream_model
     asked.operation.answers.ask(body)
-    return orjson.dumps(body)
+    if isinstance(body, Form):
+        return FormBody(body, call, route.timeout_s)
+    return WholeBody(orjson.dumps(body), call)

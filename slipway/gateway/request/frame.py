@@ -19,6 +19,7 @@ from slipway.gateway.api import errors
 from slipway.gateway.api.apis import Api
 from slipway.gateway.api.asgi import ClientGone, Receive, Send
 from slipway.gateway.api.errors import ApiError, UpstreamError
+from slipway.gateway.api.forms import FormUpload
 from slipway.gateway.api.operations import Operation
 from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request import forward, record
@@ -48,7 +49,7 @@ class Frame:
         try:
             await self._run(operation, passage, receive)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, there is one way to end
-            await self._end(passage, raised)
+            await self._end(passage, _cause(raised, receive))
         finally:
             try:
                 if not passage.is_recorded:  # it was cancelled while it ended
@@ -134,7 +135,7 @@ class Frame:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever it is, the request leaves an event
             record.log_fault(call, fault)
-            call.usage, call.units = UsageCount(), NO_UNITS
+            call.usage, call.units, call.units_by = UsageCount(), NO_UNITS, None
             self.recorder.record(call, room)
 
 
@@ -176,6 +177,13 @@ class _Passage:
         if self.room is not None:
             recorder.close(self.room)
         self.leave()
+
+
+def _cause(raised: BaseException, receive: Receive) -> BaseException:
+    """What ended a request: where its upload broke off, its engine is not to blame."""
+    if isinstance(raised, UpstreamError) and isinstance(receive, FormUpload) and receive.fault is not None:
+        return receive.fault
+    return raised
 
 
 async def _watch(receive: Receive, call: Call, request: asyncio.Task[None]) -> None:

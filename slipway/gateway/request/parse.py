@@ -12,6 +12,7 @@ from slipway.gateway.api import asgi, bodies
 from slipway.gateway.api.answers import Wants
 from slipway.gateway.api.asgi import Receive
 from slipway.gateway.api.bodies import Body
+from slipway.gateway.api.forms import FormUpload
 from slipway.gateway.api.operations import Operation
 from slipway.gateway.usage.call import Call
 
@@ -26,10 +27,19 @@ class Asked:
     several_prompts: bool
 
 
-async def parse(operation: Operation, receive: Receive, call: Call) -> Asked:
-    """Read and check the body; `call` learns of it as far as that goes. Raises ApiError, ClientGone."""
-    body = bodies.parse(await asgi.read_body(receive))
+async def parse(operation: Operation, receive: Receive | FormUpload, call: Call) -> Asked:
+    """Read and check the body, of a form what comes before its file; `call` learns of it as far as that goes.
+
+    Raises ApiError, ClientGone.
+    """
+    body: Body
+    if isinstance(receive, FormUpload):
+        body = await receive.read_head()
+    else:
+        body = bodies.parse(await asgi.read_body(receive))
     call.model = bodies.model_of(body)
     operation.check(body)
-    call.stream = body.get("stream") is True
-    return Asked(operation, body, Wants.of(body), several_prompts=len(operation.reads.prompts(body)) > 1)
+    call.stream = operation.is_streamed(body)
+    return Asked(
+        operation, body, operation.wants(body), several_prompts=len(operation.reads.prompts(body)) > 1
+    )

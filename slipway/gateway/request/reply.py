@@ -16,19 +16,28 @@ from slipway.gateway.usage.call import Call
 class Reply:
     """What the client has been sent. Parts of a stream that has begun go straight to `send`."""
 
-    __slots__ = ("_api", "_begun", "_call", "headers", "send")
+    __slots__ = ("_api", "_begun", "_call", "_is_raw", "headers", "send")
 
     def __init__(self, send: Send, call: Call, api: Api) -> None:
         self.send = send
         self.headers: tuple[Header, ...] = ((b"x-request-id", call.request_id.encode()),)
         self._call = call
         self._api = api
-        self._begun = False
+        self._begun = self._is_raw = False
 
     async def begin_stream(self) -> None:
         """Send status and headers of a stream of events."""
         self._begin(200)
         await asgi.start(self.send, 200, (*asgi.EVENT_STREAM, *self.headers))
+
+    async def begin_raw(self, content_type: bytes, length: int | None) -> None:
+        """Send status and headers of an answer of another kind, whose pieces go on as they come."""
+        self._begin(200)
+        self._is_raw = True
+        headers: tuple[Header, ...] = ((b"content-type", content_type),)
+        if length is not None:
+            headers += ((b"content-length", b"%d" % length),)
+        await asgi.start(self.send, 200, (*headers, *self.headers))
 
     async def finish(self, last: bytes) -> None:
         """Send what was held back until the request was recorded: a whole answer, or the end of a stream."""
@@ -40,6 +49,8 @@ class Reply:
 
     async def fail(self, error: ApiError) -> None:
         """End with an error, as an answer of its own or, in a stream that has begun, as its last event."""
+        if self._is_raw:
+            return  # it is left unfinished, and the connection cut (slipway.gateway.protocol)
         if self._begun:
             await asgi.send_last(self.send, self._api.error_event(error, self._call.request_id))
             return

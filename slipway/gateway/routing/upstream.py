@@ -7,7 +7,7 @@ Does not: what is in the answer (slipway.gateway.request.forward, slipway.gatewa
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import orjson
@@ -35,6 +35,25 @@ _CLIENT_ERRORS = frozenset({400, 413, 415, 422})
 _NOT_THERE = frozenset({404, 405, 501})
 
 
+class Sent(Protocol):
+    """A request's body (slipway.gateway.request.outgoing).
+
+    `deadline` is the engine's while it is to answer; a body that waits for its client moves it.
+    """
+
+    deadline: asyncio.Timeout | None
+
+    @property
+    def content_type(self) -> str:
+        """What it is."""
+        ...
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        """Whether all that was sent is still there for another engine."""
+        ...
+
+
 class Upstreams:
     """All connections to engines. Open it inside the event loop; close it at the end."""
 
@@ -54,7 +73,7 @@ class Upstreams:
         """Close all connections."""
         await self._session.close()
 
-    async def open(self, route: Route, path: str, payload: aiohttp.Payload, call: Call) -> Exchange:
+    async def open(self, route: Route, path: str, payload: Sent, call: Call) -> Exchange:
         """Send the request to `path` at the least busy upstream and return once its answer begins.
 
         When it does not take the connection, or breaks it off before a byte of an answer, the request goes
@@ -72,23 +91,25 @@ class Upstreams:
             self._outstanding.enter(base)
             try:
                 # The session's own ends with any head, such as 100 Continue, after which nothing comes.
-                async with asyncio.timeout(_CONNECT_TIMEOUT_S + route.timeout_s):
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S + route.timeout_s) as payload.deadline:
                     response = await self._session.post(
                         base.removesuffix("/v1") + path,
                         data=payload,
-                        headers={"x-request-id": call.request_id},
+                        headers={"x-request-id": call.request_id, "Content-Type": payload.content_type},
                         timeout=timeout,
                         allow_redirects=False,
                     )
             except (aiohttp.ClientError, TimeoutError) as error:
                 self._outstanding.leave(base)
-                if len(tried) > 1 or not _worth_a_retry(error, route):
+                if len(tried) > 1 or not payload.can_be_sent_again or not _worth_a_retry(error, route):
                     raise explained(error, route) from error
             except BaseException:
                 self._outstanding.leave(base)
                 raise
             else:
                 return Exchange(response, base, self._outstanding, self._connector)
+            finally:
+                payload.deadline = None
 
 
 class Exchange:

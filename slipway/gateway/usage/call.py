@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from slipway.catalog.fields import Task
 from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.usage.pace import Paces
-from slipway.records.usage import NO_UNITS, Status, Units, UsageEvent, event_time, new_request_id
+from slipway.records.usage import NO_UNITS, CountedBy, Status, Units, UsageEvent, event_time, new_request_id
 from slipway.tenants.database import KeyRecord
 
 # Engines' own words are no longer than this in events.
@@ -47,6 +47,7 @@ class Call:
     attempt: int = 1
     usage: UsageCount = field(default_factory=UsageCount)
     units: Units = NO_UNITS  # what it used besides tokens; its operation replaces it
+    units_by: CountedBy | None = None  # where it is billed in units: by what these are counted
     status: Status | None = None
     error_type: str | None = None
     http_status: int | None = None
@@ -104,7 +105,7 @@ class Call:
 
     def _used_nothing(self) -> None:
         self.usage.nothing()
-        self.units = NO_UNITS
+        self.units, self.units_by = NO_UNITS, None
 
     def _most_output(self, most: Most, ended: float) -> int:
         """Tokens of an answer in one piece, none of which was counted, at most."""
@@ -140,7 +141,7 @@ class Call:
             max_gap_us=None if self.max_gap_s is None else round(self.max_gap_s * 1e6),
             cold_start=False,
             attempt=self.attempt,
-            counted_by=self.usage.counted_by,
+            counted_by=self.units_by or self.usage.counted_by,
             input_audio_ms=self.units.input_audio_ms,
             output_audio_ms=self.units.output_audio_ms,
             characters=self.units.characters,
@@ -167,7 +168,7 @@ class Call:
             "cached_tokens": cached_tokens,
             "output_tokens": output_tokens,
             **_units_used(self.units),
-            "counted_by": self.usage.counted_by,
+            "counted_by": self.units_by or self.usage.counted_by,
             "ttft_us": self._since_start_us(self.first_token),
             "duration_us": self._since_start_us(self.ended),
             "attempt": self.attempt,

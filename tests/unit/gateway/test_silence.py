@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from slipway.gateway.request.forward import _Silence
+from slipway.gateway.request.silence import Silence
 
 LIMIT_S = 60.0
 
@@ -67,7 +67,7 @@ def loop(monkeypatch):
 
 def test_silence_is_broken_off_when_it_has_lasted_and_not_before(loop):
     response = FakeResponse()
-    silence = _Silence(response, LIMIT_S)
+    silence = Silence(response, LIMIT_S)
     assert response.read_timeout is None  # the connection's own would start anew with each piece
     for _ in range(5):
         silence.begins()
@@ -82,7 +82,7 @@ def test_silence_is_broken_off_when_it_has_lasted_and_not_before(loop):
 
 def test_a_client_that_takes_nothing_is_no_silence_of_the_engine(loop):
     response = FakeResponse()
-    silence = _Silence(response, LIMIT_S)
+    silence = Silence(response, LIMIT_S)
     silence.begins()
     silence.ends()
     loop.pass_s(10 * LIMIT_S)
@@ -96,7 +96,7 @@ def test_a_client_that_takes_nothing_is_no_silence_of_the_engine(loop):
 
 def test_nothing_is_looked_at_behind_the_end_of_a_stream(loop):
     response = FakeResponse()
-    silence = _Silence(response, LIMIT_S)
+    silence = Silence(response, LIMIT_S)
     silence.begins()
     silence.stop()
     loop.pass_s(10 * LIMIT_S)
