@@ -14,11 +14,14 @@ from testbed import stores
 COMMAND = (sys.executable, "-m", "slipway.gateway")
 
 
-def variables(home: Path, location: S3Location, token: str, port: int) -> dict[str, str]:
+def variables(
+    home: Path, location: S3Location, token: str, port: int, metrics_port: int | None = None
+) -> dict[str, str]:
     """The environment of a gateway with its database and spool in `home`."""
     return {
         "SLIPWAY_HOME": str(home),
         **stores.variables(location),
         "SLIPWAY_GATEWAY_TOKEN": token,
         "SLIPWAY_GATEWAY_PORT": str(port),
+        **({} if metrics_port is None else {"SLIPWAY_GATEWAY_METRICS_PORT": str(metrics_port)}),
     }

@@ -26,7 +26,9 @@ def main() -> int:
     # So long may a background thread (polling, shipping) keep the event loop from the interpreter.
     sys.setswitchinterval(0.0005)
     try:
-        replica = Replica(GatewaySettings.load(Environment.load()))
+        settings = GatewaySettings.load(Environment.load())
+        log.hide(settings.secrets)
+        replica = Replica(settings)
     except (MissingSettingError, SettingError, SpoolError, PortTakenError) as error:
         log.write("error", "gateway cannot start", error=str(error))
         return 1

@@ -20,7 +20,9 @@ from slipway.gateway.api.uploads import BodyMemory, Upload
 from slipway.gateway.operator import Operator
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.routing.route_follower import RouteFollower
-from slipway.gateway.telemetry import log
+from slipway.gateway.telemetry import log, trace_context
+from slipway.gateway.telemetry.request_metrics import RequestMetrics
+from slipway.gateway.telemetry.trace_context import Sampling
 from slipway.gateway.usage.call import Call
 from slipway.tenants.database import KeyRecord
 
@@ -41,6 +43,9 @@ class Gateway:
         operator: Operator,
         memory: BodyMemory,
         disk: BodyMemory,
+        *,
+        metrics: RequestMetrics | None = None,
+        sampling: Sampling | None = None,
     ) -> None:
         self._keys = keys
         self._routes = routes
@@ -48,6 +53,8 @@ class Gateway:
         self._operator = operator
         self._memory = memory
         self._disk = disk
+        self._metrics = metrics
+        self._sampling = sampling
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -58,9 +65,14 @@ class Gateway:
             await self._dispatch(scope, receive, send, started)
         except ApiError as error:
             log.write("info", "refused", path=scope["path"], http_status=error.status, code=error.code)
+            if self._metrics is not None:
+                self._metrics.refuse(error.code)
             await asgi.answer(send, error.status, api_of(scope["path"]).error(error, ""), error.headers)
         except Exception as fault:  # noqa: BLE001 - the frame answers for requests to models; this is all else
-            log.write("error", "a fault of the gateway", path=scope["path"], error=log.reason_of(fault))
+            log.write(
+                "error", "a fault of the gateway", path=scope["path"],
+                error=type(fault).__name__, traceback=log.frames_of(fault),
+            )  # fmt: skip
             internal = errors.internal()
             body = api_of(scope["path"]).error(internal, "")
             await asgi.answer(send, internal.status, body, internal.headers)
@@ -81,7 +93,8 @@ class Gateway:
             else:
                 upload = Upload(receive, scope["headers"], key.org, self._memory)
             try:
-                await self._frame.serve(operation, Call(key, path, started), upload, send)
+                trace = trace_context.begun(scope["headers"], self._sampling)
+                await self._frame.serve(operation, Call(key, path, started, trace=trace), upload, send)
             finally:
                 upload.close()
         elif path == _MODELS or path.startswith(_MODELS + "/"):

@@ -1,7 +1,7 @@
-"""The operator's endpoints: health, readiness; with the operator's token status, metrics and shipping.
+"""The operator's endpoints: health, readiness; with the operator's token status and shipping.
 
 Belongs here: what a rollout, a probe or a supervisor asks a replica.
-Does not: anything for tenants; no tenant's key opens these.
+Does not: anything for tenants; no tenant's key opens these. Metrics: they have a port (monitoring.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from slipway.gateway.api.errors import ApiError
 from slipway.gateway.periodic import Periodic
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
-from slipway.gateway.telemetry import log, metrics
+from slipway.gateway.telemetry import log
 from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStoreError
@@ -64,10 +64,6 @@ class Operator:
             raise ApiError(401, "invalid_request_error", "unauthorized", "This needs the operator's token.")
         elif endpoint == ("GET", "/-/status"):
             await asgi.answer(send, 200, orjson.dumps(self._status()))
-        elif endpoint == ("GET", "/-/metrics"):
-            ages = {job.name: job.state().age_s for job in self._jobs}
-            exposition = metrics.exposition(self._in_flight.counts(), self._spool.events, ages, log.dropped())
-            await asgi.answer(send, 200, exposition, content_type=metrics.CONTENT_TYPE)
         elif endpoint == ("POST", "/-/ship"):
             await self._ship(send)
         else:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 
@@ -23,6 +24,7 @@ from slipway.gateway.admission.rate_limits import RateLimits
 from slipway.gateway.api.forms import MAX_SPOOLED_BYTES
 from slipway.gateway.api.uploads import BodyMemory
 from slipway.gateway.app import Gateway
+from slipway.gateway.monitoring import Monitoring
 from slipway.gateway.operator import Operator
 from slipway.gateway.periodic import Periodic
 from slipway.gateway.protocol import BoundedProtocol
@@ -33,7 +35,10 @@ from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
 from slipway.gateway.settings import GatewaySettings
-from slipway.gateway.telemetry import log
+from slipway.gateway.telemetry import log, traces
+from slipway.gateway.telemetry.metrics import Now
+from slipway.gateway.telemetry.request_metrics import RequestMetrics
+from slipway.gateway.telemetry.traces import Traces, TracesNotTakenError
 from slipway.gateway.usage.last_shipment import ship_until
 from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
@@ -44,6 +49,7 @@ _ROUTES_CACHE = "routes.cached.json"
 # Of the time to stop in; what is left of it is for the process itself.
 _LONGEST_MARGIN_S = 5.0
 _BACKLOG = 2_048
+_METRICS_DRAIN_S = 1
 # So old may a job's last success be, unless a server is away (docs/operations.md). The store's client gives
 # up on a silent store after some 4 minutes: no job hangs until then. What is not shipped is on disk.
 _FOLLOWING_BOUND_S = 600
@@ -59,7 +65,11 @@ class Replica:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
-        self._listener = _listen(settings.host, settings.port)
+        self._listener = _listen(settings.host, settings.port, "SLIPWAY_GATEWAY")
+        self._metrics_listener = None
+        if settings.metrics_port is not None:
+            host, port = settings.metrics_host, settings.metrics_port
+            self._metrics_listener = _listen(host, port, "SLIPWAY_GATEWAY_METRICS")
         store = ObjectStore(settings.s3)
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
@@ -89,6 +99,17 @@ class Replica:
                 backoff=True,
             ),
         ]
+        self._traces = Traces(settings.replica) if settings.sampling is not None else None
+        if self._traces is not None:
+            sending = Periodic(
+                "sending traces",
+                self._traces.send,
+                traces.INTERVAL_S,
+                (TracesNotTakenError,),
+                bound_s=math.inf,  # no reason to take requests away from a replica
+                backoff=True,
+            )
+            self._threads.append(sending)
 
     async def serve(self) -> int:
         """Serve until SIGTERM or SIGINT, let requests end, ship what is spooled.
@@ -97,12 +118,12 @@ class Replica:
         events stay in the spool.
         """
         settings, in_flight, upstreams = self._settings, Gauge(), Upstreams()
-        limiter = MemoryLimiter()
+        limiter, requests = MemoryLimiter(), RequestMetrics()
         frame = Frame(
             router=Router(self._routes, in_flight),
             steps=(RateLimits(limiter),),
             upstreams=upstreams,
-            recorder=Recorder(settings.replica, self._spool),
+            recorder=Recorder(settings.replica, self._spool, metrics=requests, traces=self._traces),
         )
         operator = Operator(
             replica=settings.replica,
@@ -118,18 +139,38 @@ class Replica:
         )
         memory = BodyMemory(settings.bodies_bytes)
         disk = BodyMemory(settings.uploads_bytes, largest_bytes=MAX_SPOOLED_BYTES)
-        gateway = Gateway(self._keys, self._routes, frame, operator, memory, disk)
-        server = _Server(_uvicorn_config(gateway, settings))
+        gateway = Gateway(
+            self._keys,
+            self._routes,
+            frame,
+            operator,
+            memory,
+            disk,
+            metrics=requests,
+            sampling=settings.sampling,
+        )
+        server = _Server(_uvicorn_config(gateway, settings.drain_s))
+        monitoring = Monitoring(requests, lambda: self._now(in_flight))
         for thread in self._threads:
             thread.start()
         log.write("info", "gateway starts", replica=settings.replica, host=settings.host, port=settings.port)
         with server.told_by_signals():
-            try:
-                await server.serve(sockets=[self._listener])
-            finally:
-                await upstreams.close()
-                await self._end(server)
+            async with _serving(monitoring, self._metrics_listener):
+                try:
+                    await server.serve(sockets=[self._listener])
+                finally:
+                    await upstreams.close()
+                    await self._end(server)
         return self._spool.events
+
+    def _now(self, in_flight: Gauge) -> Now:
+        return Now(
+            in_flight=in_flight.counts(),
+            spooled_events=self._spool.events,
+            job_ages_s={job.name: job.state().age_s for job in self._threads},
+            dropped_lines=log.dropped(),
+            dropped_traces=self._traces.dropped if self._traces is not None else 0,
+        )
 
     async def _end(self, server: _Server) -> None:
         settings = self._settings
@@ -141,10 +182,14 @@ class Replica:
                 thread.stop(timeout_s=1)
             ship_until(self._shipper, deadline, server.hurry)
 
-        # A store that does not answer at all is left behind with its thread.
+        # A store that does not answer at all is left behind with its thread, and so is a collector.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, deadline - time.monotonic()) + margin_s / 2):
                 await daemon.call(end, name="end")
+        if self._traces is not None:
+            with contextlib.suppress(TimeoutError, TracesNotTakenError):
+                async with asyncio.timeout(margin_s / 4):
+                    await daemon.call(self._traces.send, name="last traces")
         if self._spool.events == 0:
             log.write("info", "gateway ends", replica=settings.replica, spooled_events=0)
             return
@@ -193,18 +238,34 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextlib.asynccontextmanager
+async def _serving(monitoring: Monitoring, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Metrics are answered until the end, if anybody is to read them."""
+    if listener is None:
+        yield
+        return
+    server = _Server(_uvicorn_config(monitoring, _METRICS_DRAIN_S))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(Exception):
+            await serving
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise PortTakenError(
             f"{host}:{port}: cannot listen: {error.strerror}. Stop what listens there, or set "
-            "SLIPWAY_GATEWAY_HOST and SLIPWAY_GATEWAY_PORT."
+            f"{setting}_HOST and {setting}_PORT."
         ) from error
 
 
-def _uvicorn_config(app: Gateway, settings: GatewaySettings) -> uvicorn.Config:
+def _uvicorn_config(app: Gateway | Monitoring, drain_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -217,5 +278,5 @@ def _uvicorn_config(app: Gateway, settings: GatewaySettings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=round(settings.drain_s),
+        timeout_graceful_shutdown=round(drain_s),
     )

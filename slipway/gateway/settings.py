@@ -1,7 +1,8 @@
 """The settings of one gateway replica, from the environment.
 
-Belongs here: names, defaults and checks of SLIPWAY_GATEWAY_*, SLIPWAY_USAGE_SHIP_S and SLIPWAY_ROUTES_POLL_S.
-Does not: what all of Slipway shares (slipway.environment).
+Belongs here: names, defaults and checks of SLIPWAY_GATEWAY_*, SLIPWAY_USAGE_SHIP_S, SLIPWAY_ROUTES_POLL_S,
+and of OpenTelemetry's own OTEL_* as far as they decide whether there are traces.
+Does not: what all of Slipway shares (slipway.environment), where traces go (OpenTelemetry's exporter).
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from slipway.environment import Environment, S3Location
+from slipway.gateway.telemetry.trace_context import Sampling
 
 _SHIPPING_S = 25
+# Of requests whose client says nothing of its trace, where nobody says how many.
+_SAMPLED = 0.05
+_SAMPLERS = ("always_on", "always_off", "traceidratio")
 
 
 class SettingError(ValueError):
@@ -34,9 +40,21 @@ class GatewaySettings:
     stop_s: float
     bodies_bytes: int
     uploads_bytes: int
+    metrics_host: str
+    metrics_port: int | None  # None: nobody reads metrics
+    sampling: Sampling | None  # None: no spans, as no collector is named
     token: str = field(repr=False)
     tenants_db_url: str = field(repr=False)
     s3: S3Location
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody may read of these."""
+        try:
+            password = urlsplit(self.tenants_db_url).password
+        except ValueError:
+            password = None
+        return (self.token, self.s3.secret_key, *([unquote(password), password] if password else ()))
 
     @classmethod
     def load(cls, environment: Environment) -> GatewaySettings:
@@ -67,10 +85,48 @@ class GatewaySettings:
             stop_s=stop_s,
             bodies_bytes=int(_number(environment, "SLIPWAY_GATEWAY_BODIES_MIB", 64) * 2**20),
             uploads_bytes=int(_number(environment, "SLIPWAY_GATEWAY_UPLOADS_MIB", 1024) * 2**20),
+            metrics_host=environment.get("SLIPWAY_GATEWAY_METRICS_HOST") or "127.0.0.1",
+            metrics_port=_metrics_port(environment),
+            sampling=_sampling(environment),
             token=environment.gateway_token,
             tenants_db_url=environment.tenants_db_url,
             s3=environment.s3,
         )
+
+
+def _metrics_port(environment: Environment) -> int | None:
+    if environment.get("SLIPWAY_GATEWAY_METRICS_PORT") is None:
+        return None
+    return int(_number(environment, "SLIPWAY_GATEWAY_METRICS_PORT", 0))
+
+
+def _sampling(environment: Environment) -> Sampling | None:
+    """Which requests have spans, by OpenTelemetry's own variables."""
+    named = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    disabled = (environment.get("OTEL_SDK_DISABLED") or "").lower() == "true"
+    if disabled or not any(environment.get(name) for name in named):
+        return None
+    sampler = environment.get("OTEL_TRACES_SAMPLER") or "parentbased_traceidratio"
+    kind = sampler.removeprefix("parentbased_")
+    if kind not in _SAMPLERS:
+        known = ", ".join((*_SAMPLERS, *(f"parentbased_{each}" for each in _SAMPLERS)))
+        raise SettingError(f"OTEL_TRACES_SAMPLER = {sampler!r}: not known here. Use one of {known}.")
+    ratio = _ratio(environment) if kind == "traceidratio" else float(kind == "always_on")
+    return Sampling(ratio, parent_decides=kind != sampler)
+
+
+def _ratio(environment: Environment) -> float:
+    text = environment.get("OTEL_TRACES_SAMPLER_ARG")
+    try:
+        ratio = _SAMPLED if text is None else float(text)
+    except ValueError:
+        ratio = -1
+    if not 0 <= ratio <= 1:
+        raise SettingError(
+            f"OTEL_TRACES_SAMPLER_ARG = {text!r}: not a number from 0 to 1. Set one, or leave it out for "
+            f"{_SAMPLED:g}."
+        )
+    return ratio
 
 
 def _number(environment: Environment, name: str, default: float) -> float:

@@ -40,6 +40,7 @@ PORT_NAMES = (
     "ray_client",
     "ray_serve",
     "gateway",
+    "gateway_metrics",
     "dagster",
 )
 BUCKET, REGION = "slipway", "us-east-1"
@@ -195,10 +196,11 @@ def _gateway(layout: Layout, ports: Ports, variables: Variables) -> Service:
             **variables,
             "SLIPWAY_GATEWAY_HOST": "127.0.0.1",
             "SLIPWAY_GATEWAY_PORT": str(ports["gateway"]),
+            "SLIPWAY_GATEWAY_METRICS_PORT": str(ports["gateway_metrics"]),
             "SLIPWAY_GATEWAY_SPOOL": str(layout.spool),
             "SLIPWAY_GATEWAY_REPLICA": "gateway-0",
         },
-        ports={"gateway": ports["gateway"]},
+        ports={name: ports[name] for name in ("gateway", "gateway_metrics")},
         url=variables["SLIPWAY_GATEWAY_URLS"],
         after=frozenset({"s3"}),
         prepare=partial(_prepare_gateway, layout, variables["SLIPWAY_TENANTS_DB"]),

@@ -34,6 +34,7 @@ class FakeEngine(FakeServer):
         self.delay_s = 0.0
         self.asked: list[tuple[str, str]] = []  # path and model
         self.requests: list[dict[str, Any]] = []
+        self.headers: dict[str, str] = {}  # of the last request, names in small letters
         self.hung_up = 0
         self.release = threading.Event()
 
@@ -58,6 +59,7 @@ class FakeEngine(FakeServer):
         body: dict[str, Any] = dict(await request.post()) if is_form else await request.json()
         self.asked.append((request.path, body["model"]))
         self.requests.append(body)
+        self.headers = {name.lower(): value for name, value in request.headers.items()}
         await asyncio.sleep(self.delay_s)
         if self.names is not None and body["model"] not in self.names:
             return web.json_response({"error": {"message": "no such model"}}, status=404)

@@ -65,7 +65,7 @@ def document_of(body: bytes, *, answer: str | None = None) -> dict[str, Any] | N
     if not isinstance(document, dict):
         return None
     if error_type(document, None) is not None and not (answer and document.get(answer)):
-        raise AnswerError(f"an error with status 200: {body[:500].decode(errors='replace')}")
+        raise AnswerError(f"an error with status 200, {len(body)} bytes")
     return document
 
 

@@ -44,6 +44,7 @@ class Grants:
                 await self._unsettled[-1].settle(call)
             except Exception as fault:  # noqa: BLE001 - the other grants, the event and the answer come all the same
                 log.write(
-                    "error", "a grant is not settled", request_id=call.request_id, error=log.reason_of(fault)
-                )
+                    "error", "a grant is not settled", request_id=call.request_id,
+                    error=type(fault).__name__, traceback=log.frames_of(fault),
+                )  # fmt: skip
             self._unsettled.pop()

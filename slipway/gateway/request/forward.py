@@ -82,7 +82,7 @@ async def _whole(response: aiohttp.ClientResponse, asked: Asked, route: Route, c
     except AnswerError as error:
         raise errors.failed(route.model, str(error)) from error
     if whole is None:
-        raise errors.failed(route.model, f"not JSON: {body[:200].decode(errors='replace')}")
+        raise errors.failed(route.model, f"{len(body)} bytes that are no JSON object")
     call.usage = whole.usage
     if whole.units:
         call.units = replace(call.units, **whole.units)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Frame:
                     await self._abandon(passage, "server_error", "gateway_shutdown")
             finally:
                 passage.release(self.recorder)
-                record.log_request(call)
+                self.recorder.tell(call)
 
     async def _end(self, passage: _Passage, raised: BaseException) -> None:
         """End a request that did not go its way; raises what is the business of the process."""
@@ -85,7 +86,9 @@ class Frame:
         route = passage.routed.route
         passage.room = self.recorder.open(call)
         passage.watch(receive)
+        call.admission_began = time.perf_counter()
         await passage.grants.admit(self.steps, asked, route, call, reply)
+        call.upstream_began = time.perf_counter()
         exchange = await forward.open_exchange(self.upstreams, asked, route, call)
         passage.exchange = exchange
         ending = await forward.pass_on(exchange.response, asked, route, call, reply)

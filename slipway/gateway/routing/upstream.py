@@ -7,6 +7,7 @@ Does not: what is in the answer (slipway.gateway.request.forward, slipway.gatewa
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Protocol
 
 import aiohttp
@@ -27,6 +28,7 @@ _KEEP_ALIVE_S = 4.0
 _READ_TO_END_S = 1.0
 # Engines repeat the request in their refusals.
 _MAX_REFUSAL_BYTES = 2**20
+_IS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}").fullmatch
 _UNSAID = "The server refused the request."
 # What the client did wrong, in the engine's eyes. Other statuses of an engine are the operator's business.
 _CLIENT_ERRORS = frozenset({400, 413, 415, 422})
@@ -95,7 +97,7 @@ class Upstreams:
                     response = await self._session.post(
                         base.removesuffix("/v1") + path,
                         data=payload,
-                        headers={"x-request-id": call.request_id, "Content-Type": payload.content_type},
+                        headers=_headers(call, payload),
                         timeout=timeout,
                         allow_redirects=False,
                     )
@@ -110,6 +112,11 @@ class Upstreams:
                 return Exchange(response, base, self._outstanding, self._connector)
             finally:
                 payload.deadline = None
+
+
+def _headers(call: Call, payload: Sent) -> dict[str, str]:
+    named = {"x-request-id": call.request_id, "Content-Type": payload.content_type}
+    return named if call.trace is None else {**named, **call.trace.headers()}
 
 
 class Exchange:
@@ -150,7 +157,9 @@ def explained(error: Exception, route: Route) -> ApiError:
         return errors.unreachable(route.model, f"no connection in {_CONNECT_TIMEOUT_S:g} s")
     if isinstance(error, TimeoutError):
         return errors.timed_out(route.model, route.timeout_s)
-    return errors.unreachable(route.model, f"{type(error).__name__}: {error}")
+    # In its own words only where they are the system's: a parser's repeat what the engine said.
+    words = f": {error}" if isinstance(error, aiohttp.ClientConnectorError) else ""
+    return errors.unreachable(route.model, type(error).__name__ + words)
 
 
 async def refusal(
@@ -165,7 +174,7 @@ async def refusal(
     is_of_model = route.upstream_model.encode() in body  # which the engine does not know
     if response.status in _NOT_THERE and not operation.is_everywhere and not is_of_model:
         return errors.not_answered(model, path)
-    cause = f"HTTP {response.status}: {body[:500].decode(errors='replace')}"
+    cause = f"HTTP {response.status}, {len(body)} bytes{_type_of(body)}"
     if response.status in {429, 503}:
         return errors.overloaded(model, cause)
     if response.status == 504:
@@ -185,6 +194,17 @@ async def _refusal_body(response: aiohttp.ClientResponse, route: Route) -> tuple
     except (aiohttp.ClientError, TimeoutError) as error:
         raise explained(error, route) from error
     return b"".join(parts), size_bytes <= _MAX_REFUSAL_BYTES
+
+
+def _type_of(body: bytes) -> str:
+    """The type of an engine's error, if it looks like one. Its message may repeat what it was asked."""
+    try:
+        answer: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    error = (answer.get("error") or answer) if isinstance(answer, dict) else None
+    kind = error.get("type") if isinstance(error, dict) else None
+    return f", {kind}" if isinstance(kind, str) and _IS_NAME(kind) else ""
 
 
 def _client_error(status: int, body: bytes) -> ApiError:

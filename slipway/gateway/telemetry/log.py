@@ -1,7 +1,8 @@
 """Logs as JSON lines on standard error: one per request, and one per thing that an operator should know.
 
-Belongs here: the format. Does not: writing without waiting (log_writer.py).
-Never in a log: bodies, secrets, API keys (their ids are).
+Belongs here: the format, and that no secret is in it. Does not: writing without waiting (log_writer.py).
+Never in a log: prompts, answers, secrets, API keys (their ids are). So what failed on a client's or an
+engine's words is told by its type and where it happened, never in its own words, which may repeat them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import threading
+import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +24,15 @@ from slipway.gateway.telemetry.log_writer import LogWriter
 
 _STANDARD_ERROR = 2
 _LONGEST_VALUE = 2_000
+_LONGEST_TRACEBACK = 4_000
 
+# What a client puts where no secret belongs, such as a path: a key of ours, whole or cut off.
+_KEY = re.compile(rb"sk-slipway-[A-Za-z0-9_-]+")
+_KEY_BEGINS = b"sk-slipway-"
+_HIDDEN = b"(hidden)"
+_SHORTEST_SECRET = 8
+
+_secrets: tuple[bytes, ...] = ()
 _writer: LogWriter | None = None  # until take_over: who logs before that may wait
 
 
@@ -32,6 +44,13 @@ def write(level: str, message: str, **fields: Any) -> None:
         return
     with contextlib.suppress(OSError):
         os.write(_STANDARD_ERROR, line)
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """From now on no line holds these, wherever they come from: this process's own secrets."""
+    global _secrets  # one per process, as is its standard error
+    long = {each for each in secrets if len(each) >= _SHORTEST_SECRET}
+    _secrets = tuple(orjson.dumps(each)[1:-1] for each in long)
 
 
 def dropped() -> int:
@@ -55,9 +74,30 @@ def reason_of(error: BaseException, expected: tuple[type[BaseException], ...] = 
     return named[:_LONGEST_VALUE]
 
 
+def frames_of(error: BaseException) -> str:
+    """Where an error came from, and of what type, with what caused it: without any of their words."""
+    told: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        told.append(f"{''.join(traceback.format_tb(current.__traceback__))}{type(current).__name__}\n")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "caused:\n".join(reversed(told))[-_LONGEST_TRACEBACK:]
+
+
 def _line(level: str, message: str, fields: dict[str, Any]) -> bytes:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return _encoded({"ts": now, "level": level, "message": message, **fields}) + b"\n"
+    return _without_secrets(_encoded({"ts": now, "level": level, "message": message, **fields})) + b"\n"
+
+
+def _without_secrets(line: bytes) -> bytes:
+    if _KEY_BEGINS in line:
+        line = _KEY.sub(_HIDDEN, line)
+    for secret in _secrets:
+        if secret in line:
+            line = line.replace(secret, _HIDDEN)
+    return line
 
 
 def _dropped_line(count: int) -> bytes:
@@ -84,12 +124,15 @@ class JsonHandler(logging.Handler):
     """Takes the log records of libraries into the same stream."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record as one line, with its traceback if it has one."""
+        """Write the first line of a record, and where the error came from if it has one.
+
+        What follows, as asyncio's does, is what was being done: with an error's own words.
+        """
         fields: dict[str, Any] = {"logger": record.name}
         try:
-            message = record.getMessage()
+            message = record.getMessage().partition("\n")[0]
             if record.exc_info and record.exc_info[1] is not None:
-                fields["traceback"] = logging.Formatter().formatException(record.exc_info)
+                fields["traceback"] = frames_of(record.exc_info[1])
         except Exception:  # noqa: BLE001 - a library's mistake in its own message
             message = _plain(record.msg)
         write(record.levelname.lower(), message, **fields)

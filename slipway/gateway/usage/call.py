@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 
 from slipway.catalog.fields import Task
 from slipway.gateway.api.usage_count import UsageCount
+from slipway.gateway.telemetry.trace_context import Trace
 from slipway.gateway.usage.pace import Paces
 from slipway.records.usage import NO_UNITS, CountedBy, Status, Units, UsageEvent, event_time, new_request_id
 from slipway.tenants.database import KeyRecord
@@ -59,6 +60,9 @@ class Call:
     paces: Paces | None = None
     most: Callable[[], Most] | None = None
     handed_over: float | None = None  # when the whole request had gone to an engine
+    trace: Trace | None = None
+    admission_began: float | None = None
+    upstream_began: float | None = None
 
     def note_token(self) -> None:
         """Text was forwarded just now."""
@@ -172,6 +176,7 @@ class Call:
             "ttft_us": self._since_start_us(self.first_token),
             "duration_us": self._since_start_us(self.ended),
             "attempt": self.attempt,
+            **({} if self.trace is None else {"trace_id": self.trace.written_id}),
         }
 
     def _since_start_us(self, moment: float | None) -> int | None:

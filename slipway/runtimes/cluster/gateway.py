@@ -20,6 +20,7 @@ from slipway.runtimes.rendering.rendered import Object, Workload, plain
 from slipway.runtimes.rendering.weights_access import node_cache_access
 
 PORT = 8080
+METRICS_PORT = 9464
 ENDPOINT = "slipway.dev/endpoint"
 
 _DRAIN_S = 300
@@ -53,7 +54,6 @@ def objects(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
         *telemetry.gateway_monitor(
             _metadata(endpoint, cluster),
             pod_labels(endpoint, cluster),
-            cluster.gateway_secret,
             cluster,
         ),
     ]
@@ -93,8 +93,8 @@ def _account(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
 
 
 def _policy(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
-    """From the edge's proxies and those who measure; to engines anywhere, the store and the database."""
-    known = [sender for sender in (cluster.edge, cluster.prometheus, *cluster.operators) if sender]
+    """From the edge's proxies, and to its metrics from Prometheus alone; to engines, store and database."""
+    known = [sender for sender in (cluster.edge, *cluster.operators) if sender]
     senders = {"from": [flows.peer(sender) for sender in known]} if cluster.edge is not None else {}
     engines = {
         "to": [
@@ -109,13 +109,16 @@ def _policy(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
         {"to": [{"namespaceSelector": {"matchLabels": {flows.NAMESPACE_NAME: home}}}]}
         for home in registry.homes(cluster)
     ]
+    ingress: list[Object] = [{**senders, "ports": flows.tcp(PORT)}]
+    if cluster.prometheus is not None:
+        ingress.append({"from": [flows.peer(cluster.prometheus)], "ports": flows.tcp(METRICS_PORT)})
     egress = [flows.dns_flow(), flows.store_flow(cluster), engines, *proxies]
     if cluster.tenants_db_url is not None:
         egress.append(flows.url_flow(cluster.tenants_db_url))
     return flows.policy(
         _metadata(endpoint, cluster),
         pod_labels(endpoint, cluster),
-        ingress=[{**senders, "ports": flows.tcp(PORT)}],
+        ingress=ingress,
         egress=egress,
     )
 
@@ -213,7 +216,11 @@ def _container(endpoint: Endpoint, cluster: ClusterSettings) -> Object:
         "image": cluster.slipway_image,
         "command": ["python", "-m", "slipway.gateway"],
         "env": _environment(endpoint, cluster),
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "containerPort": PORT, "protocol": "TCP"},
+            # In no Service, and in the policy for Prometheus alone.
+            {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+        ],
         "resources": _RESOURCES,
         "securityContext": pods.container_security(),
         "readinessProbe": probe("/-/ready", 2),
@@ -231,6 +238,8 @@ def _environment(endpoint: Endpoint, cluster: ClusterSettings) -> list[Object]:
         **access.env,
         "SLIPWAY_GATEWAY_HOST": "0.0.0.0",  # noqa: S104 (a pod has its own)
         "SLIPWAY_GATEWAY_PORT": str(PORT),
+        "SLIPWAY_GATEWAY_METRICS_HOST": "0.0.0.0",  # noqa: S104
+        "SLIPWAY_GATEWAY_METRICS_PORT": str(METRICS_PORT),
         "SLIPWAY_GATEWAY_ENDPOINT": endpoint.name,
         "SLIPWAY_GATEWAY_SPOOL": _SPOOL,
         "SLIPWAY_GATEWAY_DRAIN_S": str(_DRAIN_S),

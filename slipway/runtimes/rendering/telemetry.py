@@ -49,10 +49,8 @@ def pod_monitor(
     ]
 
 
-def gateway_monitor(
-    metadata: Object, selected: Mapping[str, str], secret: str, cluster: ClusterSettings
-) -> list[Object]:
-    """A PodMonitor over gateways, whose metrics open with the operator's token; none without Prometheus.
+def gateway_monitor(metadata: Object, selected: Mapping[str, str], cluster: ClusterSettings) -> list[Object]:
+    """A PodMonitor over gateways, whose metrics have a port of their own; none without Prometheus.
 
     Autoscaling by requests depends on it (scaling.py), so it is not the catalog's to switch off.
     """
@@ -67,10 +65,9 @@ def gateway_monitor(
                 "selector": {"matchLabels": dict(selected)},
                 "podMetricsEndpoints": [
                     {
-                        "port": "http",
-                        "path": "/-/metrics",
+                        "port": "metrics",
+                        "path": "/metrics",
                         "interval": INTERVAL,
-                        "authorization": {"credentials": {"name": secret, "key": "token"}},
                         # Its samples name the deployment and revision that they are about.
                         "honorLabels": True,
                     }

@@ -88,6 +88,7 @@ class RunningGateway:
     database: TenantsDatabase
     environment: dict[str, str]
     port: int
+    metrics_port: int
     process: subprocess.Popen | None = None
     secrets: dict[str, str] = field(default_factory=dict)
     key_ids: dict[str, str] = field(default_factory=dict)
@@ -175,6 +176,11 @@ class RunningGateway:
         connection.sock.shutdown(socket.SHUT_RDWR)
         connection.close()
 
+    def metrics(self) -> str:
+        """What Prometheus reads."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30) as reply:
+            return reply.read().decode()
+
     def status(self) -> dict:
         return json.loads(self.raw("/-/status", secret=TOKEN)[2])
 
@@ -199,15 +205,15 @@ class RunningGateway:
 
 def prepare(store: ObjectStore, home: Path) -> RunningGateway:
     """A gateway's home with one org, `acme`, and no routes; not started."""
-    (port,) = free_ports(1)
+    port, metrics_port = free_ports(2)
     database = TenantsDatabase(f"sqlite:///{home / 'tenants.db'}")
     database.migrate()
     environment = {
-        **gateways.variables(home, store.location, TOKEN, port),
+        **gateways.variables(home, store.location, TOKEN, port, metrics_port),
         "SLIPWAY_USAGE_SHIP_S": "3600",  # tests ship when they look
         "SLIPWAY_ROUTES_POLL_S": "0.1",
     }
-    gateway = RunningGateway(home, store, database, environment, port)
+    gateway = RunningGateway(home, store, database, environment, port, metrics_port)
     gateway.add_org("acme")
     return gateway
 

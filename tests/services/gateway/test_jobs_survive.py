@@ -107,7 +107,7 @@ def test_readiness_tells_the_age_of_each_job(gateway, eventually):
         "reading routes": 600,
         "shipping usage": 3_600 + 3_600,  # and the interval, which the test set so
     }
-    metrics = gateway.raw("/-/metrics", secret="operator-token")[2].decode()
+    metrics = gateway.metrics()
     for name in names:
         assert f'slipway_gateway_job_age_seconds{{job="{name}"}}' in metrics
 

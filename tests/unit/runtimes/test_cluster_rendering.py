@@ -154,15 +154,31 @@ class TestGateway:
         }
         assert of_kind(made, "StatefulSet")["spec"]["replicas"] == 3
 
-    def test_prometheus_reads_the_gateways_metrics_with_the_operators_token(
+    def test_prometheus_alone_reaches_the_gateways_metrics_on_a_port_of_their_own(
         self, cluster: ClusterSettings, problems_of: Problems
     ) -> None:
         read = replace(cluster, prometheus=Pods("monitoring", {"app": "prometheus"}))
         monitor = of_kind(gateway.objects(public(), read), "PodMonitor")
         assert problems_of(monitor) == []
         (metrics,) = monitor["spec"]["podMetricsEndpoints"]
-        assert (metrics["path"], metrics["port"]) == ("/-/metrics", "http")
-        assert metrics["authorization"]["credentials"] == {"name": read.gateway_secret, "key": "token"}
+        assert (metrics["path"], metrics["port"]) == ("/metrics", "metrics")
+        container = of_kind(gateway.objects(public(), read), "StatefulSet")["spec"]["template"]["spec"][
+            "containers"
+        ][0]
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        assert ports["metrics"] != ports["http"]
+        unread = replace(cluster, prometheus=None)
+        for around, allowed in ((read, [{"app": "prometheus"}]), (unread, [])):
+            rules = of_kind(gateway.objects(public(), around), "NetworkPolicy")["spec"]["ingress"]
+            senders = [
+                sender["podSelector"]["matchLabels"]
+                for rule in rules
+                if ports["metrics"] in [port["port"] for port in rule["ports"]]
+                for sender in rule["from"]
+            ]
+            assert senders == allowed
+        (service,) = of_kind(gateway.objects(public(), read), "Service")["spec"]["ports"]
+        assert service["targetPort"] == "http"
         pods = of_kind(gateway.objects(public(), read), "StatefulSet")["spec"]["template"]
         assert monitor["spec"]["selector"]["matchLabels"] == pods["metadata"]["labels"]
 
@@ -209,16 +225,16 @@ class TestGateway:
         ]
         assert keys and all(key in pod_labels for key in keys)
 
-    def test_only_the_edge_and_those_who_measure_reach_it_where_they_are_known(
+    def test_only_the_edge_and_operators_reach_it_where_they_are_known(
         self, cluster: ClusterSettings
     ) -> None:
         known = replace(cluster, edge=Pods("envoy-gateway-system", {"app": "envoy"}))
-        (rule,) = of_kind(gateway.objects(public(), known), "NetworkPolicy")["spec"]["ingress"]
+        rule, _ = of_kind(gateway.objects(public(), known), "NetworkPolicy")["spec"]["ingress"]
         allowed = [
             each["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for each in rule["from"]
         ]
-        assert allowed == ["envoy-gateway-system", "monitoring"]
-        (open_rule,) = of_kind(gateway.objects(public(), cluster), "NetworkPolicy")["spec"]["ingress"]
+        assert allowed == ["envoy-gateway-system"]
+        open_rule, _ = of_kind(gateway.objects(public(), cluster), "NetworkPolicy")["spec"]["ingress"]
         assert "from" not in open_rule and open_rule["ports"] == [{"protocol": "TCP", "port": gateway.PORT}]
 
     def test_its_pods_have_no_token_and_its_account_no_rights(self, cluster: ClusterSettings) -> None:
