@@ -8,7 +8,7 @@ UV     := $(VENV)/uv/bin/uv
 # first: the last ones are short, and no process waits long for another.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-load test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-metering bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-metering bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -52,6 +52,9 @@ test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched
 
 test-load: $(READY) ## aiperf and guidellm against a gateway; they take 6 GB
 	SLIPWAY_LOAD_CLIENTS=1 $(BIN)/pytest tests/services/gateway/test_load_clients.py $(TESTS)
+
+test-dashboards: $(READY) ## the dashboards' queries by a real Prometheus, which takes some minutes to build once
+	SLIPWAY_TEST_DASHBOARDS=1 $(BIN)/pytest tests/services/gateway/test_dashboard.py
 
 fuzz-gateway: $(READY) ## a million mutated requests and rogue answers; SLIPWAY_FUZZ_REQUESTS, SLIPWAY_FUZZ_SEED
 	$(BIN)/python -m testbed.fuzz.gateway

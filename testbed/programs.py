@@ -86,19 +86,27 @@ def regctl() -> Program:
     return _built("regctl", "github.com/regclient/regclient/cmd/regctl")
 
 
-def _built(name: str, package: str) -> Program:
+def prometheus() -> Program:
+    """Prometheus, without what discovers targets in clouds, which would be most of the build."""
+    return _built("prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "-tags=remove_all_sd")
+
+
+def _built(name: str, package: str, *flags: str) -> Program:
     """A Go program of the module in the folder of that name, pinned by its go.sum."""
-    module = _GO / name
-    sources = b"".join(path.read_bytes() for path in sorted(module.iterdir()))
-    directory = cache() / f"{name}-{hashlib.sha256(sources).hexdigest()[:16]}"
+    directory = _directory_of(name)
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / name
-    build = [str(go()), "build", "-mod=readonly", "-trimpath", "-o", str(directory / "building"), package]
+    command = [str(go()), "build", "-mod=readonly", "-trimpath", *flags, "-o", str(directory / "building")]
     with FileLock(directory / ".lock"):
         if not program.exists():
-            _run(build, cwd=module, env={**os.environ, "CGO_ENABLED": "0"})
+            _run([*command, package], cwd=_GO / name, env={**os.environ, "CGO_ENABLED": "0"})
             (directory / "building").rename(program)
     return Program(program)
+
+
+def _directory_of(name: str) -> Path:
+    sources = b"".join(path.read_bytes() for path in sorted((_GO / name).iterdir()))
+    return cache() / f"{name}-{hashlib.sha256(sources).hexdigest()[:16]}"
 
 
 def go() -> Path:
@@ -257,5 +265,5 @@ def _run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None
 
 
 if __name__ == "__main__":
-    for each in (registry, current_registry, skopeo, crane, regctl, listing_registry, minio):
+    for each in (registry, current_registry, skopeo, crane, regctl, listing_registry, minio, prometheus):
         sys.stdout.write(f"{each.__name__}: {each().path}\n")
