@@ -169,7 +169,7 @@ def _unready(told: Mapping[str, Any], field: str) -> str:
 def _of_serve(dashboard: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> str:
     """The dashboard's own word: it has the config that we sent, and its deployments serve.
 
-    The operator's status says so, too, but what was read of it may be older than this answer: the old HEALTHY.
+    The operator's status says so, too, but what was read of it may be older than this: the old HEALTHY.
     """
     if not dashboard:
         return "Ray's dashboard does not answer"
