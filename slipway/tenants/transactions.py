@@ -114,21 +114,46 @@ class Transactions:
     @contextmanager
     def _alive(self, longest_s: float) -> Iterator[Connection]:
         """A connection to a server that answers: what the pool held may be from before its restart."""
-        with self._engine.connect() as connection, _given_up(connection, longest_s):
-            if connection.dialect.name == "sqlite" or _answers(connection):
+        with self._engine.connect() as connection, self._given_up(connection, longest_s) as is_given_up:
+            if connection.dialect.name == "sqlite" or _answers(connection, is_given_up):
                 yield connection
                 return
         # All that the pool held is closed now.
-        with self._engine.connect() as connection, _given_up(connection, longest_s):
+        with self._engine.connect() as connection, self._given_up(connection, longest_s):
             yield connection
 
+    @contextmanager
+    def _given_up(self, connection: Connection, longest_s: float) -> Iterator[threading.Event]:
+        """Break the connection off after that long: a server that is stopped holds whoever waits for ever."""
+        fileno = getattr(connection.connection.dbapi_connection, "fileno", None)
+        is_given_up = threading.Event()
+        if fileno is None:
+            yield is_given_up
+            return
+        with socket.socket(fileno=socket.dup(fileno())) as twin:
+            timer = threading.Timer(longest_s, _break_off, [twin, is_given_up])
+            timer.daemon = True
+            timer.start()
+            try:
+                yield is_given_up
+            except SQLAlchemyError as error:
+                if not is_given_up.is_set():
+                    raise
+                raise TenantsDatabaseError(
+                    f"tenants' database {self.name}: did not answer within {longest_s:g} s. "
+                    "Check that the server is well."
+                ) from error
+            finally:
+                timer.cancel()
 
-def _answers(connection: Connection) -> bool:
+
+def _answers(connection: Connection, is_given_up: threading.Event) -> bool:
+    """Whether the server does; False where the connection was lost before it was asked anything."""
     try:
         connection.exec_driver_sql("SELECT 1")
         connection.rollback()
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if is_given_up.is_set() or not error.connection_invalidated:
             raise
         return False
     return True
@@ -141,23 +166,7 @@ def _lock(connection: Connection, name: str) -> None:
         raise TenantsDatabaseError(f"tenants' database {name}: no change counter. {MIGRATE}.")
 
 
-@contextmanager
-def _given_up(connection: Connection, longest_s: float) -> Iterator[None]:
-    """Break the connection off after that long: a server that is stopped holds whoever waits for ever."""
-    fileno = getattr(connection.connection.dbapi_connection, "fileno", None)
-    if fileno is None:
-        yield
-        return
-    with socket.socket(fileno=socket.dup(fileno())) as twin:
-        timer = threading.Timer(longest_s, _break_off, [twin])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-
-def _break_off(twin: socket.socket) -> None:
+def _break_off(twin: socket.socket, is_given_up: threading.Event) -> None:
+    is_given_up.set()
     with contextlib.suppress(OSError):
         twin.shutdown(socket.SHUT_RDWR)

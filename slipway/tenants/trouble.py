@@ -63,6 +63,8 @@ _BY_LIBPQ = {
     "no password supplied": _BY_STATE["28"],
     "does not exist": _BY_STATE["3D000"],
     "too many clients": _BY_STATE["53300"],
+    "too many connections": _BY_STATE["53300"],
+    "remaining connection slots": _BY_STATE["53300"],
     "starting up": _BY_STATE["57P"],
     "shutting down": _BY_STATE["57P"],
     "timeout expired": "cannot be reached: no answer in time. Check its address and its network",
