@@ -6,6 +6,8 @@ import pytest
 
 from slipway.catalog.deployment import Limit, Limits
 from slipway.gateway.admission import auth
+from slipway.tenants import keys, projects
+from slipway.tenants.projects import RateLimitRecord
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 # Differ between any two answers, whatever was asked.
@@ -46,6 +48,54 @@ def test_a_model_that_is_not_shared_looks_exactly_like_one_that_does_not_exist(g
     assert [model["id"] for model in json.loads(gateway.raw("/v1/models", secret=evil)[2])["data"]] == [
         "for-evil1"
     ]
+
+
+def test_what_a_key_is_not_for_looks_exactly_like_what_does_not_exist(gateway, fake, route, eventually):
+    gateway.route(
+        route("allowed-1", fake.url),
+        route("other-001", fake.url),
+        route("speech-01", fake.url, task="rerank"),
+    )
+    chat = keys.create(gateway.database, "acme", "someone", "x", deployments=["allowed-1", "speech-01"])
+    rerank = keys.create(gateway.database, "acme", "someone", "x", tasks=["rerank"])
+
+    def models(key):
+        status, _, body = gateway.raw("/v1/models", secret=key.secret)
+        return [model["id"] for model in json.loads(body)["data"]] if status == 200 else None
+
+    eventually(lambda: models(chat) == ["allowed-1", "speech-01"])
+    eventually(lambda: models(rerank) == ["speech-01"])
+    for key, hidden in ((chat, "other-001"), (rerank, "other-001"), (rerank, "allowed-1")):
+        assert answer_to(gateway, key.secret, hidden) == answer_to(gateway, key.secret, "missing01")
+    assert fake.requests == []
+    body = {"model": "allowed-1", **CHAT}
+    assert gateway.raw("/v1/chat/completions", body, secret=chat.secret)[0] == 200
+
+
+def test_a_project_limits_itself_below_the_operator_and_never_above(gateway, fake, route, eventually):
+    gateway.route(
+        route("chat", fake.url, limits=Limits(org=Limit(requests_per_minute=3))), route("more", fake.url)
+    )
+    database = gateway.database
+    web = projects.create(database, "acme", "web").id
+    for model, most in (("chat", 100), ("more", 1)):
+        projects.set_limit(database, "acme", web, RateLimitRecord(model, most, None))
+    inside = keys.create(database, "acme", "someone", "x", project=web)
+    outside = keys.create(database, "acme", "someone", "x")
+    eventually(lambda: gateway.raw("/v1/models", secret=outside.secret)[0] == 200)
+
+    def asked(model, key):
+        status, headers, body = gateway.raw(
+            "/v1/chat/completions", {"model": model, **CHAT}, secret=key.secret
+        )
+        return status, headers["x-ratelimit-limit-requests"], body
+
+    assert asked("more", inside)[:2] == (200, "1")
+    status, _, body = asked("more", inside)
+    assert (status, b"project limit of 1 requests per minute" in body) == (429, True)
+    assert gateway.raw("/v1/chat/completions", {"model": "more", **CHAT}, secret=outside.secret)[0] == 200
+    assert [asked("chat", inside)[:2] for _ in range(4)] == [(200, "3")] * 3 + [(429, "3")]
+    assert b"organization limit of 3" in asked("chat", inside)[2]
 
 
 def test_nothing_that_a_tenant_sees_moves_with_what_other_orgs_models_do(gateway, fake, route):

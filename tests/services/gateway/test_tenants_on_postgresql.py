@@ -1,4 +1,4 @@
-"""Two gateways follow one PostgreSQL, which is killed and comes back while keys are used, made and revoked."""
+"""Two gateways follow one PostgreSQL that is killed and comes back while keys are used, made and revoked."""
 
 import json
 import time
