@@ -135,7 +135,7 @@ def project_of(database: TenantsDatabase, org: str, named: str | None) -> Projec
     ]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(f"{project.name} ({project.id})" for project in found or active)
+    known = ", ".join(f"{project.name} ({project.id})" for project in found or active) or "none"
     if found:
         raise click.ClickException(f"project {named}: {org} has several of that name: {known}. Give the id.")
     raise click.ClickException(f"project {named}: {org} has none of that name or id. It has: {known}.")

@@ -1,6 +1,6 @@
 """Admin keys: with one an owner manages its organisation, and nothing else.
 
-Belongs here: queries and changes of admin keys. Does not: what they open (slipway.gateway.admin).
+Belongs here: queries and changes of admin keys. Does not: what they open, which is the gateway's.
 """
 
 from __future__ import annotations

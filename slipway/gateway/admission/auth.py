@@ -1,7 +1,7 @@
 """API keys in memory, following the tenants' database; and the operator's token.
 
 Belongs here: looking a request's key up, whether it may do what is asked, and keeping the table fresh.
-Does not: making or revoking keys (slipway.tenants), what an admin key opens (slipway.gateway.admin).
+Does not: making or revoking keys (slipway.tenants), what an admin key opens.
 
 The table is looked up by the SHA-256 of the secret that was sent. How long that takes depends on the
 digest, which a caller cannot steer towards a stored one, so it tells nothing about stored keys.

@@ -43,7 +43,7 @@ from slipway.records.route_store import LEGACY_KEY, RouteStore
 from slipway.stack import embedded
 from slipway.stack.layout import Layout
 from slipway.stack.state import read_env, read_state
-from slipway.tenants import TenantsDatabase
+from slipway.tenants import TenantsDatabase, projects
 from testbed import stores
 
 from .conftest import CATALOG
@@ -147,6 +147,8 @@ def test_keys_go_on_working_and_a_revoked_one_stays_revoked(old_home: Path, said
         key = said["keys"][name]
         record = follower.authenticate([(b"authorization", f"Bearer {key['secret']}".encode())])
         assert (record.id, record.org, record.user) == (key["id"], key["org"], key["user"])
+        assert record.project == projects.default(database, key["org"]).id
+        assert (record.expires_at, record.deployments, record.tasks) == (None, None, None)
     with pytest.raises(ApiError):
         follower.authenticate([(b"authorization", f"Bearer {said['keys']['gone']['secret']}".encode())])
     assert database.orgs() == ["acme", "globex"]

@@ -147,6 +147,22 @@ def test_a_home_that_is_a_file_is_wrong_usage(slipway: Run, elsewhere: Path, wor
         (("key", "create", "acme", "anna", "--label", "\x1b[31m"), 2, "cannot be shown"),
         (("key", "create", "umbrella", "anna"), 1, "umbrella: no organisation of the catalog"),
         (("key", "create", "", "anna"), 1, ": no organisation of the catalog"),
+        (("key", "create", "acme", "anna", "--expires", "soon"), 2, "no duration and no instant"),
+        (("key", "create", "acme", "anna", "--expires", "0d"), 2, "no duration and no instant"),
+        (("key", "create", "acme", "anna", "--expires", "99999w"), 2, "no duration and no instant"),
+        (("key", "create", "acme", "anna", "--expires", "2020-01-01"), 2, "2020-01-01T00:00:00Z is past"),
+        (("key", "create", "acme", "anna", "--tasks", "cooking"), 2, "cooking: no task. Name some of: text-"),
+        (("key", "create", "acme", "anna", "--tasks", ","), 2, "names nothing"),
+        (("key", "create", "acme", "anna", "--deployments", "nope"), 2, "nope: no deployment of the catalog"),
+        (("key", "create", "acme", "anna", "--project", "web"), 1, "project web: acme has none of that name"),
+        (("key", "rotate", "key_1"), 1, "API key key_1: not in the tenants' database."),
+        (("key", "rotate", "key_1", "--grace", "-1h"), 2, "is no duration"),
+        (("admin-key", "create", "umbrella", "anna"), 1, "umbrella: no organisation of the catalog"),
+        (("admin-key", "revoke", "key_1"), 1, "admin key key_1: not in the tenants' database."),
+        (("user", "add", "acme", "svc_acct_1"), 1, "as ids of service accounts do"),
+        (("user", "add", "acme", "anna", "--email", "anna"), 1, "is no e-mail address"),
+        (("user", "remove", "acme", "nobody"), 1, "user nobody of acme: not in the tenants' database"),
+        (("project", "archive", "acme", "web"), 1, "acme has none of that name or id. It has: none."),
         (("key", "revoke", "key_1"), 1, "API key key_1: not in the tenants' database."),
         (("weights", "pull", "tiny", "--all"), 2, "both NAME (tiny) and --all are given"),
         (("weights", "verify", "tiny", "--all"), 2, "both NAME (tiny) and --all are given"),
@@ -168,6 +184,42 @@ def test_a_key_can_be_made_before_the_sensor_has_brought_the_organisation(slipwa
     assert slipway("key", "create", "acme", "anna")[0] == 0
     assert "acme/anna" in slipway("key", "list")[1]
     assert TenantsDatabase(f"sqlite:///{a_home / 'tenants.db'}").orgs() == ["acme"]
+
+
+def test_a_key_is_made_with_an_expiry_and_restrictions_rotated_and_shows_its_secret_once(
+    slipway: Run, a_home: Path
+) -> None:
+    database = TenantsDatabase(f"sqlite:///{a_home / 'tenants.db'}")
+    database.sync_orgs(["acme"])
+    assert slipway("project", "create", "acme", "web")[0] == 0
+    restricted = ("--project", "web", "--expires", "1h30m", "--tasks", "rerank, embedding")
+    code, printed = slipway("key", "create", "acme", "anna", "--label", "server", *restricted)
+    assert (code, "It works until 20" in printed) == (0, True)
+    old, secret = printed.split()[:2]
+    code, printed = slipway("key", "rotate", old, "--grace", "10m")
+    assert (code, f"{old} stops in 0:10:00" in printed) == (0, True)
+    new, new_secret = printed.split()[:2]
+    code, printed = slipway("key", "list", "--org", "acme")
+    assert [line.split()[0] for line in printed.splitlines()] == [old, new]
+    assert all("acme/anna  server  usable until 20" in line for line in printed.splitlines())
+    assert all(line.endswith("Z  tasks: embedding, rerank") for line in printed.splitlines())
+    assert secret not in printed
+    assert new_secret not in printed
+    assert slipway("key", "revoke", new) == (0, f"{new} revoked\n")
+    assert "revoked" in slipway("key", "list")[1].splitlines()[1]
+    assert slipway("key", "rotate", new)[0] == 1
+
+
+def test_an_admin_key_is_an_owners_and_goes_with_the_user(slipway: Run, a_home: Path) -> None:
+    TenantsDatabase(f"sqlite:///{a_home / 'tenants.db'}").sync_orgs(["acme"])
+    code, printed = slipway("admin-key", "create", "acme", "anna", "--label", "ops")
+    assert (code, "  sk-slipway-admin-" in printed) == (0, True)
+    assert slipway("user", "list", "acme")[1].endswith("  acme/anna  owner\n")
+    assert slipway("admin-key", "list")[1].endswith("  acme/anna  ops  usable\n")
+    assert slipway("key", "list")[1] == ""
+    assert slipway("user", "remove", "acme", "anna")[0] == 0
+    assert slipway("admin-key", "list")[1].endswith("  revoked\n")
+    assert slipway("user", "list", "acme")[1] == ""
 
 
 def test_an_organisation_that_was_removed_gets_no_key(slipway: Run, a_home: Path, elsewhere: Path) -> None:
