@@ -22,7 +22,13 @@ from slipway.catalog.fields import (
     size_in_bytes,
 )
 from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
-from slipway.catalog.price_fields import Currency, Instant, PricePerMillion
+from slipway.catalog.price_fields import (
+    Currency,
+    Instant,
+    PricePerMillion,
+    PricePerMinute,
+    PricePerThousand,
+)
 from slipway.catalog.servers import ServerName
 from slipway.catalog.sources import BucketName
 
@@ -176,12 +182,31 @@ class Organization(Document):
 
 
 class Price(Spec):
-    """Prices per 1M tokens, in force from an instant until the next entry of the same scope."""
+    """Prices in force from an instant until the next entry of the same scope.
+
+    Those of tokens are per 1M, and "0" where a model's use has none. What an entry gives no price for is not
+    billed, and the check `unpriced` says so: say "0" for what is free.
+    """
 
     effective_from: Instant = Field(description="First instant at which it applies.")
     input: PricePerMillion = Field(description="Of input tokens that the engine had to compute.")
     cached_input: PricePerMillion = Field(description="Of input tokens that the engine had in its cache.")
     output: PricePerMillion = Field(description="Of generated tokens.")
+    input_audio_per_minute: PricePerMinute | None = Field(
+        None, description="Per minute of audio that is transcribed or translated."
+    )
+    output_audio_per_minute: PricePerMinute | None = Field(
+        None, description="Per minute of audio that is generated."
+    )
+    characters_per_million: PricePerMillion | None = Field(
+        None, description="Per 1M characters of text that is spoken."
+    )
+    documents_per_thousand: PricePerThousand | None = Field(
+        None, description="Per 1,000 documents that are ranked or scored."
+    )
+    searches_per_thousand: PricePerThousand | None = Field(
+        None, description="Per 1,000 searches: queries that documents are ranked or scored for."
+    )
     org: Name | None = Field(
         None, description="Only for this organisation; it goes before the general price."
     )

@@ -7,8 +7,9 @@ Does not: price books (documents.py), what prices mean over time (slipway.meteri
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -21,7 +22,8 @@ _INSTANT = re.compile(
 )
 _DAY = re.compile(r"\d{4}-\d\d?-\d\d?", re.ASCII)
 _PRICE = re.compile(r"[-+]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][-+]?\d{1,2})?", re.ASCII)
-_LARGEST_PRICE = Decimal(2**63 - 1).scaleb(-6)  # what bills count in
+_LARGEST_PICO = 2**63 - 1  # what bills count in
+_LARGEST_PRICE = Decimal(_LARGEST_PICO).scaleb(-6)
 
 
 def _instant(value: object) -> datetime:
@@ -101,6 +103,34 @@ def _micro_exact(price: Decimal) -> Decimal:
     return price
 
 
+def _exact(base_units: int, per: str) -> Callable[[Decimal], Decimal]:
+    """A price of so many base units is a whole number of pico-units for each, so that no bill is rounded."""
+    step = base_units * _PICO
+
+    def check(price: Decimal) -> Decimal:
+        if price < 0:
+            raise ValueError("negative. A price is zero or more")
+        if price > step * _LARGEST_PICO:
+            raise ValueError(
+                f"more than {step * _LARGEST_PICO} {per}, which nobody means. Write a smaller price"
+            )
+        with localcontext() as exact:
+            exact.prec = 100
+            below = price // step * step
+        if below != price:
+            raise ValueError(
+                f"cannot be billed to the last digit: a price {per} is a multiple of {step:f}. "
+                f"Write {_plain(below)} or {_plain(below + step)}"
+            )
+        return price
+
+    return check
+
+
+def _plain(price: Decimal) -> str:
+    return format(price.normalize(), "f")
+
+
 def _known_currency(code: str) -> str:
     from babel.numbers import is_currency
 
@@ -110,8 +140,20 @@ def _known_currency(code: str) -> str:
 
 
 _FINEST = -6
+_PICO = Decimal(1).scaleb(-12)
+MS_PER_MINUTE, PER_THOUSAND, PER_MILLION = 60_000, 1_000, 1_000_000  # base units of a price
 Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency)]
 PricePerMillion = Annotated[
     Decimal, BeforeValidator(_price, json_schema_input_type=Decimal), AfterValidator(_micro_exact)
+]
+PricePerMinute = Annotated[
+    Decimal,
+    BeforeValidator(_price, json_schema_input_type=Decimal),
+    AfterValidator(_exact(MS_PER_MINUTE, "per minute")),
+]
+PricePerThousand = Annotated[
+    Decimal,
+    BeforeValidator(_price, json_schema_input_type=Decimal),
+    AfterValidator(_exact(PER_THOUSAND, "per 1,000")),
 ]

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
+from typing import Any
 
 from slipway.catalog import Catalog, PriceBook
-from slipway.records.price_history import PriceRow, instant_text, per_million
+from slipway.catalog.documents import Price
+from slipway.records.price_history import UNIT_PRICES, PriceRow, instant_text, per_million
 
 _MICRO = 1_000_000
 _LARGEST_PRICE_PICO = 2**63 - 1  # a BIGINT
@@ -122,9 +125,14 @@ def _rows(deployment: str, book: PriceBook) -> tuple[PriceRow, ...]:
                     deployment, org, entry.effective_from, until, book.name,
                     _pico(book, "input", entry.input), _pico(book, "cached_input", entry.cached_input),
                     _pico(book, "output", entry.output), book.currency, book.bill_failed,
+                    **_unit_picos(entry),
                 )
             )  # fmt: skip
     return tuple(rows)
+
+
+def _unit_picos(entry: Price) -> dict[str, Any]:
+    return {unit.name: unit.pico(getattr(entry, unit.term)) for unit in UNIT_PRICES}
 
 
 def _pico(book: PriceBook, field: str, price: Decimal) -> int:
@@ -155,8 +163,27 @@ def _not_backwards(before: Sequence[PriceRow], rows: Iterable[PriceRow], now: da
         for since, until in _joined(spans):
             start, end = max(row.effective_from, since), _earlier(row.effective_to, until)
             if end is None or start < end:
-                kept.append(replace(row, effective_from=start, effective_to=end))
+                kept += _unpriced_stays_free(
+                    before, replace(row, effective_from=start, effective_to=end), now
+                )
     return kept
+
+
+def _unpriced_stays_free(before: Sequence[PriceRow], row: PriceRow, now: datetime) -> list[PriceRow]:
+    """The row, without the prices of units that had none at an instant before `now`, for that instant."""
+    edges = {now, *(edge for each in before for edge in (each.effective_from, each.effective_to) if edge)}
+    within = sorted(edge for edge in edges if edge <= now and row.effective_from < edge and row.covers(edge))
+    parts: list[PriceRow] = []
+    for start, end in pairwise([row.effective_from, *within, row.effective_to]):
+        assert start is not None
+        was = None if start >= now else in_force(before, row.org, start)
+        free = {u.name: None for u in UNIT_PRICES if was is not None and getattr(was, u.name) is None}
+        part = replace(row, effective_from=start, effective_to=end, **free)  # type: ignore[arg-type]
+        if parts and replace(part, effective_from=parts[-1].effective_from, effective_to=start) == parts[-1]:
+            parts[-1] = replace(parts[-1], effective_to=end)
+        else:
+            parts.append(part)
+    return parts
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from slipway.catalog.price_fields import MS_PER_MINUTE, PER_MILLION, PER_THOUSAND
 from slipway.objectstore import ObjectStore
 
 PREFIX = "prices/"
@@ -33,13 +34,43 @@ class PriceHistoryError(RuntimeError):
     """There is no price history, or it cannot be read whole; the message names the bucket and the remedy."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnitPrice:
+    """A price that an entry may have besides those of tokens.
+
+    `name` is that of the row's field, `term` what the catalog calls it, and `base_units` how many of what is
+    counted that is the price of.
+    """
+
+    name: str
+    term: str
+    base_units: int
+
+    def pico(self, price: Decimal | None) -> int | None:
+        """A price of the catalog, which is a whole number of pico-units for each."""
+        return None if price is None else int(price.scaleb(12) / self.base_units)
+
+    def written(self, pico: int | None) -> str:
+        """As the catalog writes it."""
+        return "no price" if pico is None else _plain_decimal(Decimal(pico * self.base_units).scaleb(-12))
+
+
+UNIT_PRICES = (
+    UnitPrice("input_audio_pico", "input_audio_per_minute", MS_PER_MINUTE),
+    UnitPrice("output_audio_pico", "output_audio_per_minute", MS_PER_MINUTE),
+    UnitPrice("character_pico", "characters_per_million", PER_MILLION),
+    UnitPrice("document_pico", "documents_per_thousand", PER_THOUSAND),
+    UnitPrice("search_pico", "searches_per_thousand", PER_THOUSAND),
+)
+
+
 @dataclass(frozen=True, order=True)
 class PriceRow:
     """One price of one deployment, in force in [effective_from, effective_to) for `org`, or for all others.
 
-    Prices are pico-units of the currency per token, which is micro-units per 1M tokens. `assigned_from` is
-    the instant at which the deployment came to this book; it may be None where a version before the history
-    took the price.
+    Prices are pico-units of the currency per token, which is micro-units per 1M tokens, and per millisecond
+    of audio, character, document and search; None of these has no price. `assigned_from` is the instant at
+    which the deployment came to this book; it may be None where a version before the history took the price.
     """
 
     deployment: str
@@ -53,6 +84,12 @@ class PriceRow:
     currency: str
     bill_failed: str
     assigned_from: datetime | None = None
+    # Not written where there is none: versions that know only tokens read such a history.
+    input_audio_pico: int | None = None
+    output_audio_pico: int | None = None
+    character_pico: int | None = None
+    document_pico: int | None = None
+    search_pico: int | None = None
 
     @property
     def version(self) -> str:
@@ -72,6 +109,7 @@ class PriceRow:
             "output": per_million(self.output_pico),
             "currency": self.currency,
             "bill_failed": self.bill_failed,
+            **{unit.term: unit.written(getattr(self, unit.name)) for unit in UNIT_PRICES},
         }
 
 
@@ -181,23 +219,29 @@ def instant_text(instant: datetime) -> str:
 
 def per_million(pico: int) -> str:
     """A price per token as the catalog writes it: units per 1M tokens."""
-    return format((Decimal(pico) / _MICRO).normalize(), "f")
+    return _plain_decimal(Decimal(pico) / _MICRO)
+
+
+def _plain_decimal(price: Decimal) -> str:
+    return format(price.normalize(), "f")
 
 
 _INSTANTS = ("effective_from", "effective_to", "assigned_from")
-_FIELDS = frozenset(field.name for field in fields(PriceRow))
+_OPTIONAL = frozenset(unit.name for unit in UNIT_PRICES)
+_FIELDS = frozenset(field.name for field in fields(PriceRow)) - _OPTIONAL
 
 
 def _plain(row: PriceRow) -> dict[str, Any]:
-    plain = asdict(row)
+    plain = {name: value for name, value in asdict(row).items() if value is not None or name not in _OPTIONAL}
     for name in _INSTANTS:
         plain[name] = None if plain[name] is None else instant_text(plain[name])
     return plain
 
 
 def _row(plain: dict[str, Any]) -> PriceRow:
-    if plain.keys() != _FIELDS:
-        raise ValueError(f"a price with other fields: {', '.join(sorted(plain.keys() ^ _FIELDS))}")
+    if plain.keys() - _OPTIONAL != _FIELDS:
+        others = sorted((plain.keys() - _OPTIONAL) ^ _FIELDS)
+        raise ValueError(f"a price with other fields: {', '.join(others)}")
     values = dict(plain)
     for name in _INSTANTS:
         values[name] = None if values[name] is None else datetime.fromisoformat(values[name])

@@ -1,6 +1,7 @@
 """The price history on a real store: every table that was taken is kept, and none is taken twice or lost."""
 
 import gzip
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,19 @@ def test_prices_come_back_as_they_were_taken(history: PriceHistory) -> None:
     taken = history.take(lambda _, at: (ROW, OTHER), NOON)
     assert taken == TakenPrices(1, NOON, (ROW, OTHER))
     assert history.latest() == history.required() == taken
+
+
+def test_prices_of_units_come_back_and_what_has_none_is_written_as_before_there_were_any() -> None:
+    priced = replace(ROW, input_audio_pico=100_000, output_audio_pico=0, character_pico=15_000_000)
+    body = TakenPrices(1, NOON, (ROW, priced)).encode()
+    assert TakenPrices.decode(1, body) == TakenPrices(1, NOON, (ROW, priced))
+    plain, with_units = json.loads(gzip.decompress(body))["rows"]
+    assert plain.keys() == with_units.keys() - {"input_audio_pico", "output_audio_pico", "character_pico"}
+    assert priced.terms()["input_audio_per_minute"] == "0.006"
+    assert (priced.terms()["output_audio_per_minute"], ROW.terms()["characters_per_million"]) == (
+        "0",
+        "no price",
+    )
 
 
 def test_a_history_without_a_price_is_one(history: PriceHistory) -> None:

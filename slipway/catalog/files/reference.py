@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from slipway.catalog.fields import Cpu, Name, Size, Source
 from slipway.catalog.files.generated import GeneratedPart
 from slipway.catalog.files.written import HEADER, KINDS
-from slipway.catalog.price_fields import Instant, PricePerMillion
+from slipway.catalog.price_fields import Instant, PricePerMillion, PricePerMinute, PricePerThousand
 from slipway.catalog.runtimes import RUNTIMES, RuntimeName
 
 # Types with a syntax of their own, in the words of the page's section "How values are written".
@@ -30,6 +30,8 @@ _NAMED: tuple[tuple[Any, str], ...] = (
     (Source, "source"),
     (Instant, "instant"),
     (PricePerMillion, "decimal"),
+    (PricePerMinute, "decimal"),
+    (PricePerThousand, "decimal"),
 )
 _SCALARS: tuple[tuple[Any, str], ...] = (
     (str, "text"),

@@ -6,7 +6,7 @@ Does not: one book's own entries (documents.py), prices over time and closed mon
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from slipway.catalog.catalog import Catalog
@@ -15,6 +15,16 @@ from slipway.catalog.documents import Price, PriceBook
 from slipway.catalog.problems import Finding
 
 _NAMED = 3
+
+# What models of a task use besides tokens, and the prices of which one is enough.
+_USED_BY: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "speech-to-text": ("minutes of audio that is heard", ("input_audio_per_minute",)),
+    "text-to-speech": (
+        "characters or minutes that are spoken",
+        ("characters_per_million", "output_audio_per_minute"),
+    ),
+    "rerank": ("documents or searches", ("documents_per_thousand", "searches_per_thousand")),
+}
 
 
 def prices_in_force(catalog: Catalog) -> Iterator[Finding]:
@@ -36,6 +46,28 @@ def unpriced(catalog: Catalog, at: datetime) -> Iterator[Finding]:
             message = (
                 f"has no price in force for {free}, so that what they use now is not billed{begin}. Add an "
                 f"entry{_scope(book, at)} with an effective_from that is past"
+            )
+            yield Finding("Deployment", deployment.name, ("price",), message, severity="warning")
+
+
+def unpriced_units(catalog: Catalog) -> Iterator[Finding]:
+    """What a deployment's task uses besides tokens has a price, if only "0"."""
+    books = {book.name: book for book in catalog.price_books}
+    tasks = {model.name: model.task for model in catalog.models}
+    at = datetime.now(UTC)
+    for deployment in catalog.deployments:
+        book = books.get(deployment.price or "")
+        used = _USED_BY.get(tasks.get(deployment.model, ""))
+        if book is None or used is None or deployment.sharing == "none":
+            continue
+        what, fields = used
+        in_force = {
+            price.org: price for price in sorted(_in_force(book, at), key=lambda each: each.effective_from)
+        }
+        if any(all(getattr(price, name) is None for name in fields) for price in in_force.values()):
+            message = (
+                f"gives no price for {what}, so that they are not billed. Give its entries "
+                f'{" or ".join(fields)} ("0" for what is free)'
             )
             yield Finding("Deployment", deployment.name, ("price",), message, severity="warning")
 

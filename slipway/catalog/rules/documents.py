@@ -18,7 +18,7 @@ from slipway.catalog.fields import cpu_in_millicores, size_in_bytes, split_revis
 from slipway.catalog.pods import Quantities
 from slipway.catalog.problems import Finding
 from slipway.catalog.rules import pods, references
-from slipway.catalog.rules.billing import prices_in_force
+from slipway.catalog.rules.billing import prices_in_force, unpriced_units
 from slipway.catalog.rules.cluster import aliases, labels, variables
 from slipway.catalog.rules.endpoints import addresses, gateways, hosts
 from slipway.catalog.rules.model_names import engine_names, requested_names
@@ -252,6 +252,7 @@ RULES: tuple[Rule, ...] = (
     limits,
     prices,
     prices_in_force,
+    unpriced_units,
     cached_prices,
     paths,
     gateways,

@@ -1,13 +1,15 @@
 """What nobody would pay for is said before it is used: prices of a catalog, by who may use what, and when."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from slipway.catalog import Catalog, Deployment
+from slipway.catalog import Catalog, Deployment, Model
 from slipway.catalog.documents import PriceBook
-from slipway.catalog.rules.billing import prices_in_force, unpriced
+from slipway.catalog.rules.billing import prices_in_force, unpriced, unpriced_units
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
 BEGUN, LATER = "2026-01-01T00:00:00Z", "2126-01-01T00:00:00Z"
@@ -77,3 +79,60 @@ def test_the_check_asks_the_clock() -> None:
         price_books=(PriceBook.model_validate({"name": "p", "prices": [entry(soon)]}),),
     )
     assert len(list(prices_in_force(catalog))) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "terms", "missing"),
+    [
+        ("speech-to-text", {}, "minutes of audio that is heard"),
+        ("speech-to-text", {"characters_per_million": "1"}, "Give its entries input_audio_per_minute"),
+        ("speech-to-text", {"input_audio_per_minute": "0"}, None),
+        ("text-to-speech", {}, "characters_per_million or output_audio_per_minute"),
+        ("text-to-speech", {"output_audio_per_minute": "0.006"}, None),
+        ("text-to-speech", {"characters_per_million": "15"}, None),
+        ("rerank", {}, "documents or searches"),
+        ("rerank", {"searches_per_thousand": "2"}, None),
+        ("embedding", {}, None),
+        ("text-generation", {}, None),
+    ],
+)
+def test_what_a_task_uses_besides_tokens_has_a_price_or_it_is_told(
+    task: str, terms: dict[str, str], missing: str | None
+) -> None:
+    deployment = {"name": "c", "model": "m", "engine": "e", "runtime": "ray", "price": "p", "sharing": "all"}
+    catalog = Catalog(
+        models=(Model.model_validate({"name": "m", "source": "file:///m", "task": task}),),
+        deployments=(Deployment.model_validate(deployment),),
+        price_books=(
+            PriceBook.model_validate({"name": "p", "prices": [{**entry("2025-01-01T00:00:00Z"), **terms}]}),
+        ),
+    )
+    found = [each.message for each in unpriced_units(catalog)]
+    assert len(found) == (missing is not None) and all(missing in each for each in found if missing)
+
+
+@pytest.mark.parametrize(
+    ("field", "price", "refused"),
+    [
+        ("input_audio_per_minute", "0.006", None),
+        ("input_audio_per_minute", "0.00429996", None),
+        ("input_audio_per_minute", "0.0043", "Write 0.00429996 or 0.00430002"),
+        ("output_audio_per_minute", "0.00000001", "Write 0 or 0.00000006"),
+        ("output_audio_per_minute", "-0.006", "negative"),
+        ("characters_per_million", "15", None),
+        ("characters_per_million", "0.0000001", "finer than a millionth"),
+        ("documents_per_thousand", "0.000000001", None),
+        ("documents_per_thousand", "0.0000000001", "Write 0 or 0.000000001"),
+        ("searches_per_thousand", "2.00", None),
+        ("searches_per_thousand", "1e20", "which nobody means"),
+    ],
+)
+def test_a_price_that_cannot_be_billed_to_the_last_digit_is_refused_with_the_next_ones(
+    field: str, price: str, refused: str | None
+) -> None:
+    document = {"name": "p", "prices": [{**entry(), field: price}]}
+    if refused is None:
+        assert getattr(PriceBook.model_validate(document).prices[0], field) == Decimal(price)
+    else:
+        with pytest.raises(ValueError, match=re.escape(refused)):
+            PriceBook.model_validate(document)

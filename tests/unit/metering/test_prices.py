@@ -247,3 +247,58 @@ def test_a_table_that_bills_a_closed_month_in_which_nothing_was_in_force_is_refu
     with pytest.raises(ClosedPriceError, match="nothing was in force at 2026-02-01T00:00:00Z") as refused:
         check_append_only((), schedule.rows, day(4))
     assert "effective_from at or after 2026-04-01T00:00:00Z" in str(refused.value)
+
+
+def with_units(since: datetime, **units: str) -> dict[str, Any]:
+    return {**entry(since, "1"), **units}
+
+
+def heard(rows: tuple[PriceRow, ...]) -> list[tuple[datetime, datetime | None, int | None]]:
+    return [(row.effective_from, row.effective_to, row.input_audio_pico) for row in rows]
+
+
+def test_a_units_price_is_a_whole_number_of_picos_for_each() -> None:
+    (schedule,) = schedules(
+        catalog(
+            standard=[
+                with_units(
+                    day(1), input_audio_per_minute="0.006", output_audio_per_minute="0",
+                    characters_per_million="15", documents_per_thousand="0.05", searches_per_thousand="2",
+                )
+            ]
+        )
+    )  # fmt: skip
+    (row,) = schedule.rows
+    assert (row.input_audio_pico, row.output_audio_pico) == (100_000, 0)
+    assert (row.character_pico, row.document_pico, row.search_pico) == (15_000_000, 50_000_000, 2_000_000_000)
+
+
+def test_a_unit_that_had_no_price_is_billed_from_the_moment_at_which_its_price_was_taken() -> None:
+    """What was used of it before stays free, in this month and in closed ones."""
+    first = table((), day(1), standard=[with_units(day(1))])
+    priced = [with_units(day(1), input_audio_per_minute="0.006")]
+    taken = table(first, day(3, 10), standard=priced)
+    assert heard(taken) == [(day(1), day(3, 10), None), (day(3, 10), None, 100_000)]
+    assert [row.version for row in taken] == [
+        "standard@2026-01-01T00:00:00Z",
+        "standard@2026-03-10T00:00:00Z",
+    ]
+    assert table(taken, day(3, 11), standard=priced) == taken
+    dearer = [with_units(day(1), input_audio_per_minute="0.012")]
+    corrected = table(taken, day(3, 11), standard=dearer)
+    assert heard(corrected) == [(day(1), day(3, 10), None), (day(3, 10), None, 200_000)]
+    with pytest.raises(
+        ClosedPriceError, match=r"input_audio_per_minute = 0\.012 in the catalog .*, 0\.006 was"
+    ):
+        table(taken, day(4, 2), standard=dearer)
+    with pytest.raises(ClosedPriceError, match="input_audio_per_minute = no price in the catalog"):
+        table(taken, day(4, 2), standard=[with_units(day(1))])
+
+
+def test_an_entry_that_lies_ahead_prices_a_unit_from_then_on() -> None:
+    first = table((), day(1), standard=[with_units(day(1))])
+    ahead = [with_units(day(1)), with_units(day(4), input_audio_per_minute="0.006")]
+    assert heard(table(first, day(3, 10), standard=ahead)) == [
+        (day(1), day(4), None),
+        (day(4), None, 100_000),
+    ]
