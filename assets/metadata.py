@@ -6,6 +6,7 @@ Belongs here: the translation from domain values to metadata. Does not: computin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -224,6 +225,7 @@ def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:
             "input_tokens": hour.input_tokens,
             "cached_tokens": hour.cached_tokens,
             "output_tokens": hour.output_tokens,
+            **{unit: amount for unit, amount in asdict(hour.units).items() if amount},
         }
     if key == keys.COST:
         costs = {f"cost_{currency.lower()}": str(amount) for currency, amount in hour.cost.items()}

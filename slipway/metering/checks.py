@@ -7,15 +7,17 @@ Does not: Dagster's asset checks that carry these (assets), repairing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any, Literal
 
 from slipway.metering.published import PublishedCopy
+from slipway.records.usage import Units
 
 Rows = Sequence[Mapping[str, Any]]
 
+UNITS = tuple(unit.name for unit in fields(Units))
 _SHOWN = 20  # rows of evidence
 
 
@@ -41,7 +43,7 @@ def keys_unique(rows: Rows) -> CheckResult:
 
 
 def unpriced(rows: Rows) -> CheckResult:
-    """Every request that used tokens had a price in force. In: one row per deployment and org without."""
+    """All that requests used had a price in force. In: one row per deployment, org and price without."""
     return _none("unpriced", "warn", rows, "unpriced")
 
 
@@ -58,9 +60,9 @@ def quarantined(rows: Rows) -> CheckResult:
 def tokens_conserved(rows: Rows) -> CheckResult:
     """Tokens in events = tokens in latency rows = billed + unbilled tokens. In: one row per hour.
 
-    Requests too: events read less their copies = requests in both tables.
+    Other units, too; and requests: events read less their copies = requests in both tables.
     """
-    columns = ("requests", "input_tokens", "cached_tokens", "output_tokens")
+    columns = ("requests", "input_tokens", "cached_tokens", "output_tokens", *UNITS)
     differing = [
         row
         for row in rows
@@ -76,9 +78,9 @@ def tokens_conserved(rows: Rows) -> CheckResult:
 
 
 def cost_reconciles(rows: Rows) -> CheckResult:
-    """Cost is tokens x price, to the last digit. In: one row per hour, org, deployment and price version.
+    """Cost is tokens and units x price, to the last digit. In: a row per hour, org, deployment and version.
 
-    Worked out again here from summed tokens, in Python's integers.
+    Worked out again here from sums of them, in Python's integers.
     """
     differing = []
     with localcontext() as exact:
@@ -87,7 +89,7 @@ def cost_reconciles(rows: Rows) -> CheckResult:
             if row["cost"] is None and row["price_version"] is None:
                 continue
             if row["prices_found"] != 1 or row["cost"] != _cost(row):
-                differing.append({**row, "tokens_times_price": str(_cost(row)), "cost": str(row["cost"])})
+                differing.append({**row, "used_times_price": str(_cost(row)), "cost": str(row["cost"])})
     evidence = {"groups": len(rows), "groups_that_differ": _shown(differing)}
     return CheckResult("cost_reconciles", not differing, evidence, "error")
 
@@ -99,6 +101,7 @@ def _cost(row: Mapping[str, Any]) -> Decimal | None:
         row["input_uncached"] * row["price_input"]
         + row["input_cached"] * row["price_cached"]
         + row["output"] * row["price_output"]
+        + sum(row[unit] * row[f"price_{unit}"] for unit in UNITS)
     )
     return Decimal(pico).scaleb(-12)
 

@@ -102,4 +102,6 @@ def _values(row: PriceRow) -> dict[str, Any]:
         "effective_to": row.effective_to, "version": row.version, "input": row.input_pico,
         "cached": row.cached_pico, "output": row.output_pico, "currency": row.currency,
         "bill_failed": row.bill_failed, "book": row.book, "assigned_from": row.assigned_from,
+        "input_audio": row.input_audio_pico, "output_audio": row.output_audio_pico,
+        "characters": row.character_pico, "documents": row.document_pico, "searches": row.search_pico,
     }  # fmt: skip

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _READER_MEMORY_BYTES = 512 * 2**20
 _ATTEMPTS = 100
+_HAS_UNITS = (
+    "SELECT 1 FROM duckdb_columns() WHERE database_name = 'published' AND table_name = 'price' "
+    "AND column_name = 'searches'"
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,9 @@ class PublishedCopy:
         try:
             bound(connection, _READER_MEMORY_BYTES)
             path = str(self.path).replace("'", "''")
-            connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published")
+            connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published; {sql('units')}")
+            if not connection.execute(_HAS_UNITS).fetchall():
+                connection.execute(sql("copy_without_units"))
         except duckdb.Error as error:
             connection.close()
             return error

@@ -7,7 +7,7 @@ Does not: the SQL itself (sql/), tables and charts for people (slipway.commands.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from slipway.metering.price_table import price_row
 from slipway.metering.published import PublishedCopy
 from slipway.records.price_history import PriceRow
+from slipway.records.usage import Units
 
 STATUSES = {
     "success": "successes",
@@ -30,8 +31,8 @@ QUANTILES = ("p50", "p90", "p95", "p99")
 class Bill:
     """One org's usage in one currency. `currency` and `cost` are None for usage without a price.
 
-    `by_status` has the statuses that occurred. Tokens are the billed ones; `cost` is an exact decimal
-    with 12 places.
+    `by_status` has the statuses that occurred. Tokens and units are the billed ones; `cost` is an exact
+    decimal with 12 places.
     """
 
     org: str
@@ -41,12 +42,13 @@ class Bill:
     input_uncached: int
     input_cached: int
     output: int
+    units: Units
     cost: str | None
 
 
 @dataclass(frozen=True)
 class BillLine:
-    """A bill by deployment and price version; prices are decimal strings per 1M tokens."""
+    """A bill by deployment and price version."""
 
     org: str
     deployment: str
@@ -56,6 +58,7 @@ class BillLine:
     input_uncached: int
     input_cached: int
     output: int
+    units: Units
     cost: str | None
 
 
@@ -85,6 +88,7 @@ def bills(copy: PublishedCopy, start: datetime, end: datetime, org: str | None =
     return [
         Bill(
             by_status={status: row[column] for status, column in STATUSES.items() if row[column]},
+            units=_units(row),
             cost=_decimal(row["cost"]),
             **{name: row[name] for name in ("org", "currency", "requests", *_BILLED)},
         )
@@ -95,7 +99,11 @@ def bills(copy: PublishedCopy, start: datetime, end: datetime, org: str | None =
 def bill_lines(copy: PublishedCopy, start: datetime, end: datetime, org: str | None = None) -> list[BillLine]:
     """The lines of those bills, by org, deployment and price version."""
     rows = copy.rows("bill_lines", start=start, end=end, org=org)
-    return [BillLine(**{**row, "cost": _decimal(row["cost"])}) for row in rows]
+    names = ("org", "deployment", "price_version", "currency", "requests", *_BILLED)
+    return [
+        BillLine(units=_units(row), cost=_decimal(row["cost"]), **{name: row[name] for name in names})
+        for row in rows
+    ]
 
 
 def latencies(copy: PublishedCopy, start: datetime, end: datetime) -> list[Latency]:
@@ -134,6 +142,10 @@ def prices(copy: PublishedCopy) -> list[PriceRow]:
 
 
 _BILLED = ("input_uncached", "input_cached", "output")
+
+
+def _units(row: Mapping[str, Any]) -> Units:
+    return Units(**{unit.name: row[unit.name] for unit in fields(Units)})
 
 
 def _decimal(value: Decimal | None) -> str | None:

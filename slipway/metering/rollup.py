@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from slipway.metering.warehouse import (
     transaction,
 )
 from slipway.objectstore import ObjectStore, StoredObject
-from slipway.records.usage import hour_of
+from slipway.records.usage import NO_UNITS, Units, hour_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,6 +36,7 @@ _MAX_CHUNK_HOURS = 24
 MAX_CHUNK_BYTES = 512 * 2**20
 
 _HOUR = timedelta(hours=1)
+_UNITS = len(fields(Units))
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class HourSummary:
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    units: Units = NO_UNITS
     cost: Mapping[str, Decimal] = field(default_factory=dict)
 
 
@@ -209,6 +211,6 @@ def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> lis
         costs.setdefault(hour, {})
         if currency is not None:
             costs[hour][currency] = cost
-        values: list[Any] = [hour, *columns[1:], costs[hour]]
+        values: list[Any] = [hour, *columns[1:-_UNITS], Units(*columns[-_UNITS:]), costs[hour]]
         summaries[hour] = HourSummary(*values)
     return list(summaries.values())

@@ -107,7 +107,7 @@ class Warehouse:
         with explained(self.path):
             connection = self._connect()
             try:
-                connection.execute(sql("schema"))
+                connection.execute(sql("schema") + sql("units"))
                 yield connection
             finally:
                 connection.close()

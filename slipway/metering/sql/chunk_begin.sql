@@ -5,7 +5,8 @@ CREATE OR REPLACE TEMP TABLE request (
     hour TIMESTAMPTZ, arrived_at TIMESTAMPTZ, request_id UUID,
     org VARCHAR, "user" VARCHAR, api_key VARCHAR, deployment VARCHAR, model VARCHAR,
     status VARCHAR, stream BOOLEAN, cold_start BOOLEAN, counted_by VARCHAR,
-    input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT, ttft_us BIGINT, duration_us BIGINT
+    input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT, ttft_us BIGINT, duration_us BIGINT,
+    input_audio_ms BIGINT, output_audio_ms BIGINT, characters BIGINT, documents BIGINT, searches BIGINT
 );
 
 CREATE OR REPLACE TEMP TABLE unreadable (
@@ -40,7 +41,7 @@ CREATE OR REPLACE TEMP MACRO flag_problem(field, x) AS CASE
     ELSE field || ' = ' || left(x, 64) || ': neither true nor false'
 END;
 
--- 2^31 tokens: more than any request has, and few enough that no sum of them leaves 64 bits. 2^53 microseconds:
+-- 2^31 tokens, or other units: more than any request has, and few enough that no sum of them leaves 64 bits. 2^53 microseconds:
 -- above it a JSON number is no longer exact.
 CREATE OR REPLACE TEMP MACRO most_tokens() AS 2147483647;
 CREATE OR REPLACE TEMP MACRO most_us() AS 9007199254740992;
@@ -65,6 +66,12 @@ CREATE OR REPLACE TEMP MACRO counts_problem(input_tokens, cached_tokens, output_
     CASE WHEN ttft_us IS NOT NULL THEN count_problem('ttft_us', ttft_us, most_us()) END,
     count_problem('duration_us', duration_us, most_us())
 );
+
+-- Units are absent from the lines of versions before them, and where a request used none.
+CREATE OR REPLACE TEMP MACRO unit_problem(field, x) AS
+    CASE WHEN x IS NOT NULL THEN count_problem(field, x, most_tokens()) END;
+CREATE OR REPLACE TEMP MACRO as_units(x) AS coalesce(as_count(x), 0);
+CREATE OR REPLACE TEMP MACRO is_units(x, n) AS x IS NULL OR is_count(x, n, most_tokens());
 
 -- Whether a text, read as VARCHAR, cannot have been a number, a flag or a structure in the line.
 CREATE OR REPLACE TEMP MACRO is_plain(x) AS

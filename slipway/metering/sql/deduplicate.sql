@@ -6,12 +6,13 @@ CREATE OR REPLACE TEMP TABLE ranked AS
 WITH repeated AS (SELECT request_id FROM request GROUP BY request_id HAVING count(*) > 1)
 SELECT
     request.rowid AS row_number, hour, request_id,
-    [input_tokens, cached_tokens, output_tokens]::VARCHAR
+    [input_tokens, cached_tokens, output_tokens, input_audio_ms, output_audio_ms, characters, documents, searches]::VARCHAR
         || [org, "user", api_key, deployment, model, status]::VARCHAR AS billed,
     row_number() OVER (
         PARTITION BY request_id
         ORDER BY
             input_tokens + output_tokens DESC, output_tokens DESC, cached_tokens,
+            input_audio_ms DESC, output_audio_ms DESC, characters DESC, documents DESC, searches DESC,
             status, org, "user", api_key, deployment, model, stream, cold_start,
             ttft_us, duration_us DESC, counted_by, request.rowid
     ) AS rank

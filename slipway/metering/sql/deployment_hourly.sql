@@ -26,6 +26,11 @@ summed AS (
         sum(input_tokens)::BIGINT AS input_tokens,
         sum(cached_tokens)::BIGINT AS cached_tokens,
         sum(output_tokens)::BIGINT AS output_tokens,
+        sum(input_audio_ms)::BIGINT AS input_audio_ms,
+        sum(output_audio_ms)::BIGINT AS output_audio_ms,
+        sum(characters)::BIGINT AS characters,
+        sum(documents)::BIGINT AS documents,
+        sum(searches)::BIGINT AS searches,
         count(ttft) AS ttft_count,
         sum(ttft)::DOUBLE / nullif(count(ttft), 0) / 1e3 AS ttft_mean_ms,
         quantile_cont(ttft, [0.5, 0.9, 0.95, 0.99]) AS ttft_us,
@@ -45,6 +50,7 @@ SELECT
     itl_count, itl_mean_ms, itl_ns[1] / 1e6, itl_ns[2] / 1e6, itl_ns[3] / 1e6, itl_ns[4] / 1e6,
     requests / elapsed_s, output_tokens / elapsed_s,
     $run_id,
-    duration_mean_ms, duration_us[1] / 1e3, duration_us[2] / 1e3, duration_us[3] / 1e3, duration_us[4] / 1e3
+    duration_mean_ms, duration_us[1] / 1e3, duration_us[2] / 1e3, duration_us[3] / 1e3, duration_us[4] / 1e3,
+    input_audio_ms, output_audio_ms, characters, documents, searches
 FROM summed
 JOIN chunk_hour USING (hour);

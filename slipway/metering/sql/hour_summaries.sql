@@ -2,6 +2,8 @@
 SELECT
     rollup_run.hour, run_id, final, objects, rows_in, rows_in - duplicates AS requests,
     duplicates, conflicts, unpriced, quarantined, input_tokens, cached_tokens, output_tokens,
+    rollup_run.input_audio_ms, rollup_run.output_audio_ms, rollup_run.characters, rollup_run.documents,
+    rollup_run.searches,
     usage.currency, usage.cost
 FROM rollup_run
 LEFT JOIN (

@@ -22,7 +22,9 @@ grouped AS (
             + CASE WHEN len(more_edges) > 0 THEN len(list_filter(more_edges, lambda edge: edge <= arrived_at)) ELSE 0 END
             AS part,
         min(arrived_at) AS instant, count(*) AS requests,
-        sum(input_tokens) AS input_tokens, sum(cached_tokens) AS cached_tokens, sum(output_tokens) AS output_tokens
+        sum(input_tokens) AS input_tokens, sum(cached_tokens) AS cached_tokens, sum(output_tokens) AS output_tokens,
+        sum(input_audio_ms) AS input_audio_ms, sum(output_audio_ms) AS output_audio_ms,
+        sum(characters) AS characters, sum(documents) AS documents, sum(searches) AS searches
     FROM request
     LEFT JOIN price_edge ON price_edge.deployment = request.deployment AND price_edge.hour = request.hour
     GROUP BY request.hour, org, "user", api_key, request.deployment, model, status, counted_by, part
@@ -64,6 +66,16 @@ SELECT
     sum(CASE WHEN bill_input THEN 0 ELSE input_tokens END)::BIGINT AS unbilled_input_tokens,
     sum(CASE WHEN bill_input THEN 0 ELSE cached_tokens END)::BIGINT AS unbilled_cached_tokens,
     sum(CASE WHEN bill_output THEN 0 ELSE output_tokens END)::BIGINT AS unbilled_output_tokens,
-    coalesce(sum(requests) FILTER (WHERE counted_by = 'bound'), 0)::BIGINT AS bounded
+    coalesce(sum(requests) FILTER (WHERE counted_by = 'bound'), 0)::BIGINT AS bounded,
+    sum(CASE WHEN bill_input THEN input_audio_ms ELSE 0 END)::BIGINT AS input_audio_ms,
+    sum(CASE WHEN bill_output THEN output_audio_ms ELSE 0 END)::BIGINT AS output_audio_ms,
+    sum(CASE WHEN bill_input THEN characters ELSE 0 END)::BIGINT AS characters,
+    sum(CASE WHEN bill_input THEN documents ELSE 0 END)::BIGINT AS documents,
+    sum(CASE WHEN bill_input THEN searches ELSE 0 END)::BIGINT AS searches,
+    sum(CASE WHEN bill_input THEN 0 ELSE input_audio_ms END)::BIGINT AS unbilled_input_audio_ms,
+    sum(CASE WHEN bill_output THEN 0 ELSE output_audio_ms END)::BIGINT AS unbilled_output_audio_ms,
+    sum(CASE WHEN bill_input THEN 0 ELSE characters END)::BIGINT AS unbilled_characters,
+    sum(CASE WHEN bill_input THEN 0 ELSE documents END)::BIGINT AS unbilled_documents,
+    sum(CASE WHEN bill_input THEN 0 ELSE searches END)::BIGINT AS unbilled_searches
 FROM priced
 GROUP BY hour, org, "user", api_key, deployment, model, price_row;

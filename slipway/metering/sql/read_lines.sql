@@ -10,7 +10,8 @@ WITH parsed AS (
             "request_id": "VARCHAR", "ts": "VARCHAR", "org": "JSON", "user": "JSON", "api_key": "JSON",
             "deployment": "JSON", "model": "JSON", "status": "VARCHAR", "counted_by": "VARCHAR", "stream": "JSON",
             "cold_start": "JSON", "input_tokens": "JSON", "cached_tokens": "JSON", "output_tokens": "JSON",
-            "ttft_us": "JSON", "duration_us": "JSON"
+            "ttft_us": "JSON", "duration_us": "JSON", "input_audio_ms": "JSON", "output_audio_ms": "JSON",
+            "characters": "JSON", "documents": "JSON", "searches": "JSON"
         }')) AS e
     FROM batch
 ),
@@ -23,7 +24,9 @@ typed AS (
         e.counted_by AS counted_by, e.stream::VARCHAR AS stream, e.cold_start::VARCHAR AS cold_start,
         e.input_tokens::VARCHAR AS input_tokens, e.cached_tokens::VARCHAR AS cached_tokens,
         e.output_tokens::VARCHAR AS output_tokens, e.ttft_us::VARCHAR AS ttft_us,
-        e.duration_us::VARCHAR AS duration_us
+        e.duration_us::VARCHAR AS duration_us, e.input_audio_ms::VARCHAR AS input_audio_ms,
+        e.output_audio_ms::VARCHAR AS output_audio_ms, e.characters::VARCHAR AS characters,
+        e.documents::VARCHAR AS documents, e.searches::VARCHAR AS searches
     FROM parsed
 )
 SELECT
@@ -34,7 +37,10 @@ SELECT
         text_problem('org', org), text_problem('user', "user"), text_problem('api_key', api_key),
         text_problem('deployment', deployment), text_problem('model', model),
         flag_problem('stream', stream), flag_problem('cold_start', cold_start),
-        counts_problem(input_tokens, cached_tokens, output_tokens, ttft_us, duration_us)
+        counts_problem(input_tokens, cached_tokens, output_tokens, ttft_us, duration_us),
+        unit_problem('input_audio_ms', input_audio_ms), unit_problem('output_audio_ms', output_audio_ms),
+        unit_problem('characters', characters), unit_problem('documents', documents),
+        unit_problem('searches', searches)
     ) AS reason
 FROM typed
 JOIN usage_object USING (object_number);
@@ -47,7 +53,8 @@ SELECT
     hour, arrived_at, id, org ->> '$', "user" ->> '$', api_key ->> '$', deployment ->> '$',
     CASE WHEN deployment = '""' THEN '' ELSE model ->> '$' END,
     status, stream = 'true', cold_start = 'true', counted_by,
-    as_count(input_tokens), as_count(cached_tokens), as_count(output_tokens), as_count(ttft_us), as_count(duration_us)
+    as_count(input_tokens), as_count(cached_tokens), as_count(output_tokens), as_count(ttft_us), as_count(duration_us),
+    as_units(input_audio_ms), as_units(output_audio_ms), as_units(characters), as_units(documents), as_units(searches)
 FROM judged
 WHERE reason IS NULL;
 

@@ -10,12 +10,16 @@ WITH parsed AS (
         try_cast(request_id AS UUID) AS id,
         try_cast(input_tokens AS BIGINT) AS n_input, try_cast(cached_tokens AS BIGINT) AS n_cached,
         try_cast(output_tokens AS BIGINT) AS n_output, try_cast(ttft_us AS BIGINT) AS n_ttft_us,
-        try_cast(duration_us AS BIGINT) AS n_duration_us
+        try_cast(duration_us AS BIGINT) AS n_duration_us,
+        try_cast(input_audio_ms AS BIGINT) AS n_input_audio_ms,
+        try_cast(output_audio_ms AS BIGINT) AS n_output_audio_ms, try_cast(characters AS BIGINT) AS n_characters,
+        try_cast(documents AS BIGINT) AS n_documents, try_cast(searches AS BIGINT) AS n_searches
     FROM read_json($path, format = 'newline_delimited', columns = {
         request_id: 'VARCHAR', ts: 'VARCHAR', org: 'VARCHAR', "user": 'VARCHAR', api_key: 'VARCHAR',
         deployment: 'VARCHAR', model: 'VARCHAR', status: 'VARCHAR', counted_by: 'VARCHAR', stream: 'JSON',
         cold_start: 'JSON', input_tokens: 'JSON', cached_tokens: 'JSON', output_tokens: 'JSON', ttft_us: 'JSON',
-        duration_us: 'JSON'
+        duration_us: 'JSON', input_audio_ms: 'JSON', output_audio_ms: 'JSON', characters: 'JSON', documents: 'JSON',
+        searches: 'JSON'
     })
 ),
 timed AS (SELECT *, try(uuid_extract_timestamp(id)) AS arrived_at FROM parsed)
@@ -27,6 +31,8 @@ SELECT
             AND is_count(input_tokens, n_input, most_tokens()) AND is_count(output_tokens, n_output, most_tokens())
             AND is_count(cached_tokens, n_cached, n_input) AND is_count(duration_us, n_duration_us, most_us())
             AND (ttft_us IS NULL OR is_count(ttft_us, n_ttft_us, most_us()))
+            AND is_units(input_audio_ms, n_input_audio_ms) AND is_units(output_audio_ms, n_output_audio_ms)
+            AND is_units(characters, n_characters) AND is_units(documents, n_documents) AND is_units(searches, n_searches)
             AND stream IN ('true', 'false') AND cold_start IN ('true', 'false')
             AND is_plain(org) AND is_plain("user") AND is_plain(api_key) AND is_plain(deployment) AND is_plain(model)
             THEN $hour::TIMESTAMPTZ
@@ -36,5 +42,7 @@ SELECT
     -- A model that no deployment serves is any text of a tenant's: all of them are one.
     CASE WHEN deployment = '' THEN '' ELSE model END,
     status, stream = 'true', cold_start = 'true', counted_by,
-    n_input, n_cached, n_output, n_ttft_us, n_duration_us
+    n_input, n_cached, n_output, n_ttft_us, n_duration_us,
+    coalesce(n_input_audio_ms, 0), coalesce(n_output_audio_ms, 0), coalesce(n_characters, 0),
+    coalesce(n_documents, 0), coalesce(n_searches, 0)
 FROM timed;

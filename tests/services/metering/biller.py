@@ -17,18 +17,27 @@ START = datetime(2026, 2, 28, 20, tzinfo=UTC)  # the month ends in the middle
 HOURS = 8
 ORGS = ("acme", "globex", "initech")
 _MILLION = Decimal(1_000_000)
+UNITS = ("heard_ms", "spoken_ms", "characters", "documents", "searches")
+PRICED_BY = (
+    Decimal(60_000),
+    Decimal(60_000),
+    _MILLION,
+    Decimal(1_000),
+    Decimal(1_000),
+)  # as catalogs write it
 
 Line = tuple[str, str | None]  # org, currency; None where nothing was owed for lack of a price
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a price book: per 1M tokens, from an instant on."""
+    """An entry of a price book: per 1M tokens, and per so much of each unit or None, from an instant on."""
 
     since: datetime
     input: Decimal
     cached: Decimal
     output: Decimal
+    units: tuple[Decimal | None, ...]
     org: str | None = None
 
 
@@ -64,16 +73,18 @@ class Request:
     input: int
     cached: int
     output: int
+    units: tuple[int, ...]
 
 
 @dataclass
 class Owed:
-    """What stands in a line: requests, billed tokens, money (exact)."""
+    """What stands in a line: requests, billed tokens and units, money (exact)."""
 
     requests: int = 0
     uncached: int = 0
     cached: int = 0
     output: int = 0
+    units: tuple[int, ...] = (0,) * len(UNITS)
     cost: Decimal = Decimal(0)
 
 
@@ -104,8 +115,14 @@ def bills(world: World) -> dict[Line, Owed]:
         line.uncached += uncached
         line.cached += cached
         line.output += output
+        # What is spoken is an answer; of all others it is the request that says how many.
+        billed = [with_input, with_output, with_input, with_input, with_input]
+        units = tuple(count * bills for count, bills in zip(request.units, billed, strict=True))
+        line.units = tuple(map(sum, zip(line.units, units, strict=True)))
         if entry:
             line.cost += (uncached * entry.input + cached * entry.cached + output * entry.output) / _MILLION
+            for count, unit_price, per in zip(units, entry.units, PRICED_BY, strict=True):
+                line.cost += count * (unit_price or 0) / per
     return owed
 
 
@@ -183,7 +200,13 @@ def _editions(chance: random.Random) -> list[Edition]:
 def _entry(chance: random.Random, since: datetime, org: str | None = None) -> Entry:
     """With more digits than a float would keep."""
     whole = Decimal(chance.randrange(1, 10**9)) / 1000
-    return Entry(since, whole, whole / 8, Decimal(chance.randrange(1, 10**11)) / _MILLION, org)
+    units = tuple(_unit_price(chance, per) if chance.random() < 0.7 else None for per in PRICED_BY)
+    return Entry(since, whole, whole / 8, Decimal(chance.randrange(1, 10**11)) / _MILLION, units, org)
+
+
+def _unit_price(chance: random.Random, per: Decimal) -> Decimal:
+    """A whole number of picos for each."""
+    return Decimal(chance.randrange(10**12)).scaleb(-12) * per
 
 
 def _request(chance: random.Random, editions: Sequence[Edition], hour: datetime) -> Request:
@@ -209,6 +232,9 @@ def _request(chance: random.Random, editions: Sequence[Edition], hour: datetime)
         status="client_error" if is_unknown else status,
         counted_by=chance.choice([None, "engine", "engine", "bound", "none"]),
         input=tokens, cached=chance.randrange(tokens + 1), output=tokens and chance.randrange(10**6),
+        units=tuple(
+            chance.randrange(10**7) if tokens and chance.random() < 0.2 else 0 for _ in UNITS
+        ),
     )  # fmt: skip
 
 

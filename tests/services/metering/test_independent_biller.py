@@ -32,6 +32,15 @@ from .biller import HOURS, START, Edition, Line, Owed, Request, World, bills, wo
 FIRST = 2
 WORLDS = int(os.environ.get("SLIPWAY_TEST_WORLDS") or 1)
 END = START + timedelta(hours=HOURS)
+# The biller's units, in Slipway's words: in price books, and in events and tables.
+TERMS = (
+    "input_audio_per_minute",
+    "output_audio_per_minute",
+    "characters_per_million",
+    "documents_per_thousand",
+    "searches_per_thousand",
+)
+COUNTED = ("input_audio_ms", "output_audio_ms", "characters", "documents", "searches")
 
 
 class Clock(datetime):
@@ -71,7 +80,8 @@ def catalog(edition: Edition) -> Catalog:
                     "prices": [
                         {"effective_from": entry.since.isoformat(), "org": entry.org,
                          "input": str(entry.input), "cached_input": str(entry.cached),
-                         "output": str(entry.output)}
+                         "output": str(entry.output),
+                         **dict(zip(TERMS, map(written, entry.units), strict=True))}
                         for entry in book.entries
                     ],
                 }
@@ -79,6 +89,11 @@ def catalog(edition: Edition) -> Catalog:
             for name, book in edition.books.items()
         ),
     )  # fmt: skip
+
+
+def written(price: Decimal | None) -> str | None:
+    """A price as a catalog has it."""
+    return None if price is None else f"{price.normalize():f}"
 
 
 def line(request: Request) -> bytes:
@@ -90,6 +105,7 @@ def line(request: Request) -> bytes:
         output_tokens=request.output, status=request.status,  # type: ignore[arg-type]
         error_type=None, ttft_us=5, duration_us=9, max_gap_us=None, cold_start=False, attempt=1,
         counted_by=request.counted_by,  # type: ignore[arg-type]
+        **dict(zip(COUNTED, request.units, strict=True)),
     )  # fmt: skip
     if request.counted_by is not None:
         return event.encode()
@@ -102,7 +118,7 @@ def ship(store: ObjectStore, hour: datetime, objects: Iterable[list[Request]], t
     """Write objects of an hour, each with a line that is none among the others."""
     for number, requests in enumerate(objects):
         lines = [line(request) for request in requests]
-        lines.insert(len(lines) // 2, (b'{"half', b'{"input_tokens":true}', b"\xff\xfe")[number % 3] + b"\n")
+        lines.insert(len(lines) // 2, (b'{"half', b'{"searches":-1}', b"\xff\xfe")[number % 3] + b"\n")
         store.put(object_key(hour, "g", f"{tag}-{number}"), gzip.compress(b"".join(lines)))
 
 
@@ -138,6 +154,8 @@ def owed_by(rows: Iterable[dict[str, Any]]) -> dict[Line, Owed]:
         summed.uncached += row["input_uncached"]
         summed.cached += row["input_cached"]
         summed.output += row["output"]
+        units = (row[unit] for unit in COUNTED)
+        summed.units = tuple(map(sum, zip(summed.units, units, strict=True)))
         summed.cost += row["cost"] or Decimal(0)
     return owed
 
@@ -184,6 +202,9 @@ def test_worlds_have_in_them_what_they_are_for() -> None:
         for one in objects
         for request in one
     ]
+    assert all(any(request.units[n] for request in requests) for n in range(len(COUNTED)))
+    entries = [entry for each in made for book in each.editions[-1].books.values() for entry in book.entries]
+    assert {unit is None for entry in entries for unit in entry.units} == {True, False}
     by_id: dict[str, set[Request]] = {}
     for request in shipped:
         by_id.setdefault(request.id, set()).add(request)

@@ -21,7 +21,8 @@ from slipway.metering.queries import bill_lines, bills, prices
 from slipway.metering.rollup import roll_up
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
-from slipway.records.usage import event_time
+from slipway.records.price_history import PriceRow
+from slipway.records.usage import Units, event_time
 
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
@@ -195,6 +196,73 @@ def test_usage_without_a_price_is_kept_counted_and_shown(store, warehouse, ship,
     (unpriced,) = [check for check in evaluate(copy, [HOUR]) if not check.passed]
     assert unpriced.name == "unpriced" and unpriced.severity == "warn"
     assert unpriced.evidence["rows"][0]["deployment"] == "free"
+
+
+def test_every_unit_is_billed_at_its_own_price_and_one_that_has_none_is_shown(
+    store, warehouse, ship, new_event, rows: Rows
+) -> None:
+    """What is spoken has a price by its time or by its characters; documents here have none at all."""
+    no_tokens = {
+        "input_tokens": 0,
+        "cached_tokens": 0,
+        "output_tokens": 0,
+        "ttft_us": None,
+        "counted_by": "engine",
+    }
+    price = PriceRow(
+        "chat", None, JANUARY, None, "standard", 1, 1, 1, "USD", "engine-output",
+        input_audio_pico=100_000, character_pico=15_000_000,
+    )  # fmt: skip
+    ship(
+        HOUR,
+        [
+            new_event(input_audio_ms=61_234, **no_tokens),
+            new_event(characters=1_001, output_audio_ms=9_000, **no_tokens),
+            new_event(documents=5, searches=1, org="other", **no_tokens),
+            new_event(input_audio_ms=7, output_audio_ms=8, status="cancelled", **no_tokens),
+            new_event(),
+        ],
+    )
+    copy = rolled_up(store, warehouse, PriceSchedule("chat", "standard", (price,)))
+    mine, others = bills(copy, HOUR, NOW)
+    pico = (61_234 + 7) * 100_000 + 1_001 * 15_000_000 + 111
+    assert mine.cost == str(Decimal(pico).scaleb(-12))
+    assert mine.units == Units(input_audio_ms=61_241, output_audio_ms=9_008, characters=1_001)
+    assert (others.units, Decimal(others.cost or 1)) == (Units(documents=5, searches=1), 0)
+    lines = bill_lines(copy, HOUR, NOW)
+    assert [line.units for line in lines] == [mine.units, others.units]
+    (row,) = rows("deployment_hourly")
+    assert (row["input_audio_ms"], row["characters"], row["documents"]) == (61_241, 1_001, 5)
+    assert [row["unpriced"] for row in rows("rollup_run")] == [1]
+    (failed,) = [check for check in evaluate(copy, [HOUR]) if not check.passed]
+    assert failed.name == "unpriced"
+    assert [(row["org"], row["documents"]) for row in failed.evidence["rows"]] == [("other", 5)]
+
+
+def test_units_of_failed_requests_are_conserved_when_they_are_not_billed(
+    store, warehouse, ship, new_event, schedule
+) -> None:
+    ship(
+        HOUR,
+        [
+            new_event(
+                status="cancelled", input_audio_ms=9, output_audio_ms=8, documents=3, counted_by="engine"
+            )
+        ],
+    )
+    copy = rolled_up(store, warehouse, schedule("chat", (JANUARY, 1, 1, 1), bill_failed="nothing"))
+    (bill,) = bills(copy, HOUR, NOW)
+    assert (bill.units, bill.requests) == (Units(), 1)
+    checks = {check.name: check for check in evaluate(copy, [HOUR])}
+    assert checks["tokens_conserved"].passed and checks["unpriced"].passed
+    assert checks["tokens_conserved"].evidence["input_audio_ms"] == 9
+
+
+def test_copies_of_an_event_that_differ_in_a_unit_are_a_conflict(store, warehouse, ship, new_event) -> None:
+    event = new_event(characters=5)
+    ship(HOUR, [event, new_event(request_id=event.request_id, characters=9), event])
+    (summary,) = roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
+    assert (summary.duplicates, summary.conflicts, summary.units) == (2, 1, Units(characters=9))
 
 
 def test_invented_model_names_are_one_row_per_key_and_no_warning(

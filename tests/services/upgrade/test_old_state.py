@@ -37,7 +37,7 @@ from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records import replica_samples, revisions, routes
-from slipway.records.price_history import PriceHistory
+from slipway.records.price_history import UNIT_PRICES, PriceHistory
 from slipway.records.revisions import RevisionStore
 from slipway.records.route_store import LEGACY_KEY, RouteStore
 from slipway.stack import embedded
@@ -68,8 +68,12 @@ def warehouse(old_home: Path) -> Warehouse:
 
 
 def plain(values: Iterable[Any]) -> list[Any]:
-    """As the version before wrote them down."""
+    """As the version before wrote them down, which knew no units but tokens."""
     rows: list[Any] = json.loads(json.dumps([asdict(value) for value in values], default=str))
+    for row in rows:
+        assert not any(row.pop("units", {}).values())
+        for unit in UNIT_PRICES:
+            assert row.pop(unit.name, None) is None
     return rows
 
 

@@ -78,6 +78,7 @@ def judge() -> Judge:
         line(input_tokens=2**31 - 1, cached_tokens=2**31 - 1, output_tokens=2**31 - 1),
         line(ttft_us=2**53, duration_us=2**53),
         line(counted_by="bound"),
+        line(input_audio_ms=2**31 - 1, output_audio_ms=0, characters=None, documents=7, searches=1),
     ],
 )
 def test_a_good_line_counts(judge: Judge, good: bytes) -> None:
@@ -89,7 +90,8 @@ def test_a_batch_is_read_alike_at_once_and_line_by_line() -> None:
     lines = b"".join(
         line(stream=n % 2 == 0, cold_start=n % 3 == 0, status=("success", "limited")[n % 5 == 0],
              ttft_us=None if n % 7 == 0 else n, model="" if n % 11 == 0 else f"m-{n}", duration_us=n * 10**9,
-             deployment="" if n % 13 == 0 else "chat", counted_by=None if n % 2 else "engine") + b"\n"
+             deployment="" if n % 13 == 0 else "chat", counted_by=None if n % 2 else "engine",
+             **({"characters": n, "searches": 1} if n % 3 else {})) + b"\n"
         for n in range(500)
     )  # fmt: skip
 
@@ -156,6 +158,12 @@ def test_a_batch_is_read_alike_at_once_and_line_by_line() -> None:
         (line(ttft_us="soon"), 'ttft_us = "soon": not a number'),
         (line(ttft_us=0.5), "ttft_us = 0.5: not a whole number"),
         (line(org=None), "org: missing"),
+        (line(input_audio_ms=-1), "input_audio_ms = -1: negative"),
+        (line(output_audio_ms=0.5), "output_audio_ms = 0.5: not a whole number"),
+        (line(characters=2**31), "characters = 2147483648: larger than any count"),
+        (line(documents="3"), 'documents = "3": not a number'),
+        (line(searches=True), "searches = true: not a number"),
+        (line(searches=[1]), "searches = [1]: not a number"),
         *((without(name), f"{name}: missing") for name in ("user", "api_key", "deployment", "stream")),
     ],
 )

@@ -58,7 +58,8 @@ def test_an_hour_differs_when_its_objects_do() -> None:
     assert lost_objects(rolled_up, [])
 
 
-TOKENS = {"requests": 3, "input_tokens": 30, "cached_tokens": 10, "output_tokens": 7}
+UNITS = {"input_audio_ms": 60_000, "output_audio_ms": 7, "characters": 5, "documents": 40, "searches": 2}
+TOKENS = {"requests": 3, "input_tokens": 30, "cached_tokens": 10, "output_tokens": 7, **UNITS}
 HOUR_ROW: dict[str, Any] = {
     "hour": HOUR,
     **TOKENS,
@@ -68,7 +69,7 @@ HOUR_ROW: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    "field", ["latency_requests", "usage_input_tokens", "usage_cached_tokens", "output_tokens"]
+    "field", ["latency_requests", "usage_input_tokens", "usage_cached_tokens", "output_tokens", *UNITS]
 )
 def test_a_token_that_went_missing_fails_the_check_and_is_shown(field: str) -> None:
     assert tokens_conserved([HOUR_ROW]).passed
@@ -84,7 +85,10 @@ COST_ROW: dict[str, Any] = {
     "hour": HOUR, "org": "acme", "deployment": "chat", "price_version": "v",
     "input_uncached": 10**18 + 1, "input_cached": 1, "output": 1,
     "price_input": 10**12, "price_cached": 1, "price_output": 1, "prices_found": 1,
-    "cost": Decimal("1000000000000000001.000000000002"),
+    **UNITS,
+    "price_input_audio_ms": 100_000, "price_output_audio_ms": 10**12, "price_characters": 1,
+    "price_documents": 2_000_000_000, "price_searches": 0,
+    "cost": Decimal("1000000000000000008.086000000007"),
 }  # fmt: skip
 
 
@@ -101,7 +105,7 @@ def test_a_cost_off_by_a_pico_fails_the_check(change: dict[str, Any]) -> None:
     assert cost_reconciles([COST_ROW]).passed
     result = cost_reconciles([{**COST_ROW, **change}])
     assert not result.passed
-    assert result.evidence["groups_that_differ"][0]["tokens_times_price"] in {str(COST_ROW["cost"]), "None"}
+    assert result.evidence["groups_that_differ"][0]["used_times_price"] in {str(COST_ROW["cost"]), "None"}
 
 
 def test_usage_without_a_price_has_nothing_to_reconcile() -> None:
