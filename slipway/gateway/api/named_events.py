@@ -19,7 +19,7 @@ _DONE = b"[DONE]"
 
 
 class NamedEventEditor(ABC):
-    """An `Editor` of one such stream. What ends an answer is `last`, so that it waits for the record."""
+    """An `Editor` of one such stream. Its end, an error too, is `last`: it waits for the record."""
 
     __slots__ = ("_model", "_split", "_wants", "done", "error", "finished", "last", "tokens", "usage")
 
@@ -62,14 +62,14 @@ class NamedEventEditor(ABC):
         if isinstance(chunk, dict):
             error = error_type(chunk, named)
             if error is not None:
-                self.error = error
+                self.error, self.done = error, True
                 if not named.kind:  # SDKs go by the name
                     named = events.Event(b"error", named.data, (b"event: error", *named.others))
                     whole = b"event: error\n" + whole
             if self._look(chunk.get("type"), chunk):
                 whole = named.with_data(encoded(chunk)) + b"\n\n"
         elif named.kind == b"error":
-            self.error = "upstream_error"
+            self.error, self.done = "upstream_error", True
         elif named.data is not None and named.data.strip() == _DONE:
             self.done = True
         if self.done:
