@@ -131,7 +131,7 @@ class Engine(Document):
     server: ServerName = Field(description="The inference server. A runtime hosts some of them.")
     images: dict[Accelerator, EngineImage] = Field(
         {},
-        description="Image per accelerator. Empty only for llama.cpp on ray, which runs in the environment.",
+        description="Image per accelerator. Empty only on ray, where our own servers run in the environment.",
     )
     env: dict[str, str] = Field({}, description="Environment of every deployment with this engine.")
     api_key: SecretRef | None = Field(

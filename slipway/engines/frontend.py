@@ -1,80 +1,91 @@
-"""The OpenAI API of one replica: what tenants may reach of the engine behind it.
+"""What every engine of ours has in front of it: names, /-/spec, which path is answered by what, errors.
 
-Belongs here: model names, adapters per request, streaming through, errors in OpenAI's shape, /-/spec.
-Does not: loading the engine, Ray, keys and limits (the gateway's).
+Belongs here: what is the same for all engines. Does not: any path of an API (llamacpp_api.py and its like in
+the engines' rooms), Ray (hosting.py), keys and limits (the gateway's).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-if TYPE_CHECKING:
-    import aiohttp
+T = TypeVar("T")
 
-# What is passed on to the engine, by what it was started for; its paths are the same.
-GENERATE = ("/v1/chat/completions", "/v1/completions")
-EMBED = ("/v1/embeddings",)
+# Answers one path: the request, and its path below the application's route.
+Handler = Callable[[Request, str], Awaitable[Response]]
+IsAlive = Callable[[float], Awaitable[bool]]
 
-# The engine takes these from a body, and through them one tenant could pick another's adapter or cache.
-_NOT_THE_CLIENTS = ("lora", "id_slot", "cache_prompt", "cache_salt", "n_cache_reuse")
+# JSON that a client may send at most: more than any batch that an engine takes.
+MOST_JSON_BYTES = 32 * 2**20
+# Nobody reads the answer to a client that is gone; the number is nginx's.
+_CLIENT_GONE = 499
 
 
 @dataclass(frozen=True)
 class Served:
-    """What this replica answers for; `adapters` are model names in the order the engine loaded them."""
+    """What a replica answers for."""
 
     deployment: str
     spec_digest: str
     replica: str
     model: str
-    adapters: tuple[str, ...]
-    reuse_prompts: bool
-    paths: tuple[str, ...] = GENERATE
 
     @property
     def model_names(self) -> tuple[str, ...]:
         """All names that a request may use."""
-        return (self.model, *self.adapters)
+        return (self.model,)
+
+
+class RefusedError(Exception):
+    """A request that deserves an error: its status, OpenAI's code and parameter, and a sentence."""
+
+    def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+
+    def response(self) -> Response:
+        """The error in OpenAI's shape."""
+        return error(self.status, str(self), self.code, self.param)
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its answer was there."""
 
 
 class Frontend:
-    """Answers requests of one replica by its engine; made before the event loop runs, used within it."""
+    """Answers requests of one replica by its engine's handlers."""
 
-    def __init__(self, engine_url: str, engine_key: str, served: Served) -> None:
-        self._engine_url = engine_url
-        self._engine_headers = {"authorization": f"Bearer {engine_key}", "content-type": "application/json"}
+    def __init__(self, served: Served, handlers: Mapping[str, Handler], is_alive: IsAlive) -> None:
+        self.paths = frozenset(handlers)
         self._served = served
-        self._session: aiohttp.ClientSession | None = None
+        self._handlers = handlers
+        self._is_alive = is_alive
 
     async def answer(self, request: Request) -> Response:
         """The response to any request below the application's route."""
         path = str(request.scope["path"]).removeprefix(str(request.scope.get("root_path", "")))
-        if request.method == "POST" and path in self._served.paths:
-            return await self._pass_on(path, await request.body())
+        handler = self._handlers.get(path) if request.method == "POST" else None
+        if handler is not None:
+            return await _answered(handler, request, path)
         if request.method == "GET" and path == "/-/spec":
-            return _json(200, self._spec())
+            return json(200, self._spec())
         if request.method == "GET" and path == "/v1/models":
-            return _json(200, {"object": "list", "data": [_model(n) for n in self._served.model_names]})
+            return json(200, {"object": "list", "data": [_model(n) for n in self._served.model_names]})
         if request.method == "GET" and path.removeprefix("/v1/models/") in self._served.model_names:
-            return _json(200, _model(path.removeprefix("/v1/models/")))
-        return _error(404, f"{request.method} {path} is not served here.", "not_found")
+            return json(200, _model(path.removeprefix("/v1/models/")))
+        return error(404, f"{request.method} {path} is not served here.", "not_found")
 
     async def is_alive(self, timeout_s: float = 10) -> bool:
         """Whether the engine answers its own health check in time."""
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
-        try:
-            async with self._client().get(f"{self._engine_url}/health", timeout=timeout) as reply:
-                return reply.status == 200
-        except (TimeoutError, aiohttp.ClientError):
-            return False
+        return await self._is_alive(timeout_s)
 
     def _spec(self) -> dict[str, Any]:
         return {
@@ -84,114 +95,93 @@ class Frontend:
             "model_names": list(self._served.model_names),
         }
 
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            import aiohttp
 
-            connector = aiohttp.TCPConnector(limit=0)
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
-        return self._session
-
-    async def _pass_on(self, path: str, body: bytes) -> Response:
-        import aiohttp
-
-        prepared = prepare(body, self._served)
-        if isinstance(prepared, Response):
-            return prepared
-        name, asked = prepared
-        try:
-            reply = await self._client().post(
-                self._engine_url + path, data=orjson.dumps(asked), headers=self._engine_headers
-            )
-        except aiohttp.ClientError as error:
-            return _error(502, f"The engine does not answer ({type(error).__name__}).", "engine_unreachable")
-        rename = (_model_field(self._served.model), _model_field(name))
-        if reply.content_type == "text/event-stream":
-            return StreamingResponse(_events(reply, *rename), media_type="text/event-stream")
-        async with reply:
-            whole = await reply.read()
-        return Response(whole.replace(*rename, 1), reply.status, media_type="application/json")
+async def _answered(handler: Handler, request: Request, path: str) -> Response:
+    try:
+        return await handler(request, path)
+    except RefusedError as refused:
+        return refused.response()
+    except (ClientGoneError, ClientDisconnect):
+        return Response(status_code=_CLIENT_GONE)
 
 
-def prepare(body: bytes, served: Served) -> tuple[str, dict[str, Any]] | Response:
-    """(model name, body for the engine), or the error response that the request deserves.
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work on a request whose body was read; it is cancelled when the client hangs up.
 
-    With adapters loaded, a prefix cached under one of them would be reused for another and change its
-    answers: the engine is told not to reuse prompts, and which adapters apply is said in every request.
+    Raises ClientGoneError then, and what the work raises.
     """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_until_gone(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGoneError
+    finally:
+        leaving.cancel()
+        working.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def body_of(request: Request, most_bytes: int = MOST_JSON_BYTES) -> bytes:
+    """The request's body; raises RefusedError as soon as it is longer than it may be."""
+    parts, size_bytes = [], 0
+    async for part in request.stream():
+        size_bytes += len(part)
+        if size_bytes > most_bytes:
+            raise RefusedError(413, f"The body is longer than {most_bytes} bytes.", "request_too_large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def asked_of(request: Request, served: Served) -> dict[str, Any]:
+    """The JSON object that was sent, for a model that is served; raises RefusedError."""
+    asked = parsed(await body_of(request))
+    require_model(asked.get("model"), served)
+    return asked
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object; raises RefusedError."""
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return _error(400, f"The body is not JSON: {error}.", "invalid_json")
+        raise RefusedError(400, f"The body is not JSON: {error}.", "invalid_json") from error
     if not isinstance(asked, dict):
-        return _error(400, "The body is not a JSON object.", "invalid_json")
-    name = asked.get("model")
+        raise RefusedError(400, "The body is not a JSON object.", "invalid_json")
+    return asked
+
+
+def require_model(name: object, served: Served) -> str:
+    """The model's name where it is one of those served; raises RefusedError."""
     if not isinstance(name, str):
-        return _error(400, "model is missing or not a string.", "missing_model")
+        raise RefusedError(400, "model is missing or not a string.", "missing_model", "model")
     if name not in served.model_names:
-        return _error(404, f"The model {name} does not exist.", "model_not_found")
-    unmetered = _unmetered(asked)
-    if unmetered is not None:
-        return _error(400, unmetered, "unsupported_value")
-    for field in _NOT_THE_CLIENTS:
-        asked.pop(field, None)
-    if served.adapters:
-        asked["lora"] = [
-            {"id": index, "scale": 1.0 if adapter == name else 0.0}
-            for index, adapter in enumerate(served.adapters)
-        ]
-    asked["cache_prompt"] = served.reuse_prompts and not served.adapters
-    options = asked.get("stream_options")
-    if isinstance(options, dict) and options.get("continuous_usage_stats"):
-        # vLLM's name for counts in every chunk, by which the gateway records what a client that hung up used.
-        asked["timings_per_token"] = True
-    return name, asked
+        raise RefusedError(404, f"The model {name} does not exist.", "model_not_found", "model")
+    return name
 
 
-def _unmetered(asked: dict[str, Any]) -> str | None:
-    """Why a request for several answers is refused: llama.cpp reports the usage of one of them alone."""
-    if asked.get("n") not in (None, 1):
-        return f"n is {asked['n']!r}: this engine makes one answer per request. Leave n out, and ask again."
-    prompt = asked.get("prompt")
-    several = isinstance(prompt, list) and len(prompt) > 1 and not all(isinstance(p, int) for p in prompt)
-    return (
-        "prompt has several entries: this engine answers one per request. Send each alone."
-        if several
-        else None
+def refused(param: str, what: str) -> RefusedError:
+    """The refusal of one field: `input is empty. ...`."""
+    return RefusedError(400, f"{param} {what}", "invalid_value", param)
+
+
+def json(status: int, content: Any) -> Response:
+    """A response of JSON; arrays of numpy are written as they are."""
+    return Response(
+        orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json"
     )
 
 
-async def _events(reply: aiohttp.ClientResponse, old: bytes, new: bytes) -> AsyncIterator[bytes]:
-    """Forward server-sent events as they come; leaving early closes the connection, and the engine stops."""
-    pending = b""
-    try:
-        async for chunk in reply.content.iter_any():
-            if old == new:
-                yield chunk
-                continue
-            whole, separator, pending = (pending + chunk).rpartition(b"\n\n")
-            if separator:
-                yield (whole + separator).replace(old, new)
-        if pending:
-            yield pending
-    finally:
-        reply.close()
-
-
-def _model_field(name: str) -> bytes:
-    # Quotes inside a JSON string are escaped, so these bytes are never part of a generated text.
-    return b'"model":' + orjson.dumps(name)
+def error(status: int, message: str, code: str, param: str | None = None) -> Response:
+    """An error in OpenAI's shape."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return json(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 def _model(name: str) -> Mapping[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "slipway"}
-
-
-def _error(status: int, message: str, code: str) -> Response:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return _json(status, {"error": {"message": message, "type": kind, "param": None, "code": code}})
-
-
-def _json(status: int, content: Any) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")

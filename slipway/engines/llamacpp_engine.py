@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.engines.errors import EngineRefusedError
+from slipway.engines.flags import EngineSettings, Value
 from slipway.engines.gguf_header import context_length
-from slipway.engines.llamacpp_args import FLAGS, EngineSettings, Value
+from slipway.engines.llamacpp_args import FLAGS
 from slipway.engines.native_log import NativeLog
 
 # The engine's own threads for HTTP; a request holds one until its last token, and /health needs one, too.
@@ -48,11 +49,17 @@ def gguf_file(directory: Path) -> Path:
 
 
 def start(
-    model: Path, adapters: Sequence[Path], settings: EngineSettings, alias: str, *, embeds: bool = False
+    model: Path,
+    adapters: Sequence[Path],
+    settings: EngineSettings,
+    alias: str,
+    *,
+    task: str = "text-generation",
+    reuse_prompts: bool = False,
 ) -> Engine:
     """Load the model and its adapters (at scale 0) and listen on a free loopback port; blocks while it loads.
 
-    With `embeds` it answers embeddings alone: what it would generate is another thing then.
+    For embeddings or reranking it answers those alone: what it would generate is another thing then.
 
     Raises EngineRefusedError with llama.cpp's own words when the engine does not start.
     """
@@ -63,7 +70,11 @@ def start(
 
     key = secrets.token_hex(32)
     params = _parameters(xllamacpp, model, adapters, alias, key)
-    params.embedding = embeds
+    # Of requests that do not say it: of some shapes the engine reads the API's own fields alone.
+    params.cache_prompt = reuse_prompts and not adapters
+    params.embedding = task in ("embedding", "rerank")
+    if task == "rerank":
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
     for name, value in settings.values.items():
         _set(xllamacpp, params, name, value)
     log = NativeLog()

@@ -1,7 +1,7 @@
-"""`python -m slipway.engines.standalone --port=8000 '<args as JSON>'`: llama.cpp as a process of its own.
+"""`python -m slipway.engines.standalone --port=8000 '<args as JSON>'`: an engine as a process of its own.
 
 Belongs here: one replica's life in a plain pod: load, listen, answer probes and scalers, drain at SIGTERM.
-Does not: what it answers tenants (frontend.py), the same in Ray (llamacpp.py).
+Does not: what it answers tenants (frontend.py), the same in Ray (hosting.py).
 
 It listens once the engine has loaded, so a probe that gets an answer means that requests do, too.
 """
@@ -17,9 +17,9 @@ import click
 import orjson
 
 from slipway.artifacts.errors import ArtifactError
-from slipway.engines import llamacpp, llamacpp_args
+from slipway.engines import hosting
 from slipway.engines.errors import EngineRefusedError
-from slipway.engines.frontend import EMBED, GENERATE, Frontend
+from slipway.engines.frontend import Frontend
 from slipway.environment import MissingSettingError
 from slipway.objectstore import ObjectStoreError
 
@@ -69,7 +69,7 @@ class Application:
         if own is not None:
             await own(scope, receive, send)
             return
-        counted = scope["path"] in (*GENERATE, *EMBED)
+        counted = scope["path"] in self._frontend.paths
         self._load.ongoing += counted
         try:
             response = await self._frontend.answer(request)
@@ -99,16 +99,17 @@ class Application:
 @click.option("--drain-s", default=30, help="Longest wait for requests in flight after SIGTERM, in seconds.")
 @click.argument("args")
 def main(host: str, port: int, drain_s: int, args: str) -> None:
-    """Serve the model that ARGS names (JSON of slipway.engines.llamacpp.Args) until SIGTERM."""
-    wanted = llamacpp.Args.model_validate_json(args)
+    """Serve the model that ARGS names (JSON of slipway.engines.hosting.Args) until SIGTERM."""
+    wanted = hosting.Args.model_validate_json(args)
     try:
-        engine, frontend = llamacpp.load(wanted, socket.gethostname())
+        hosted = hosting.engine_module(wanted.server).load(wanted, socket.gethostname())
     except (EngineRefusedError, ArtifactError, ObjectStoreError, MissingSettingError) as error:
         raise click.ClickException(f"{type(error).__name__}: {error}") from error
-    slots = llamacpp_args.parse(wanted.engine_args).whole("--parallel", otherwise=1)
     click.echo(f"{wanted.served_name} ({wanted.spec_digest[:8]}) serves on {host}:{port}", err=True)
-    _serve(Application(frontend, Load(slots)), host, port, drain_s)
-    del engine  # only now: the engine ends with its last reference
+    try:
+        _serve(Application(hosted.frontend, Load(hosted.slots)), host, port, drain_s)
+    finally:
+        hosted.close()
 
 
 def _serve(application: Any, host: str, port: int, drain_s: int) -> None:

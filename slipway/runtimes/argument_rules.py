@@ -13,7 +13,7 @@ from slipway.catalog.deployment import Deployment
 from slipway.catalog.fields import Task
 from slipway.catalog.problems import FieldPath, Finding
 from slipway.catalog.rules.documents import Rule
-from slipway.catalog.servers import LLAMA_CPP, SERVERS, ServerName
+from slipway.catalog.servers import SERVERS, ServerName
 from slipway.runtimes import registry
 from slipway.runtimes.arguments import divided, loading, owned, parsing
 
@@ -82,12 +82,12 @@ def _variable(kind: str, owner: str, path: FieldPath, name: str, reason: str | N
 
 
 def _with_engines(catalog: Catalog) -> Iterator[tuple[Deployment, ServerName, Task]]:
-    """Deployments of which the engine is known; llama.cpp has a table of its own, in its engine."""
+    """Deployments of which the engine is known; one of ours has a table of its own, in its room."""
     servers = {engine.name: engine.server for engine in catalog.engines}
     tasks = {model.name: model.task for model in catalog.models}
     for deployment in catalog.deployments:
         server = servers.get(deployment.engine)
-        if server is not None and server != LLAMA_CPP:
+        if server is not None and not SERVERS[server].is_ours:
             yield deployment, server, tasks.get(deployment.model, "text-generation")
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from slipway.catalog.deployment import Deployment
-from slipway.catalog.servers import LLAMA_CPP, SERVERS, ServerName
+from slipway.catalog.servers import CTRANSLATE2, LLAMA_CPP, ONNX_RUNTIME, SERVERS, ServerName
 from slipway.runtimes.arguments import parsing
 
-Format = Literal["safetensors", "PyTorch's .bin", "GGUF"]
+Format = Literal["safetensors", "PyTorch's .bin", "GGUF", "ONNX"]
 # Where the streamer reads: from the store itself, or from a disk, where others could read, too.
 Streams = Literal["store", "disk"]
 
@@ -26,10 +26,17 @@ _SUFFIXES: Mapping[str, Format] = {
     "pt": "PyTorch's .bin",
     "pth": "PyTorch's .bin",
     "gguf": "GGUF",
+    "onnx": "ONNX",
 }
 # It makes up weights instead of reading any.
 _NO_WEIGHTS = "dummy"
 _FROM_STORE = frozenset({"runai_streamer", "runai_streamer_sharded", "tensorizer", _NO_WEIGHTS})
+# What engines of ours load, and what to do where there is none of it.
+_LOADS: Mapping[ServerName, tuple[Format, str]] = {
+    LLAMA_CPP: ("GGUF", "GGUF. Name weights in GGUF, or an engine of vLLM"),
+    ONNX_RUNTIME: ("ONNX", "ONNX. Name weights in ONNX, or an engine of vLLM"),
+    CTRANSLATE2: ("PyTorch's .bin", "CTranslate2's model.bin. Convert them, or name an engine of vLLM"),
+}
 # Kinds of quantizing that bring a reader of their own.
 _WITH_A_READER = frozenset({"bitsandbytes", "gguf"})
 
@@ -66,12 +73,9 @@ def refusal(
     if not held:
         return None
     has = " and ".join(sorted(held))
-    if server == LLAMA_CPP:
-        return (
-            None
-            if "GGUF" in held
-            else f"holds {has}, and llama.cpp loads GGUF. Name weights in GGUF, or an engine of vLLM"
-        )
+    if server in _LOADS:
+        wanted, words = _LOADS[server]
+        return None if wanted in held else f"holds {has}, and {server} loads {words}"
     if not SERVERS[server].fills_memory_as_vllm or "safetensors" in held:
         return None
     given = parsing.parse(deployment.args).last(LOAD_FORMAT)

@@ -6,7 +6,7 @@ about sharing one (sharing.py).
 
 from __future__ import annotations
 
-from slipway.catalog.servers import LLAMA_CPP, VLLM
+from slipway.catalog.servers import OURS, VLLM
 from slipway.runtimes.adapter import Adapter, OnKubernetes
 from slipway.runtimes.arguments import owned
 from slipway.runtimes.kuberay import dashboard, judge, render, sharing
@@ -16,7 +16,7 @@ from slipway.runtimes.workload import OwnWord, Shared, WorkloadKind
 _LONGEST_NAME = 41
 
 ADAPTER = Adapter(
-    servers=frozenset({LLAMA_CPP, VLLM}),
+    servers=frozenset({*OURS, VLLM}),
     # Ray Serve LLM's ingress: ray/llm/_internal/serve/core/ingress/ingress.py of Ray 2.60.
     tasks={VLLM: frozenset({"text-generation", "embedding", "rerank", "speech-to-text"})},
     streams={VLLM: "store"},

@@ -16,7 +16,7 @@ import yaml
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.catalog.servers import LLAMA_CPP, VLLM
+from slipway.catalog.servers import OURS, SERVERS, VLLM
 from slipway.runtimes.arguments import keywords as arguments
 from slipway.runtimes.kuberay import raycluster
 from slipway.runtimes.ray import render as ray_render
@@ -112,8 +112,8 @@ def ray_service(together: Sequence[ResolvedDeployment], cluster: ClusterSettings
 
 
 def application(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
-    """One element of `applications`: our llama.cpp as on plain Ray, vLLM by Ray Serve LLM."""
-    if resolved.engine.server == LLAMA_CPP:
+    """One element of `applications`: our own engines as on plain Ray, vLLM by Ray Serve LLM."""
+    if SERVERS[resolved.engine.server].is_ours:
         return {**ray_render.render(resolved), "route_prefix": route_prefix(resolved)}
     return {
         "name": identity.object_name(resolved),
@@ -169,7 +169,7 @@ def _keywords(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[st
 
 def _engine_names(resolved: ResolvedDeployment) -> dict[str, str]:
     """Ray Serve LLM takes `model:adapter`; our own application takes an adapter's own name."""
-    if resolved.engine.server == LLAMA_CPP:
+    if SERVERS[resolved.engine.server].is_ours:
         return {}
     served = zip(resolved.deployment.adapters, resolved.adapters, strict=True)
     return {
@@ -214,7 +214,7 @@ def _policy(service: Object, cluster: ClusterSettings) -> Object:
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that KubeRay cannot honour."""
     server = engine.server if engine is not None else VLLM
-    ours = server == LLAMA_CPP
+    ours = SERVERS[server].is_ours
     of_ray = ("replicas", "autoscaling.", "rollout.surge", "load_balancing.strategy")
     refused: refusing.Refused = {
         **{
@@ -250,21 +250,18 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             deployment.resources.limits.memory is not None,
             "is a pod's, and replicas of several deployments share Ray's pods. Remove it",
         ),
-        "nodes_per_replica": (
-            deployment.nodes_per_replica > 1 and ours,
-            "is more than 1, and llama.cpp's replica is one process. Set it to 1",
-        ),
+        **refusing.of_ours(deployment, server),
         "isolation.network_policy": (
             not deployment.isolation.network_policy,
             "is false, and all deployments of a Ray cluster share one policy. Remove it",
         ),
         "resources.volume_size": (
             deployment.resources.volume_size is not None and ours,
-            "is a replica's, and llama.cpp's replicas share their node's cache. Remove it",
+            f"is a replica's, and {server}'s replicas share their node's cache. Remove it",
         ),
         "engine": (
-            server not in (LLAMA_CPP, VLLM),
-            f"is {server}, and Ray hosts llama.cpp and vllm. Name another",
+            server not in (*OURS, VLLM),
+            f"is {server}, and Ray hosts {', '.join(OURS)} and vllm. Name another",
         ),
     }
-    return refusing.only(refused)
+    return [*refusing.only(refused), *refusing.of_engine(deployment, server)]

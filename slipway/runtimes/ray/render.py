@@ -15,14 +15,17 @@ from slipway.catalog.deployment import Autoscaling, Deployment, Gpu
 from slipway.catalog.documents import Engine
 from slipway.catalog.fields import cpu_in_millicores, size_in_bytes
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.catalog.servers import LLAMA_CPP, ServerName
+from slipway.catalog.servers import CTRANSLATE2, ESPEAK_NG, LLAMA_CPP, ONNX_RUNTIME, ServerName
 from slipway.runtimes.rendering import refusing
 from slipway.runtimes.rendering.identity import SPEC_DIGEST_ENV, object_name
-from slipway.runtimes.rendering.llamacpp_app import app_args
+from slipway.runtimes.rendering.own_app import app_args
 
 # Engine server -> (import path of its application, name of the deployment within it).
 APPLICATIONS: Mapping[ServerName, tuple[str, str]] = {
-    LLAMA_CPP: ("slipway.engines.llamacpp:build", "llamacpp")
+    LLAMA_CPP: ("slipway.engines.llamacpp:build", "llamacpp"),
+    ONNX_RUNTIME: ("slipway.engines.onnx.app:build", "onnxruntime"),
+    CTRANSLATE2: ("slipway.engines.whisper.app:build", "ctranslate2"),
+    ESPEAK_NG: ("slipway.engines.espeak.app:build", "espeak-ng"),
 }
 
 NODE_CACHE_ENV = "SLIPWAY_NODE_CACHE_BYTES"
@@ -42,6 +45,14 @@ def application_name(resolved: ResolvedDeployment) -> str:
     return object_name(resolved)
 
 
+def route_prefix(resolved: ResolvedDeployment) -> str:
+    """In place the deployment's own path; two revisions beside each other need one each."""
+    deployment = resolved.deployment
+    if deployment.rollout.strategy == "in-place" and deployment.path is not None:
+        return deployment.path
+    return f"/{application_name(resolved)}"
+
+
 def render(resolved: ResolvedDeployment, node_cache_bytes: int | None = None) -> dict[str, Any]:
     """The Serve application of a deployment, as plain JSON; raises ValueError for an unknown engine.
 
@@ -57,7 +68,7 @@ def render(resolved: ResolvedDeployment, node_cache_bytes: int | None = None) ->
     name = application_name(resolved)
     return {
         "name": name,
-        "route_prefix": f"/{name}",
+        "route_prefix": route_prefix(resolved),
         "import_path": import_path,
         "args": app_args(resolved),
         # A line per request would bury what the engine says when it fails; the gateway has the access log.
@@ -148,6 +159,8 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
         *_refused_scaling(deployment),
         *_refused_resources(deployment),
         *_refused_placement(deployment),
+        *refusing.only(refusing.of_ours(deployment, engine.server if engine else LLAMA_CPP)),
+        *refusing.of_engine(deployment, engine.server if engine else None),
     ]
     if engine is not None and engine.server not in APPLICATIONS:
         refused.append(
@@ -171,10 +184,6 @@ def _refused_scaling(deployment: Deployment) -> list[tuple[str, str]]:
             "autoscaling.target.cpu_percent": (target.cpu_percent is not None, per_metric),
             "autoscaling.target.memory_percent": (target.memory_percent is not None, per_metric),
             "autoscaling.target.queue_depth": (target.queue_depth is not None, per_metric),
-            "autoscaling.idle": (
-                scaling.idle == "sleep",
-                "is sleep, which only vLLM has. Use keep or zero",
-            ),
         }
     refused["rollout.surge"] = (
         deployment.rollout.surge > (0 if scaling else deployment.replicas),
@@ -221,10 +230,6 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
                 deployment.data_plane != "default",
                 "is another than default, and this version connects one. Remove it",
             ),
-            "nodes_per_replica": (
-                deployment.nodes_per_replica > 1,
-                "is more than 1, and llama.cpp's replica is one process. Set it to 1",
-            ),
             "secrets": (
                 bool(deployment.secrets),
                 "would be readable in Ray's dashboard. Set the variable in the Ray nodes' own environment",
@@ -235,7 +240,7 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
             ),
             "tolerations": (bool(deployment.tolerations), kubernetes),
             **refusing.of_pods(deployment, "exists on Kubernetes only. Remove it", ("max_ongoing_requests",)),
-            **refusing.of_parallelism(deployment, "is vLLM's, and ray hosts llama.cpp. Remove it"),
+            **refusing.of_parallelism(deployment, "is vLLM's, which ray does not host. Remove it"),
             "telemetry": (
                 "telemetry" in deployment.model_fields_set,
                 "has no effect here: Ray tells its own metrics for the whole node. Remove it",
@@ -245,6 +250,9 @@ def _refused_placement(deployment: Deployment) -> list[tuple[str, str]]:
             "isolation.runtime_class": (isolation.runtime_class is not None, kubernetes),
             "isolation.quota": (isolation.quota is not None, kubernetes),
             "alias": (deployment.alias, kubernetes),
-            "path": (deployment.path is not None, "is a route of the Kubernetes edge. Remove it"),
+            "path": (
+                deployment.path is not None and deployment.rollout.strategy != "in-place",
+                "is one, and blue-green revisions have a path each. Use rollout.strategy in-place",
+            ),
         }
     )

@@ -1,7 +1,7 @@
 """The pod around an engine, alike on every runtime that takes a pod template.
 
 Belongs here: security, volumes, environment, probes, placement, and how a pod ends.
-Does not: what the engine is told (vllm_args.py, llamacpp_app.py), the object around the pod.
+Does not: what the engine is told (vllm_args.py, own_app.py), the object around the pod.
 Security follows the Pod Security Standard `restricted`.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from slipway.catalog.deployment import Deployment
-from slipway.catalog.servers import SERVERS, ServerName
+from slipway.catalog.servers import LLAMA_CPP, SERVERS, ServerName
 
 Refused = dict[str, tuple[bool, str]]
 
@@ -111,6 +111,37 @@ def of_parallelism(
         "expert": asked.expert,
     }
     return {f"parallelism.{name}": (is_given and name not in takes, why) for name, is_given in given.items()}
+
+
+def of_ours(deployment: Deployment, server: ServerName | None) -> Refused:
+    """Fields that a replica of Slipway's own server cannot honour; nothing of another server, or of none."""
+    if server is None or not SERVERS[server].is_ours:
+        return {}
+    scaling = deployment.autoscaling
+    return {
+        "nodes_per_replica": (
+            deployment.nodes_per_replica > 1,
+            f"is more than 1, and {server}'s replica is one process. Set it to 1",
+        ),
+        "autoscaling.idle": (
+            scaling is not None and scaling.idle == "sleep",
+            "is sleep, which only vLLM has. Use keep or zero",
+        ),
+    }
+
+
+def of_engine(deployment: Deployment, server: ServerName | None) -> list[tuple[str, str]]:
+    """What one of Slipway's own servers does on no runtime; said of the engine, which may be another."""
+    if server is None or not SERVERS[server].is_ours or server == LLAMA_CPP:
+        return []
+    gpu, cards = deployment.resources.gpu, SERVERS[server].gpus
+    refused = []
+    if gpu is not None and gpu.vendor not in cards:
+        computes = f"computes on cards of {' and '.join(sorted(cards))}" if cards else "computes on no card"
+        refused.append(("engine", f"is {server}, which {computes}. Remove resources.gpu, or name another"))
+    if deployment.adapters:
+        refused.append(("engine", f"is {server}, which takes no adapters. Remove adapters, or name another"))
+    return refused
 
 
 def _of_a_gpu(deployment: Deployment) -> Refused:

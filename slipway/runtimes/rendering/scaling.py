@@ -10,7 +10,7 @@ import math
 
 from slipway.catalog.deployment import Autoscaling, Deployment
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.catalog.servers import LLAMA_CPP
+from slipway.catalog.servers import SERVERS
 from slipway.runtimes.rendering import identity
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Address, Object, Workload, plain
@@ -85,17 +85,17 @@ def triggers(
 def _ongoing(resolved: ResolvedDeployment, cluster: ClusterSettings, address: Address, goal: str) -> Object:
     if cluster.prometheus_url is not None:
         return prometheus_trigger(cluster.prometheus_url, ongoing_query(resolved), goal)
-    if resolved.engine.server == LLAMA_CPP:
+    if SERVERS[resolved.engine.server].is_ours:
         return _engine_trigger(address, "/-/load", "ongoing", goal)
     return _engine_trigger(address, "/load", "server_load", goal)
 
 
 def _waiting(resolved: ResolvedDeployment, cluster: ClusterSettings, address: Address, goal: str) -> Object:
-    llamacpp = resolved.engine.server == LLAMA_CPP
+    ours = SERVERS[resolved.engine.server].is_ours
     if cluster.prometheus_url is not None:
-        metric = "slipway_engine_requests_waiting" if llamacpp else "vllm:num_requests_waiting"
+        metric = "slipway_engine_requests_waiting" if ours else "vllm:num_requests_waiting"
         return prometheus_trigger(cluster.prometheus_url, _of_pods(metric, resolved, address), goal)
-    if llamacpp:
+    if ours:
         return _engine_trigger(address, "/-/load", "waiting", goal)
     raise RenderError.at(
         resolved.name,

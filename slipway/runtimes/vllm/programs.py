@@ -1,4 +1,4 @@
-"""What runs in a plain pod: vLLM, or Slipway's own llama.cpp server, and the adapters beside it.
+"""What runs in a plain pod: vLLM, or one of Slipway's own servers, and the adapters beside it.
 
 Belongs here: command, arguments and init containers per engine server.
 Does not: the pod (slipway.runtimes.rendering.pods), the object around it (render.py).
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.catalog.servers import LLAMA_CPP, VLLM
-from slipway.runtimes.rendering import llamacpp_app, pods, vllm_args
+from slipway.catalog.servers import OURS, SERVERS, VLLM
+from slipway.runtimes.rendering import own_app, pods, vllm_args
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings, RenderError
 from slipway.runtimes.rendering.rendered import Object
 from slipway.runtimes.rendering.weights_access import node_cache_access, weights_access
@@ -25,14 +25,14 @@ _FETCH_MODULE = "slipway.engines.fetch"
 
 def program(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
     """The engine's container; raises ValueError for a server that runs in no plain pod."""
-    if resolved.engine.server == LLAMA_CPP:
-        return _llamacpp(resolved, cluster)
+    if SERVERS[resolved.engine.server].is_ours:
+        return _ours(resolved, cluster)
     if resolved.engine.server == VLLM:
         return _vllm(resolved, cluster)
     raise RenderError.at(
         resolved.name,
         f"engine = {resolved.engine.name}: is {resolved.engine.server}, and a "
-        "plain pod runs vllm or llama.cpp. Name another engine or another runtime.",
+        f"plain pod runs {', '.join(OURS)} or vllm. Name another engine or another runtime.",
     )
 
 
@@ -66,8 +66,8 @@ def adapter_paths(resolved: ResolvedDeployment) -> dict[str, str]:
     return {each.name: f"{ADAPTERS}/{each.name}/{each.commit}/files" for each in resolved.adapters}
 
 
-def _llamacpp(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
-    wanted = json.dumps(llamacpp_app.app_args(resolved), sort_keys=True)
+def _ours(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Program:
+    wanted = json.dumps(own_app.app_args(resolved), sort_keys=True)
     return pods.Program(
         command=["python", "-m", _SERVE_MODULE],
         args=[f"--port={pods.PORT}", f"--drain-s={pods.drain_s(resolved)}", wanted],

@@ -11,13 +11,13 @@ from typing import Any
 from slipway.catalog.deployment import Deployment
 from slipway.catalog.documents import Engine
 from slipway.catalog.resolved import ResolvedDeployment
-from slipway.catalog.servers import LLAMA_CPP, VLLM
+from slipway.catalog.servers import OURS, VLLM
 from slipway.runtimes.rendering import flows, identity, pods, public, refusing, scaling, telemetry
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.rendered import Address, Object, Rendered, plain, workload_of
 from slipway.runtimes.vllm import leaderworkerset, programs
 
-SERVERS = (LLAMA_CPP, VLLM)
+SERVERS = (*OURS, VLLM)
 
 
 def render(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Rendered:
@@ -109,7 +109,6 @@ def _disruption_budget(resolved: ResolvedDeployment, cluster: ClusterSettings) -
 
 def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple[str, str]]:
     """(field, reason) for everything in a deployment that a plain workload cannot honour."""
-    llamacpp = engine is not None and engine.server == LLAMA_CPP
     refused: dict[str, tuple[bool, Any]] = {
         **scaling.refused(deployment),
         **refusing.of_a_pod(deployment),
@@ -117,15 +116,11 @@ def refusals(deployment: Deployment, engine: Engine | None = None) -> list[tuple
             deployment, {"files": refusing.FILES, "max_ongoing_requests": refusing.ONGOING}, refusing.POD
         ),
         **refusing.of_parallelism(deployment, "", refusing.DIVISIONS, engine.server if engine else None),
-        "nodes_per_replica": (
-            deployment.nodes_per_replica > 1 and llamacpp,
-            "is more than 1, and llama.cpp's replica is one process. Set it to 1",
-        ),
     }
-    if deployment.autoscaling is not None and deployment.autoscaling.idle == "sleep" and llamacpp:
-        refused["autoscaling.idle"] = (True, "is sleep, which only vLLM has. Use keep or zero")
+    ours = refusing.of_ours(deployment, engine.server if engine else None)
+    refused |= {field: rule for field, rule in ours.items() if rule[0]}
     refused["engine"] = (
         engine is not None and engine.server not in SERVERS,
         f"is {engine.server if engine else ''}, and a plain pod runs {' or '.join(SERVERS)}. Name another",
     )
-    return refusing.only(refused)
+    return [*refusing.only(refused), *refusing.of_engine(deployment, engine.server if engine else None)]

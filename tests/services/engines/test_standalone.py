@@ -25,7 +25,7 @@ from slipway.environment import S3Location
 from slipway.objectstore import ObjectStore
 from slipway.records import revisions
 from slipway.records.revisions import Applied
-from slipway.runtimes.rendering.llamacpp_app import app_args
+from slipway.runtimes.rendering.own_app import app_args
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo
 from testbed import stores

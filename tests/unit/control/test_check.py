@@ -73,7 +73,7 @@ def test_what_this_version_can_do_is_accepted(tmp_path: Path) -> None:
             "tiny@" + COMMIT,
             f"tiny@{COMMIT}\n  task: classification",
             "14  deployments[chat].model = tiny: its task is classification, and llama.cpp on ray does "
-            "text-generation, embedding. Use vllm with vllm, kserve with vllm",
+            "text-generation, embedding, rerank. Use vllm with vllm, kserve with vllm",
         ),
         (
             "tiny@" + COMMIT,

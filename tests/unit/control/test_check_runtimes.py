@@ -24,11 +24,13 @@ COMBINATIONS = [
 
 
 def catalog(runtime: str, server: str, task: str = "text-generation", **fields: Any) -> Catalog:
-    """One deployment with a GPU, an image and all that its engine needs."""
+    """One deployment with a GPU where its engine computes on one, an image and all that its engine needs."""
     engine = {"name": "e", "server": server, "api_key": {"secret": "ngc"}, "images": {}}
     for accelerator in ("cpu", "nvidia"):
         engine["images"][accelerator] = {"image": "registry.slipway.test/engine", "tag": "1.3.1"}
-    deployment = {"name": "d", "model": "m", "runtime": runtime, "engine": "e", "resources": {"gpu": {}}}
+    deployment = {"name": "d", "model": "m", "runtime": runtime, "engine": "e"}
+    if server != "espeak-ng":
+        deployment["resources"] = {"gpu": {}}
     return Catalog.model_validate(
         {
             "models": [{"name": "m", "source": f"hf://o/m@{COMMIT}", "task": task}],
@@ -91,7 +93,8 @@ INCOMPLETE: list[tuple[str, str, dict[str, Any], str]] = [
         "ray",
         "vllm",
         {},
-        "engine runtime ray does not host server vllm. Choose an engine with one of: llama.cpp",
+        "engine runtime ray does not host server vllm. Choose an engine with one of: ctranslate2, "
+        "espeak-ng, llama.cpp, onnxruntime",
     ),
     ("kubeai", "ollama", {}, "engine runtime kubeai does not host server ollama."),
 ]
@@ -103,3 +106,39 @@ def test_what_a_runtime_could_not_render_is_refused_once(
 ) -> None:
     (reason,) = said(catalog(runtime, server, **fields))
     assert reason.startswith(expected)
+
+
+@pytest.mark.parametrize("runtime", ["ray", "kuberay", "vllm"])
+@pytest.mark.parametrize(
+    ("server", "task", "fields", "expected"),
+    [
+        (
+            "espeak-ng",
+            "text-to-speech",
+            {"resources": {"gpu": {}}},
+            "which computes on no card. Remove resources.gpu",
+        ),
+        (
+            "ctranslate2",
+            "speech-to-text",
+            {"resources": {"gpu": {"vendor": "amd"}}},
+            "which computes on cards of nvidia.",
+        ),
+        ("onnxruntime", "embedding", {"adapters": ["tone"]}, "which takes no adapters. Remove adapters"),
+        (
+            "onnxruntime",
+            "rerank",
+            {"nodes_per_replica": 2},
+            "and onnxruntime's replica is one process. Set it to 1",
+        ),
+    ],
+)
+def test_what_an_engine_of_ours_does_not_do_is_refused_wherever_it_runs(
+    runtime: str, server: str, task: str, fields: dict[str, Any], expected: str
+) -> None:
+    images = {
+        each: {"image": "registry.slipway.test/engine", "tag": "1"} for each in ("cpu", "nvidia", "amd")
+    }
+    assert any(
+        expected in each for each in said(catalog(runtime, server, task, **fields, engine={"images": images}))
+    )

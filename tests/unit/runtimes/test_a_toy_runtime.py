@@ -128,7 +128,10 @@ class TestTheCatalog:
 
     def test_a_task_that_its_engine_does_not_do_names_those_that_do(self, tmp_path: Path) -> None:
         (refused,) = self.check(tmp_path, "task: embedding", "task: speech-to-text")
-        assert "its task is speech-to-text, and infinity on toy does embedding, rerank. Use vllm" in refused
+        assert (
+            "its task is speech-to-text, and infinity on toy does embedding, rerank. Use ray with ctranslate2"
+            in refused
+        )
 
     def test_editors_and_pages_know_it(self) -> None:
         written = json_schema()["$defs"]["Deployment"]["properties"]["spec"]["properties"]["runtime"]

@@ -1,6 +1,6 @@
-"""The arguments of Slipway's own llama.cpp application, the same on Ray, on KubeRay and in a plain pod.
+"""The arguments of Slipway's own applications, the same on Ray, on KubeRay and in a plain pod.
 
-Belongs here: the one document that slipway.engines.llamacpp.Args reads.
+Belongs here: the one document that slipway.engines.hosting.Args reads.
 Does not: the application (slipway.engines), what hosts it (the runtimes' rooms).
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import LLAMA_CPP
 from slipway.runtimes.arguments import parsing
 
 
@@ -26,6 +27,7 @@ def app_args(resolved: ResolvedDeployment) -> dict[str, Any]:
         "engine_args": _joined(deployment.args),
         # llama.cpp has no salt for its prompt cache: isolated means that nothing is reused.
         "reuse_prompts": not deployment.isolate_prompt_cache,
+        **({"server": resolved.engine.server} if resolved.engine.server != LLAMA_CPP else {}),
         **({"task": resolved.task} if resolved.task != "text-generation" else {}),
     }
 

@@ -3,18 +3,16 @@ from typing import Any
 
 import orjson
 import pytest
-from starlette.responses import Response
 
-from slipway.engines.frontend import Served, prepare
+from slipway.engines.frontend import RefusedError
+from slipway.engines.llamacpp_api import ServedText, prepare
 
-PLAIN = Served("chat", "d" * 64, "r1", "chat", (), reuse_prompts=True)
+PLAIN = ServedText("chat", "d" * 64, "r1", "chat", (), reuse_prompts=True)
 WITH_ADAPTERS = replace(PLAIN, adapters=("law", "tone"))
 
 
-def prepared(served: Served, **body: Any) -> dict[str, Any]:
-    found = prepare(orjson.dumps(body), served)
-    assert not isinstance(found, Response)
-    return found[1]
+def prepared(served: ServedText, **body: Any) -> dict[str, Any]:
+    return prepare(orjson.dumps(body), served)[1]
 
 
 def test_the_adapter_that_is_named_applies_and_no_other() -> None:
@@ -65,8 +63,9 @@ def test_a_request_for_one_answer_passes(fields: dict[str, object]) -> None:
     ],
 )
 def test_a_bad_body_is_answered_in_openais_shape(body: bytes, status: int, code: str) -> None:
-    answer = prepare(body, PLAIN)
-    assert isinstance(answer, Response)
-    error = orjson.loads(answer.body)["error"]
+    with pytest.raises(RefusedError) as refused:
+        prepare(body, PLAIN)
+    answer = refused.value.response()
+    error = orjson.loads(bytes(answer.body))["error"]
     assert (answer.status_code, error["code"]) == (status, code)
     assert set(error) == {"message", "type", "param", "code"}
