@@ -7,6 +7,7 @@ the engines' rooms), Ray (hosting.py), keys and limits (the gateway's).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 # Answers one path: the request, and its path below the application's route.
 Handler = Callable[[Request, str], Awaitable[Response]]
@@ -103,6 +106,9 @@ async def _answered(handler: Handler, request: Request, path: str) -> Response:
         return refused.response()
     except (ClientGoneError, ClientDisconnect):
         return Response(status_code=_CLIENT_GONE)
+    except Exception:  # noqa: BLE001 - whatever an engine's library raises is an answer in the API's shape
+        _LOG.exception("%s failed", path)
+        return error(500, "The engine failed at this request; its log says why.", "engine_failed")
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

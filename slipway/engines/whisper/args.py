@@ -26,6 +26,7 @@ FLAGS: Mapping[str, Flag] = {
     **devices.COMMON,
     "--compute-type": Flag(read=one_of({name: name for name in _COMPUTE_TYPES})),
     "--beam-size": Flag(read=integer(1, 32), default=5),
+    "--best-of": Flag(read=integer(1, 32), default=5),  # of texts that are tried again, by chance
     "--vad-filter": Flag(read=ON_OFF, default=False),  # leave silence out, by the Silero model beside it
     # An hour of sound takes 230 MB of memory, whatever its file takes.
     "--max-audio-s": Flag(read=integer(1, 24 * 3600), default=3600),

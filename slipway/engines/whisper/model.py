@@ -69,6 +69,7 @@ class WhisperModel:
             initial_prompt=asked.prompt,
             temperature=_TEMPERATURES if asked.temperature == 0 else asked.temperature,
             beam_size=self._settings.whole("--beam-size"),
+            best_of=self._settings.whole("--best-of"),
             vad_filter=self._settings.on("--vad-filter"),
             word_timestamps="word" in asked.granularities,
         )

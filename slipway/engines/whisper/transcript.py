@@ -74,13 +74,13 @@ def _verbose(asked: Asked, heard: Heard, segments: Sequence[Any], text: str) -> 
     told: dict[str, Any] = {
         "task": asked.task,
         "language": _language_name(heard.language),
-        "duration": round(heard.seconds, 3),
+        "duration": _seconds(heard.seconds),
         "text": text,
     }
     if "word" in asked.granularities:
         words = [word for each in segments for word in each.words or ()]
         told["words"] = [
-            {"word": word.word.strip(), "start": round(word.start, 3), "end": round(word.end, 3)}
+            {"word": word.word.strip(), "start": _seconds(word.start), "end": _seconds(word.end)}
             for word in words
         ]
     if "segment" in asked.granularities:
@@ -92,8 +92,8 @@ def _segment(number: int, segment: Any) -> dict[str, Any]:
     return {
         "id": number,
         "seek": segment.seek,
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
+        "start": _seconds(segment.start),
+        "end": _seconds(segment.end),
         "text": segment.text,
         "tokens": list(segment.tokens),
         "temperature": segment.temperature,
@@ -101,6 +101,11 @@ def _segment(number: int, segment: Any) -> dict[str, Any]:
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
     }
+
+
+def _seconds(instant: float) -> float:
+    """Thousandths of a second are told; numbers of numpy among them become Python's."""
+    return round(float(instant), 3)
 
 
 def _cue(segment: Any, mark: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from slipway.stack.standin_hub import demo
+from slipway.stack.standin_hub import demo, tasks
 from slipway.stack.standin_hub.server import HOST, StandinHub
 
 
@@ -28,7 +28,7 @@ def main(port: int, cdn_port: int, cache_dir: Path | None, list_only: bool, verb
     """Serve a stand-in for the Hugging Face Hub on loopback until SIGTERM or Ctrl-C."""
     with contextlib.ExitStack() as stack:
         cache_dir = cache_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        repositories = demo.repositories(cache_dir)
+        repositories = [*demo.repositories(cache_dir), *tasks.repositories(cache_dir)]
         if list_only:
             for repository in repositories:
                 click.echo(f"hf://{repository.id}@{repository.refs['main']}")

@@ -65,12 +65,12 @@ def repositories(cache_dir: Path) -> list[Repository]:
     texts = {".gitattributes": _ATTRIBUTES, "LICENSE": _LICENCE}
     model = Repository(MODEL_REPOSITORY, licence="apache-2.0")
     model.commit(
-        _written(cache_dir / "model", {**texts, "README.md": _MODEL_CARD}) | {MODEL_FILE: base},
+        written(cache_dir / "model", {**texts, "README.md": _MODEL_CARD}) | {MODEL_FILE: base},
         message="Add SmolLM2-135M-Instruct as Q4_1",
     )
     adapter = Repository(ADAPTER_REPOSITORY, licence="apache-2.0")
     adapter.commit(
-        _written(cache_dir / "adapter", {**texts, "README.md": _ADAPTER_CARD})
+        written(cache_dir / "adapter", {**texts, "README.md": _ADAPTER_CARD})
         | {ADAPTER_FILE: demo_adapter_file(cache_dir)},
         message="Add a demonstration adapter",
     )
@@ -102,11 +102,12 @@ def demo_adapter_file(cache_dir: Path) -> Path:
     return path
 
 
-def _written(directory: Path, texts: dict[str, str]) -> dict[str, Path]:
+def written(directory: Path, texts: dict[str, str]) -> dict[str, Path]:
+    """Texts as files of a directory, whoever else writes them at the same time."""
     directory.mkdir(parents=True, exist_ok=True)
-    written = {}
+    files = {}
     for name, text in texts.items():
         part = directory / f"{name}.{os.getpid()}.part"
         part.write_bytes(text.encode())
-        written[name] = part.replace(directory / name)
-    return written
+        files[name] = part.replace(directory / name)
+    return files

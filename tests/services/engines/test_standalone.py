@@ -5,118 +5,27 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from slipway.catalog import Deployment, Engine, ResolvedArtifact, ResolvedDeployment
 from slipway.catalog.deployment import Validation
-from slipway.catalog.fields import Task
 from slipway.dataplane.validation import validation
 from slipway.environment import S3Location
-from slipway.objectstore import ObjectStore
 from slipway.records import revisions
 from slipway.records.revisions import Applied
-from slipway.runtimes.rendering.own_app import app_args
-from slipway.stack.ports import free_ports
-from slipway.stack.standin_hub import demo
-from testbed import stores
-from testbed.weights import COMMIT, publish_file
 
-
-@dataclass
-class Server:
-    process: subprocess.Popen[bytes]
-    url: str
-    spec: ResolvedDeployment
-    log: Path
-
-    def ask(self, path: str, body: Any = None) -> tuple[int, bytes]:
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(urllib.request.Request(self.url + path, data), timeout=120) as reply:
-                return reply.status, reply.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+from .conftest import Running, Server, environment, spec
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where engines keep their logs, and the weights that they fetched."""
-    return tmp_path_factory.mktemp("standalone")
-
-
-@pytest.fixture(scope="module")
-def weights(seaweed: S3Location) -> ObjectStore:
-    """The demo's model, published."""
-    store = ObjectStore(replace(seaweed, bucket="standalone"))
-    store.ensure_bucket()
-    publish_file(store, "smollm2", demo.demo_model_file())
-    return store
-
-
-@pytest.fixture(scope="module")
-def server(weights: ObjectStore, home: Path) -> Iterator[Server]:
+def server(running: Running) -> Iterator[Server]:
     """A running engine with what a renderer tells it."""
-    with running_engine(weights, home, spec("chat", "--ctx-size=512", "--parallel=2")) as engine:
+    with running(spec("chat", "--ctx-size=512", "--parallel=2")) as engine:
         yield engine
-
-
-def spec(name: str, *args: str, task: Task = "text-generation") -> ResolvedDeployment:
-    return ResolvedDeployment(
-        deployment=Deployment(name=name, model="smollm2", runtime="vllm", engine="llama", args=args),
-        engine=Engine(name="llama", server="llama.cpp"),
-        model=ResolvedArtifact(name="smollm2", source="file:///test", commit=COMMIT),
-        task=task,
-    )
-
-
-@contextmanager
-def running_engine(store: ObjectStore, home: Path, spec: ResolvedDeployment) -> Iterator[Server]:
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "slipway.engines.standalone", "--host=127.0.0.1", f"--port={port}"]
-    log = home / f"{spec.name}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*command, "--drain-s=10", json.dumps(app_args(spec))],
-            env={**os.environ, **environment(store.location, home)},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    running = Server(process, f"http://127.0.0.1:{port}", spec, log)
-    try:
-        wait_until_healthy(running)
-        yield running
-    finally:
-        process.kill()
-        process.wait()
-
-
-def environment(location: S3Location, home: Path) -> dict[str, str]:
-    return {
-        "SLIPWAY_HOME": str(home),
-        **stores.variables(location),
-        "SLIPWAY_NODE_CACHE": str(home / "cache"),
-    }
-
-
-def wait_until_healthy(server: Server) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.process.poll() is None:
-        try:
-            if server.ask("/health")[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"the engine did not start:\n{server.log.read_text()[-4000:]}")
 
 
 def test_it_says_which_spec_it_serves_and_answers_tenants(server: Server) -> None:
@@ -127,17 +36,34 @@ def test_it_says_which_spec_it_serves_and_answers_tenants(server: Server) -> Non
     assert status == 200 and "Paris" in json.loads(body)["choices"][0]["text"]
 
 
+def test_it_answers_the_other_shapes_of_text_generation(server: Server) -> None:
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    status, body = server.ask(
+        "/v1/messages", {"model": "chat", "max_tokens": 12, "temperature": 0, "messages": messages}
+    )
+    answer = json.loads(body)
+    assert status == 200 and answer["type"] == "message" and answer["content"][0]["text"]
+    status, body = server.ask("/v1/messages/count_tokens", {"model": "chat", "messages": messages})
+    assert (status, json.loads(body)["input_tokens"]) == (200, answer["usage"]["input_tokens"])
+    asked = {
+        "model": "chat",
+        "input": "What is the capital of France?",
+        "max_output_tokens": 12,
+        "temperature": 0,
+    }
+    status, body = server.ask("/v1/responses", asked)
+    assert status == 200 and json.loads(body)["output"][0]["content"][0]["text"]
+
+
 def test_its_load_is_told_to_scalers_and_to_prometheus(server: Server) -> None:
     assert server.ask("/-/load") == (200, b'{"ongoing":0,"waiting":0}')
     status, text = server.ask("/metrics")
     assert status == 200 and b"\nslipway_engine_requests_in_flight 0\n" in text
 
 
-def test_a_model_that_embeds_passes_validation_and_generates_nothing(
-    weights: ObjectStore, home: Path
-) -> None:
+def test_a_model_that_embeds_passes_validation_and_generates_nothing(running: Running) -> None:
     embedder = spec("embed", "--ctx-size=512", "--pooling=mean", task="embedding")
-    with running_engine(weights, home, embedder) as engine:
+    with running(embedder) as engine:
         applied = Applied("embed", "embed", embedder.spec_digest, {})
         record = revisions.of(embedder, applied, f"{engine.url}/v1", datetime.now(UTC))
         results = {each.name: each for each in validation.validate(record, Validation())}
