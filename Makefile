@@ -8,7 +8,7 @@ UV     := $(VENV)/uv/bin/uv
 # first: the last ones are short, and no process waits long for another.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo bench-dataplane bench-pipeline bench-metering bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-pipeline bench-metering bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,9 @@ status: $(READY) ## what runs, and where
 
 demo: $(READY) ## take a real model from the hub to a bill
 	$(BIN)/slipway demo
+
+demo-tasks: $(READY) ## text, speech both ways, embeddings and reranking on one Ray cluster, billed each in its unit
+	$(BIN)/slipway demo --tasks
 
 test: $(READY) ## all tests: unit, dagster, services
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)

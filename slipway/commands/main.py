@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import slipway
 from slipway.commands import cluster, options
 from slipway.commands.admin_keys import admin_key
 from slipway.commands.image import image
@@ -147,11 +148,16 @@ def status() -> None:
 
 
 @cli.command()
-def demo() -> None:
+@click.option("--tasks", is_flag=True, help="Text, speech both ways, embeddings and reranking instead.")
+def demo(tasks: bool) -> None:
     """Take a real model from the hub to a bill, and check every claim on the way."""
-    from slipway.stack.demo.flow import run_demo
+    from slipway.stack.demo.flow import run_demo, run_tasks_demo
 
     environment = Environment.load()
+    if tasks:
+        directory = Path(slipway.__file__).parents[1] / "catalog-tasks"
+        loaded = options.load(directory)
+        sys.exit(run_tasks_demo(environment.home / "demo-tasks", directory, loaded, progress=click.echo))
     directory = environment.catalog_dir
     sys.exit(run_demo(environment.home / "demo", directory, options.load(directory), progress=click.echo))
 

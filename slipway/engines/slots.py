@@ -7,7 +7,7 @@ Does not: any engine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -51,7 +51,7 @@ class Slots:
             stop.requested = True
             raise
 
-    async def stream(self, make: Callable[[Stop], Iterator[T]]) -> AsyncIterator[T]:
+    async def stream(self, make: Callable[[Stop], Iterator[T]]) -> AsyncGenerator[T, None]:
         """The items of an iterator as they come, in one slot until its end."""
         await self._acquire()
         stop = Stop()

@@ -7,7 +7,7 @@ sound (sound.py).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,20 +120,20 @@ def _spoken(speakers: Speakers, asked: Asked) -> Callable[[Stop], Iterator[bytes
     return lambda stop: sound.written(asked.form, samples(stop), speakers.rate_hz)
 
 
-async def _first(stream: AsyncIterator[bytes]) -> bytes:
+async def _first(stream: AsyncGenerator[bytes, None]) -> bytes:
     """A WAV file's header and its first sound; of other formats the first bytes."""
     try:
         first = await anext(stream)
         return first + await anext(stream, b"") if len(first) == len(sound.wav_header()) else first
     except BaseException:
-        await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
+        await stream.aclose()
         raise
 
 
-async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     try:
         yield first
         async for part in rest:
             yield part
     finally:
-        await rest.aclose()  # type: ignore[attr-defined]  # it is a generator
+        await rest.aclose()

@@ -74,7 +74,8 @@ def _speak(library: Any, asked: dict[str, Any]) -> None:
 def _voices(library: Any) -> None:
     """Identifiers and languages of voices, a line each."""
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
-    listed, lines = library.espeak_ListVoices(None), []
+    lines: list[str] = []
+    listed = library.espeak_ListVoices(None)
     while listed[len(lines)]:
         voice = listed[len(lines)].contents
         # A priority, then the language's name.

@@ -59,7 +59,9 @@ class Vectors:
 
         if not self.normalize:
             return vectors
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        norms: np.ndarray = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        normalized: np.ndarray = vectors / norms
+        return normalized
 
 
 def handlers(model: OnnxModel, vectors: Vectors, slots: Slots, served: Served) -> Mapping[str, Handler]:

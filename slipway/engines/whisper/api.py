@@ -5,7 +5,7 @@ Belongs here: joining upload, model and transcript. Does not: any of the three.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -79,7 +79,7 @@ def _events_of(model: WhisperModel, asked: Asked) -> Callable[[Stop], Iterator[b
     return events
 
 
-async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     try:
         yield first
         async for event in rest:
@@ -87,4 +87,4 @@ async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator
     except RuntimeError as error:  # of CTranslate2
         yield transcript.failed(f"The engine broke off: {error}.")
     finally:
-        await rest.aclose()  # type: ignore[attr-defined]  # it is a generator
+        await rest.aclose()
