@@ -1,13 +1,15 @@
 """The header of a GGUF file, as far as an engine must know it before it loads.
 
-Belongs here: reading single metadata values without reading the rest (gguf's reader takes seconds for them).
-Does not: tensors, writing.
+Belongs here: reading single metadata values and names of tensors (gguf's reader takes seconds for them).
+Does not: what tensors hold, writing.
 Layout: github.com/ggml-org/ggml, docs/gguf.md (version 3, little endian).
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,21 +26,42 @@ def context_length(path: Path) -> int | None:
 
     Raises EngineRefusedError when the file is not GGUF.
     """
+    with _opened(path) as (file, count, _):
+        for _ in range(count):
+            key, value = _string(file), _value(file)
+            if key.endswith(".context_length") and isinstance(value, int):
+                return value
+    return None
+
+
+def has_tensor(path: Path, beginning: str) -> bool:
+    """Whether the name of one of its tensors begins so; raises EngineRefusedError when it is not GGUF."""
+    with _opened(path) as (file, count, tensors):
+        for _ in range(count):
+            _string(file)
+            _value(file)
+        for _ in range(tensors):
+            if _string(file).startswith(beginning):
+                return True
+            (dimensions,) = struct.unpack("<I", file.read(4))
+            file.seek(8 * dimensions + struct.calcsize("<IQ"), 1)  # their lengths, the type, the place
+    return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int, int]]:
+    """The file behind its first bytes, and how many metadata values and tensors it has."""
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise EngineRefusedError(f"{path.name} is not a GGUF file. Name the right file in `include`.")
-        _, _, count = struct.unpack("<IQQ", file.read(20))
         try:
-            for _ in range(count):
-                key, value = _string(file), _value(file)
-                if key.endswith(".context_length") and isinstance(value, int):
-                    return value
+            _, tensors, count = struct.unpack("<IQQ", file.read(20))
+            yield file, count, tensors
         except struct.error:
             raise EngineRefusedError(
                 f"{path.name} ends within its header. Pull its weights again: "
                 "`slipway weights pull NAME --repair`."
             ) from None
-    return None
 
 
 def _value(file: BinaryIO) -> Scalar | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from slipway.engines.errors import EngineRefusedError
 from slipway.engines.flags import EngineSettings, Value
-from slipway.engines.gguf_header import context_length
+from slipway.engines.gguf_header import context_length, has_tensor
 from slipway.engines.llamacpp_args import FLAGS
 from slipway.engines.native_log import NativeLog
 
@@ -64,6 +64,12 @@ def start(
     Raises EngineRefusedError with llama.cpp's own words when the engine does not start.
     """
     refuse_context(model, settings)
+    if task == "rerank" and not has_tensor(model, "cls."):
+        # llama.cpp would rank by numbers without sense.
+        raise EngineRefusedError(
+            f"{model.name} does not rerank: it has no classifier (tensors `cls.`). Name a model made "
+            "for reranking, such as bge-reranker or Qwen3-Reranker in GGUF, or another task."
+        )
     # On an abort llama.cpp would attach a debugger to print a trace, and stop the process for seconds.
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     import xllamacpp

@@ -23,7 +23,7 @@ from slipway.objectstore import ObjectStore
 from slipway.runtimes.rendering.own_app import app_args
 from slipway.stack.ports import free_ports
 from slipway.stack.standin_hub import demo, tasks
-from testbed import stores
+from testbed import stores, tiny_reranker
 from testbed.weights import COMMIT, publish
 
 
@@ -92,7 +92,7 @@ def running(weights: ObjectStore, home: Path) -> Running:
             publish(
                 weights,
                 spec.model.name,
-                {path: f.read_bytes() for path, f in _files(spec.model.name).items()},
+                {path: f.read_bytes() for path, f in _files(spec.model.name, home).items()},
             )
             published.add(spec.model.name)
         with _process(weights, home, spec) as server:
@@ -101,7 +101,9 @@ def running(weights: ObjectStore, home: Path) -> Running:
     return run
 
 
-def _files(model: str) -> dict[str, Path]:
+def _files(model: str, scratch: Path) -> dict[str, Path]:
+    if model == "tiny-reranker":
+        return {"tiny.gguf": tiny_reranker.write(scratch / "tiny.gguf")}
     if model == "smollm2":
         file = demo.demo_model_file()
         return {file.name: file}

@@ -28,6 +28,13 @@ def server(running: Running) -> Iterator[Server]:
         yield engine
 
 
+@pytest.fixture(scope="module")
+def reranker(running: Running) -> Iterator[Server]:
+    """llama.cpp with a model that ranks."""
+    with running(spec("ranks", "--ctx-size=256", model="tiny-reranker", task="rerank")) as engine:
+        yield engine
+
+
 def test_it_says_which_spec_it_serves_and_answers_tenants(server: Server) -> None:
     status, body = server.ask("/-/spec")
     assert (status, json.loads(body)["spec_digest"]) == (200, server.spec.spec_digest)
@@ -73,6 +80,27 @@ def test_a_model_that_embeds_passes_validation_and_generates_nothing(running: Ru
         assert found["norm"] == pytest.approx(1, abs=1e-3)  # llama.cpp normalizes
         asked = {"model": "embed", "prompt": "The capital of France is"}
         assert engine.ask("/v1/completions", asked)[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/v2/rerank"])
+def test_a_model_that_was_made_for_it_reranks(reranker: Server, path: str) -> None:
+    asked = {
+        "model": "ranks",
+        "query": "what is the capital of france ?",
+        "documents": ["bees", "paris", "honey"],
+    }
+    status, body = reranker.ask(path, {**asked, "top_n": 2})
+    answer = json.loads(body)
+    scores = [each["relevance_score"] for each in answer["results"]]
+    assert status == 200 and len(scores) == 2 and scores[0] > scores[1]
+    assert answer["usage"]["prompt_tokens"] == answer["usage"]["total_tokens"] > 0
+
+
+def test_it_passes_validation_and_generates_nothing(reranker: Server) -> None:
+    applied = Applied("ranks", "ranks", reranker.spec.spec_digest, {})
+    record = revisions.of(reranker.spec, applied, f"{reranker.url}/v1", datetime.now(UTC))
+    assert [each.message for each in validation.validate(record, Validation()) if not each.passed] == []
+    assert reranker.ask("/v1/completions", {"model": "ranks", "prompt": "what"})[0] == 404
 
 
 def test_what_is_not_the_api_is_not_found(server: Server) -> None:

@@ -4,10 +4,11 @@ import gguf
 import pytest
 
 from slipway.engines.errors import EngineRefusedError
-from slipway.engines.gguf_header import context_length
+from slipway.engines.gguf_header import context_length, has_tensor
 from slipway.engines.llamacpp_args import parse
-from slipway.engines.llamacpp_engine import gguf_file, refuse_context
+from slipway.engines.llamacpp_engine import gguf_file, refuse_context, start
 from slipway.engines.native_log import error_lines
+from testbed import tiny_reranker
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def model_of_4096(tmp_path: Path) -> Path:
 
 def test_the_context_length_is_read_from_the_header(model_of_4096: Path) -> None:
     assert context_length(model_of_4096) == 4096
+
+
+def test_a_model_without_a_classifier_is_refused_for_reranking(model_of_4096: Path, tmp_path: Path) -> None:
+    assert has_tensor(tiny_reranker.write(tmp_path / "ranks.gguf"), "cls.")
+    assert not has_tensor(model_of_4096, "cls.")
+    with pytest.raises(EngineRefusedError, match="model.gguf does not rerank"):
+        start(model_of_4096, [], parse(()), "ranks", task="rerank")
 
 
 def test_a_file_that_is_not_gguf_or_is_cut_off_is_named(model_of_4096: Path) -> None:

@@ -90,7 +90,7 @@ async def test_what_would_wait_behind_too_many_is_refused(monkeypatch: pytest.Mo
     gate = threading.Event()
     one = Slots(1, "engine")
     tasks = [asyncio.create_task(one.run(lambda _: gate.wait(10))) for _ in range(2)]
-    await asyncio.sleep(0.01)
+    await until(lambda: one._waiting == 1)
     with pytest.raises(RefusedError) as refused:
         await one.run(lambda _: None)
     assert (refused.value.status, refused.value.code) == (503, "engine_busy")

@@ -11,7 +11,6 @@ from slipway.engines.onnx import args as onnx_args
 from slipway.engines.whisper import args as whisper_args
 from slipway.engines.whisper import transcript
 from slipway.engines.whisper.model import Heard
-from slipway.engines.whisper.upload import Asked
 
 
 @pytest.mark.parametrize(
@@ -53,10 +52,6 @@ def test_an_arrow_in_a_text_does_not_end_its_cue() -> None:
 def test_a_second_that_has_begun_is_counted() -> None:
     assert transcript.usage(Heard(5.01, "en")) == {"type": "duration", "seconds": 6}
     assert transcript.usage(Heard(5, "en"))["seconds"] == 5
-
-
-def test_segments_are_told_unless_words_alone_are_asked_for() -> None:
-    assert Asked.__dataclass_fields__["granularities"].default == frozenset({"segment"})
 
 
 @pytest.mark.parametrize(
