@@ -33,7 +33,7 @@ def test_the_context_length_is_read_from_the_header(model_of_4096: Path) -> None
 def test_a_model_without_a_classifier_is_refused_for_reranking(model_of_4096: Path, tmp_path: Path) -> None:
     assert has_tensor(tiny_reranker.write(tmp_path / "ranks.gguf"), "cls.")
     assert not has_tensor(model_of_4096, "cls.")
-    with pytest.raises(EngineRefusedError, match="model.gguf does not rerank"):
+    with pytest.raises(EngineRefusedError, match=r"model\.gguf does not rerank"):
         start(model_of_4096, [], parse(()), "ranks", task="rerank")
 
 
