@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -111,7 +111,7 @@ async def _answered(handler: Handler, request: Request, path: str) -> Response:
         return error(500, "The engine failed at this request; its log says why.", "engine_failed")
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """The result of work on a request whose body was read; it is cancelled when the client hangs up.
 
     Raises ClientGoneError then, and what the work raises.

@@ -36,7 +36,7 @@ def handlers(
             raise RefusedError(400, told, "unsupported_value", "model")
         asked = await upload.asked_of(request, served, task, model.languages, most_bytes)
         if asked.stream:
-            return await _streamed(model, asked, slots)
+            return await _streamed(request, model, asked, slots)
         try:
             whole = slots.run(lambda stop: _whole(model, asked, stop))
             body = await while_connected(request, whole)
@@ -52,13 +52,14 @@ def _whole(model: WhisperModel, asked: Asked, stop: Stop) -> bytes:
     return transcript.written(asked, heard, list(segments))
 
 
-async def _streamed(model: WhisperModel, asked: Asked, slots: Slots) -> Response:
+async def _streamed(request: Request, model: WhisperModel, asked: Asked, slots: Slots) -> Response:
     """The events of a transcript; what is no sound is refused before the stream begins."""
     events = slots.stream(_events_of(model, asked))
     try:
-        first = await anext(events)
+        first = await while_connected(request, anext(events))
     except BaseException:
         await events.aclose()
+        asked.file.close()  # it may not have begun
         raise
     return StreamingResponse(_with_first(first, events), media_type="text/event-stream")
 
