@@ -65,11 +65,11 @@ class Replica:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
-        self._listener = _listen(settings.host, settings.port, "SLIPWAY_GATEWAY")
+        self._listener = _listen(settings.host, settings.port, "")
         self._metrics_listener = None
         if settings.metrics_port is not None:
             host, port = settings.metrics_host, settings.metrics_port
-            self._metrics_listener = _listen(host, port, "SLIPWAY_GATEWAY_METRICS")
+            self._metrics_listener = _listen(host, port, "METRICS_")
         store = ObjectStore(settings.s3)
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
@@ -254,14 +254,14 @@ async def _serving(monitoring: Monitoring, listener: socket.socket | None) -> As
             await serving
 
 
-def _listen(host: str, port: int, setting: str) -> socket.socket:
+def _listen(host: str, port: int, which: str) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise PortTakenError(
             f"{host}:{port}: cannot listen: {error.strerror}. Stop what listens there, or set "
-            f"{setting}_HOST and {setting}_PORT."
+            f"SLIPWAY_GATEWAY_{which}HOST and SLIPWAY_GATEWAY_{which}PORT."
         ) from error
 
 

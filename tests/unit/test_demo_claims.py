@@ -8,6 +8,7 @@ import pytest
 
 from slipway.metering.queries import Bill
 from slipway.records.price_history import PriceRow
+from slipway.records.usage import Units
 from slipway.stack.demo.claims import expected_cost, judge
 from slipway.stack.demo.dagster_api import Run
 from slipway.stack.demo.story import ADAPTER, ASSISTANT, CHAT, Record
@@ -50,9 +51,9 @@ def a_good_record() -> tuple[Record, dict[str, Bill]]:
     )
     # 6 uncached, 4 cached and 3 output tokens at the old price; 20 and 5 at the new one.
     pico = 6 * 100 + 4 * 25 + 3 * 400 + 20 * 120 + 5 * 480
-    acme = Bill("acme", "EUR", 2, {"success": 2}, 26, 4, 8, str(Decimal(pico).scaleb(-12)))
-    nothing = Bill("globex", "EUR", 2, {"limited": 2}, 0, 0, 0, "0")
-    none = Bill("initech", None, 1, {"client_error": 1}, 0, 0, 0, None)
+    acme = Bill("acme", "EUR", 2, {"success": 2}, 26, 4, 8, Units(), str(Decimal(pico).scaleb(-12)))
+    nothing = Bill("globex", "EUR", 2, {"limited": 2}, 0, 0, 0, Units(), "0")
+    none = Bill("initech", None, 1, {"client_error": 1}, 0, 0, 0, Units(), None)
     return record, {"acme": acme, "globex": nothing, "initech": none}
 
 

@@ -40,7 +40,7 @@ def test_a_command_in_the_documents_exists(page: Path) -> None:
     code = "\n".join(CODE.findall(page.read_text()))
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) - targets == set()
-    asked = re.findall(r"\bslipway ([a-z]+)(?: ([a-z]+))?", code)
+    asked = re.findall(r"\bslipway ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", code)
     assert [words for words in asked if not _is_command(*words)] == []
 
 
