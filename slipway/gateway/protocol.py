@@ -23,10 +23,12 @@ from slipway.gateway.api.errors import ApiError
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 256
 HEAD_S = 20.0
-# A body arrives at this rate, looked at this often, and in this time; but for while it is not read.
+# A body arrives at this rate, looked at this often; what takes longer than this time, at the other in all.
+# While it is not read no time passes.
 BODY_CHECK_S = 10.0
 MIN_BODY_BYTES_PER_S = 4 * 1024
 BODY_S = 300.0
+MIN_LONG_BODY_BYTES_PER_S = 128 * 1024
 # A client that still sends a body when it is answered: reading on for a moment lets it see the answer.
 LINGER_S = 5.0
 MAX_LINGERING_BYTES = 64 * 2**20
@@ -220,7 +222,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not (self.flow.read_paused or self.cycle.waiting_for_100_continue):  # else it may not send
             came = self._body_bytes - self._body_bytes_then
             self._body_s += BODY_CHECK_S
-            if came < MIN_BODY_BYTES_PER_S * BODY_CHECK_S or self._body_s >= BODY_S:
+            is_late = self._body_s >= BODY_S and self._body_bytes < MIN_LONG_BODY_BYTES_PER_S * self._body_s
+            if came < MIN_BODY_BYTES_PER_S * BODY_CHECK_S or is_late:
                 self._refuse(_too_slow("body"))
                 return
         self._body_bytes_then = self._body_bytes

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MAX_PARTS = 256
 MEDIA_TYPE = "multipart/form-data"
 
-# Its warnings quote what a client sent; the client is told, and nobody else.
-logging.getLogger("python_multipart.multipart").setLevel(logging.CRITICAL)
+# The parser's warnings quote what a client sent; the client is told, and nobody else.
+_NOWHERE = logging.Logger("nowhere", logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class FormSplitter:
             "on_end": self._complete,
         }
         self._parser = MultipartParser(boundary, callbacks)
+        self._parser.logger = _NOWHERE
 
     def feed(self, data: bytes) -> list[Piece]:
         """Return the pieces that these bytes complete. Raises ApiError 400."""

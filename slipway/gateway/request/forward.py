@@ -19,7 +19,7 @@ from slipway.gateway.api.events import AnswerError
 from slipway.gateway.api.forms import Form
 from slipway.gateway.api.sound_events import SoundEditor
 from slipway.gateway.api.usage_count import UsageCount
-from slipway.gateway.request import raw
+from slipway.gateway.request import outgoing, raw
 from slipway.gateway.request.outgoing import Body, FormBody, WholeBody
 from slipway.gateway.request.parse import Asked
 from slipway.gateway.request.reply import Reply
@@ -60,6 +60,8 @@ async def pass_on(
     """Bring the engine's answer to the client. Raises ApiError for an answer that is none."""
     if response.status != 200:
         raise await upstream.refusal(response, route, asked.operation, call.path)
+    if isinstance(asked.body, Form) and call.handed_over is None:  # it does not wait for the end
+        outgoing.hand_over(asked.body.upload, call)
     answers, content_type = asked.operation.answers, response.content_type
     is_stream = content_type == "text/event-stream"
     if is_stream and isinstance(asked.body, Form):

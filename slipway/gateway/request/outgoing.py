@@ -12,7 +12,7 @@ from typing import NoReturn
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-from slipway.gateway.api.forms import Form
+from slipway.gateway.api.forms import Form, FormUpload
 from slipway.gateway.usage.call import Call
 from slipway.records.usage import Units
 
@@ -84,10 +84,7 @@ class FormBody(aiohttp.Payload):
             if piece:
                 await writer.write(piece)
         await writer.write(upload.end)
-        length_ms, is_known = upload.sound_ms()
-        self._call.units = Units(input_audio_ms=length_ms)
-        self._call.units_by = "gateway" if is_known else "bound"
-        self._call.hand_over()
+        hand_over(upload, self._call)
 
     def _pause(self) -> None:
         if self.deadline is not None:
@@ -96,6 +93,14 @@ class FormBody(aiohttp.Payload):
     def _go_on(self) -> None:
         if self.deadline is not None:
             self.deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
+
+
+def hand_over(upload: FormUpload, call: Call) -> None:
+    """An engine works for it from now on: what it was sent counts, unless it says what it has heard."""
+    length_ms, is_known = upload.sound_ms()
+    call.units = Units(input_audio_ms=length_ms)
+    call.units_by = "gateway" if is_known else "bound"
+    call.hand_over()
 
 
 Body = WholeBody | FormBody

@@ -5,6 +5,7 @@ import aiohttp
 import pytest
 
 from slipway.gateway.api.errors import ApiError
+from slipway.gateway.request.outgoing import WholeBody
 from slipway.gateway.routing import upstream
 from slipway.gateway.routing.connections import WarmConnector
 from slipway.gateway.usage.call import Call
@@ -130,14 +131,15 @@ async def test_an_engine_that_says_continue_and_nothing_more_is_not_waited_for_f
     server = await asyncio.start_server(promise, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     key = KeyRecord("key_1", "acme", "ann", "", digest("sk"), "sk", datetime.now(UTC), None, True)
+    call = Call(key, "/v1/chat/completions", 0.0)
     upstreams = upstream.Upstreams()
     async with server, asyncio.timeout(30):
         with pytest.raises(ApiError) as refused:
             await upstreams.open(
                 route("chat", url, timeout_s=0.3),
                 "/chat/completions",
-                aiohttp.BytesPayload(b"{}", content_type="application/json"),
-                Call(key, "/v1/chat/completions", 0.0),
+                WholeBody(b"{}", call),
+                call,
             )
         await upstreams.close()
     assert (refused.value.status, refused.value.code) == (504, "upstream_timeout")
