@@ -181,9 +181,13 @@ class BoundedProtocol(HttpToolsProtocol):
             send = partial(self._send_last_answer, cycle, send)
         await self._app(scope, receive, send)
         if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
-            # What was sent of the answer must not pass for all of it.
+            # What was sent of the answer must not pass for all of it: without its last chunk, or all of its
+            # length, it does not; where closing is the end of it, only a reset says so.
             cycle.disconnected = True
-            self.transport.abort()
+            if self._ends_by_closing:
+                self.transport.abort()
+            else:
+                self.transport.close()
 
     async def _send_last_answer(self, cycle: RequestResponseCycle, send: Send, message: Any) -> None:
         """Of a connection that ends with it: as it is to HTTP/1.0, which knows no chunks."""

@@ -51,7 +51,7 @@ def usage(rng: random.Random) -> Any:
     return whole
 
 
-def _mutated(rng: random.Random, value: Any) -> Any:
+def mutated(rng: random.Random, value: Any) -> Any:
     """The value with something in it that is another."""
     if isinstance(value, dict) and value and rng.random() < 0.85:
         key = rng.choice(list(value))
@@ -60,14 +60,15 @@ def _mutated(rng: random.Random, value: Any) -> Any:
             return {name: other for name, other in value.items() if name != key}
         if kind < 0.3:
             return {**value, rng.choice(_KEYS): rng.choice(JUNK)}
-        return {**value, key: _mutated(rng, value[key])}
+        return {**value, key: mutated(rng, value[key])}
     if isinstance(value, list) and value and rng.random() < 0.7:
         at = rng.randrange(len(value))
-        return [*value[:at], _mutated(rng, value[at]), *value[at + 1 :]]
+        return [*value[:at], mutated(rng, value[at]), *value[at + 1 :]]
     return rng.choice(JUNK)
 
 
-def _text(rng: random.Random, value: Any) -> str:
+def text_of(rng: random.Random, value: Any) -> str:
+    """The value as JSON, now and then very deep."""
     text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
     if rng.random() < 0.02:
         text = text[:-1] + f', "deep": {deep(rng.choice((100, 253, 254, 300, 1100)))}' + "}"
@@ -86,8 +87,8 @@ def whole(rng: random.Random) -> bytes:
     if rng.random() < 0.9:
         body["usage"] = usage(rng)
     for _ in range(rng.choice((0, 0, 1, 3))):
-        body = _mutated(rng, body)
-    raw = _text(rng, body).encode()
+        body = mutated(rng, body)
+    raw = text_of(rng, body).encode()
     return rng.choice(
         (raw, raw, raw, raw, b"", b"<html>", raw[: len(raw) // 2], b"\xff" + raw, b"null", b"[null]")
     )
@@ -113,7 +114,7 @@ def _chunk(rng: random.Random, number: int) -> Any:
     return body
 
 
-def _event(rng: random.Random, data: str) -> bytes:
+def event(rng: random.Random, data: str) -> bytes:
     """One event, in one of the spellings that the standard knows, or none of them."""
     end = rng.choice(("\n\n", "\n\n", "\n\n", "\r\n\r\n", "\r\r", "\n", ""))
     line = rng.choice(("\r\n", "\n")) if end != "\r\r" else "\r"
@@ -130,19 +131,19 @@ def stream(rng: random.Random) -> bytes:
     for number in range(rng.choice((0, 1, 3, 3, 8))):
         chunk = _chunk(rng, number)
         for _ in range(rng.choice((0, 0, 0, 1, 2))):
-            chunk = _mutated(rng, chunk)
-        events.append(_event(rng, _text(rng, chunk)))
+            chunk = mutated(rng, chunk)
+        events.append(event(rng, text_of(rng, chunk)))
     special: tuple[Any, ...] = (
         {"choices": [None]}, {"choices": []}, {"choices": "x"}, {"choices": {}}, {"error": "broke"},
         {"error": {}}, {"error": {"type": [], "message": {}}}, {"error": {"type": "x" * 5000}}, None, [],
     )  # fmt: skip
     for _ in range(rng.choice((0, 0, 1, 2))):
-        events.insert(rng.randrange(len(events) + 1), _event(rng, _text(rng, rng.choice(special))))
+        events.insert(rng.randrange(len(events) + 1), event(rng, text_of(rng, rng.choice(special))))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         last = {"choices": rng.choice(([], [], None, [None], [{"index": 0}])), "usage": usage(rng)}
-        events.append(_event(rng, _text(rng, last)))
+        events.append(event(rng, text_of(rng, last)))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
-        events.append(_event(rng, rng.choice(("[DONE]", "[DONE]", "[DONE] ", "[done]"))))
+        events.append(event(rng, rng.choice(("[DONE]", "[DONE]", "[DONE] ", "[done]"))))
     if rng.random() < 0.05:
         events.append(rng.randbytes(rng.randrange(200)))
     raw = b"".join(events)
@@ -153,8 +154,8 @@ def refusal(rng: random.Random) -> bytes:
     """The body of an answer that is an error."""
     value: Any = {"error": {"message": "too long", "type": "invalid", "param": "messages", "code": 400}}
     for _ in range(rng.choice((0, 1, 2, 3))):
-        value = _mutated(rng, value)
-    raw = _text(rng, value).encode()
+        value = mutated(rng, value)
+    raw = text_of(rng, value).encode()
     return rng.choice(
         (raw, raw, raw, b"", b"no", b"\xff\xfe", raw[:-3], deep(1100).encode(), deep(300).encode())
     )
@@ -215,14 +216,18 @@ _BROKEN: tuple[Callable[[random.Random], bytes], ...] = (
 )
 
 
-def answer(rng: random.Random, *, streamed: bool) -> bytes:
-    """All that the engine sends for one request."""
+def framed(rng: random.Random, content_type: str, body: bytes) -> bytes:
+    """A body as all that the engine sends, mostly well, or something else."""
     kind = rng.random()
     if kind < 0.05:
         return rng.choice(_BROKEN)(rng)
-    framed = _chunked if rng.random() < 0.7 else _sized
+    as_written = _chunked if rng.random() < 0.7 else _sized
     if kind < 0.15:
-        return framed(rng, rng.choice(_STATUS), rng.choice(_KINDS), refusal(rng))
-    right = "text/event-stream" if streamed else "application/json"
-    content_type = right if kind < 0.93 else rng.choice(_KINDS)
-    return framed(rng, "200 OK", content_type, stream(rng) if streamed else whole(rng))
+        return as_written(rng, rng.choice(_STATUS), rng.choice(_KINDS), refusal(rng))
+    return as_written(rng, "200 OK", content_type if kind < 0.93 else rng.choice(_KINDS), body)
+
+
+def answer(rng: random.Random, *, streamed: bool) -> bytes:
+    """All that the engine sends for one request."""
+    kind = "text/event-stream" if streamed else "application/json"
+    return framed(rng, kind, stream(rng) if streamed else whole(rng))

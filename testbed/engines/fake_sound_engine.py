@@ -12,7 +12,7 @@ import json
 import wave
 from typing import Any
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from testbed.engines.fake_server import FakeServer
 
@@ -46,6 +46,8 @@ class FakeSoundEngine(FakeServer):
         digest, size_bytes = hashlib.sha256(), 0
         try:
             async for part in await request.multipart():
+                assert isinstance(part, BodyPartReader)
+                assert part.name is not None
                 if part.name != "file":
                     form.setdefault(part.name, []).append(await part.text())
                     continue
@@ -59,7 +61,7 @@ class FakeSoundEngine(FakeServer):
                     digest.update(piece)
                     size_bytes += len(piece)
                     if model == "dies-in-upload" and size_bytes > 200_000:
-                        request.transport.abort()
+                        _cut(request)
         except (ConnectionError, asyncio.CancelledError, web.RequestPayloadError, ValueError):
             self.broken += 1
             raise
@@ -107,7 +109,7 @@ class FakeSoundEngine(FakeServer):
         for word in ("la", " la"):
             await _event(response, {"type": "transcript.text.delta", "delta": word})
         if model == "dies-midway":
-            request.transport.abort()
+            _cut(request)
             return response
         said = {"seconds": {"type": "duration", "seconds": SECONDS}, "tokens": _tokens()}
         done = {"type": "transcript.text.done", "text": "la la"}
@@ -133,7 +135,7 @@ class FakeSoundEngine(FakeServer):
             await response.write(head + PIECE if number == 0 else PIECE)
             if model == "dies-midway" and number == 1:
                 await asyncio.sleep(0.05)
-                request.transport.abort()
+                _cut(request)
                 return response
             await asyncio.sleep(0.01)
         return response
@@ -145,6 +147,11 @@ class FakeSoundEngine(FakeServer):
             await _event(response, {"type": "speech.audio.delta", "audio": base64.b64encode(PIECE).decode()})
         await _event(response, {"type": "speech.audio.done", "usage": _tokens()})
         return response
+
+
+def _cut(request: web.Request) -> None:
+    if isinstance(request.transport, asyncio.Transport):
+        request.transport.abort()
 
 
 def _tokens() -> dict[str, Any]:

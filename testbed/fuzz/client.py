@@ -74,14 +74,23 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
     headers = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
     }
+    parts: list[bytes] = []
     if headers.get("transfer-encoding") != "chunked":
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        return Answer(status, headers, body, is_whole=True)
-    parts = []
+        return await _of_length(reader, status, headers)
     try:
         while length := int(await reader.readuntil(b"\r\n"), 16):
             parts.append((await reader.readexactly(length + 2))[:-2])
         await reader.readexactly(2)
-    except asyncio.IncompleteReadError:
+    except (OSError, asyncio.IncompleteReadError):
         return Answer(status, {**headers, "connection": "close"}, b"".join(parts), is_whole=False)
     return Answer(status, headers, b"".join(parts), is_whole=True)
+
+
+async def _of_length(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> Answer:
+    try:
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+    except (OSError, asyncio.IncompleteReadError):
+        if not headers.get("content-type", "").startswith(("audio/", "text/plain")):  # may break off
+            raise
+        return Answer(status, {**headers, "connection": "close"}, b"", is_whole=False)
+    return Answer(status, headers, body, is_whole=True)

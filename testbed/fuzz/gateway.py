@@ -29,6 +29,7 @@ from typing import Any
 import uvloop
 
 from slipway.catalog.deployment import Limit, Limits
+from slipway.catalog.fields import Task
 from slipway.environment import S3Location
 from slipway.records import routes
 from slipway.stack.ports import free_ports
@@ -150,10 +151,14 @@ def _table(engine_url: str, away: int) -> list[routes.Route]:
         "limited": engine_url,
         "small": engine_url,
         "away": f"http://127.0.0.1:{away}/v1",
+        **dict.fromkeys(("hears", "hears-limited", "speaks", "speaks-limited"), engine_url),
+        "away-hears": f"http://127.0.0.1:{away}/v1",
     }
     much = Limit(requests_per_minute=10**9, tokens_per_minute=10**12)
     limits = {
-        "limited": Limits(org=much, user=much, api_key=much),
+        **dict.fromkeys(
+            ("limited", "hears-limited", "speaks-limited"), Limits(org=much, user=much, api_key=much)
+        ),
         "small": Limits(org=Limit(requests_per_minute=10**9, tokens_per_minute=3_000)),
     }
     return [
@@ -166,9 +171,16 @@ def _table(engine_url: str, away: int) -> list[routes.Route]:
             sharing="all",
             limits=limits.get(model, Limits()),
             timeout_s=0.5,
+            task=_task(model),
         )
         for model, url in upstreams.items()
     ]
+
+
+def _task(model: str) -> Task:
+    if "hears" in model:
+        return "speech-to-text"
+    return "text-to-speech" if "speaks" in model else "text-generation"
 
 
 def _wait_until_ready(port: int, secret: str, process: subprocess.Popen[bytes]) -> None:

@@ -22,6 +22,8 @@ def of_answer(sent: Sent, answer: Answer) -> str | None:
     """What is wrong with one answer; None for nothing."""
     if answer.status == 0:
         return None if sent.hangs_up is not None or not sent.is_http else "no answer"
+    if sent.may_be_sound and answer.status == 200 and "x-request-id" in answer.headers:
+        return _of_sound(answer)
     if not answer.is_whole:
         return "the answer is cut off"
     if answer.status == 200:
@@ -55,6 +57,15 @@ def _of_success(answer: Answer) -> str | None:
     if not isinstance(error, dict):
         return "a stream that ends with neither [DONE] nor an error"
     return None if error.get("code") in _ENGINES else f"a stream that ends with {error.get('code')}"
+
+
+def _of_sound(answer: Answer) -> str | None:
+    kind = answer.headers.get("content-type", "")
+    if not kind.startswith(("application/json", "text/event-stream")):
+        return None  # a sound that breaks off is cut off: there is no other way to say so
+    if not answer.is_whole:
+        return "the answer is cut off"
+    return None if b'.done"' in answer.body or b'"finish_reason"' in answer.body else _of_success(answer)
 
 
 def _json(raw: bytes) -> Any:

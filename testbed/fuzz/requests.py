@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from testbed.fuzz import sounds
+
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _OTHER_PATHS = (
     "/v1/models", "/v1/models/open", "/v1/models/nope", "/v1/models/%00", "/v1/models/" + "x" * 3000, "/v1",
     "/", "//", "/v1/embeddings", "/v1/chat/completions/", "/v1/chat/completions?x=1", "/-/health", "/-/ready",
     "/-/status", "/-/metrics", "/-/ship", "/-/nope", "*", "/v1/../-/status", "/v1/%63ompletions",
 )  # fmt: skip
+_SOUNDS = 0.15  # of all
 MODELS = (*["open"] * 8, *["limited"] * 8, "small", "away", "nope")
 _DEEP = "@deep@"  # becomes JSON that nests
 
@@ -73,10 +76,13 @@ class Sent:
     raw: bytes
     hangs_up: int | None
     is_http: bool  # whether the HTTP around the body is as it should be
+    may_be_sound: bool = False  # whose answer need not be JSON
 
 
 def request(rng: random.Random, secret: str) -> Sent:
     """A request, mostly to a path that has a body."""
+    if rng.random() < _SOUNDS:
+        return _about_sound(rng, secret)
     kind = rng.random()
     path = CHAT if rng.random() < 0.6 else COMPLETIONS
     body = _body(rng, path)
@@ -94,6 +100,20 @@ def request(rng: random.Random, secret: str) -> Sent:
         raw, is_http = by_bytes(rng, raw), False
     hangs_up = rng.choice((0, 0, 1, 100, 400)) if rng.random() < 0.04 else None
     return Sent(raw, hangs_up, is_http)
+
+
+def _about_sound(rng: random.Random, secret: str) -> Sent:
+    path = rng.choice(sounds.PATHS)
+    kind, body = "application/json", b""
+    if path.endswith("speech"):
+        body = sounds.speech(rng)
+    else:
+        kind, body = sounds.form(rng)
+    if rng.random() < 0.1:
+        body = by_bytes(rng, body)
+    raw = _http(rng, "POST", path, body, secret, kind)
+    hangs_up = rng.choice((0, 0, 1, 100, 400)) if rng.random() < 0.04 else None
+    return Sent(raw, hangs_up, is_http=True, may_be_sound=True)
 
 
 def by_bytes(rng: random.Random, raw: bytes) -> bytes:
@@ -155,8 +175,12 @@ def _mutated(rng: random.Random, value: Any) -> Any:
     return rng.choice(_JUNK)
 
 
-def _http(rng: random.Random, method: str, path: str, body: bytes, secret: str) -> bytes:
+def _http(
+    rng: random.Random, method: str, path: str, body: bytes, secret: str, content_type: str = ""
+) -> bytes:
     head = [f"{method} {path} HTTP/1.1", "host: x", f"authorization: Bearer {secret}"]
+    if content_type:
+        head.append(f"content-type: {content_type}")
     if method in {"GET", "HEAD"}:
         return "\r\n".join((*head, "", "")).encode("latin-1")
     if rng.random() < 0.9:

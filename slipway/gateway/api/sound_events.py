@@ -79,8 +79,9 @@ class SoundEditor:
 
     @property
     def last(self) -> bytes:
-        """The event that ends the answer, and [DONE] where the engine said so."""
-        return self._last + (self._chunks.last if self.done else b"")
+        """The event that ends the answer, and [DONE] where the engine said so, or failed."""
+        is_told = self.done or self.error is not None
+        return self._last + (self._chunks.last if is_told else b"")
 
     def feed(self, data: bytes) -> bytes:
         """Return what to forward now. Raises AnswerError."""

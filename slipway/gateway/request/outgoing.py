@@ -83,8 +83,9 @@ class FormBody(aiohttp.Payload):
             self._go_on()
             if piece:
                 await writer.write(piece)
-        await writer.write(upload.end)
         hand_over(upload, self._call)
+        # Here, because aiohttp lets nobody know when its own fails.
+        await writer.write_eof(upload.end)
 
     def _pause(self) -> None:
         if self.deadline is not None:
