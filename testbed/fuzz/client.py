@@ -62,13 +62,13 @@ class Connection:
                 await self._reader.read(sent.hangs_up)
             self.close()
             return NOTHING
-        answer = await _read(self._reader)
+        answer = await _read(self._reader, may_break=sent.may_be_sound)
         if not sent.is_http or answer.headers.get("connection") == "close":
             self.close()
         return answer
 
 
-async def _read(reader: asyncio.StreamReader) -> Answer:
+async def _read(reader: asyncio.StreamReader, *, may_break: bool) -> Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     status = int(head[0].split(" ")[1])
     headers = {
@@ -76,7 +76,7 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
     }
     parts: list[bytes] = []
     if headers.get("transfer-encoding") != "chunked":
-        return await _of_length(reader, status, headers)
+        return await _of_length(reader, status, headers, may_break=may_break)
     try:
         while length := int(await reader.readuntil(b"\r\n"), 16):
             parts.append((await reader.readexactly(length + 2))[:-2])
@@ -86,11 +86,13 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
     return Answer(status, headers, b"".join(parts), is_whole=True)
 
 
-async def _of_length(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> Answer:
+async def _of_length(
+    reader: asyncio.StreamReader, status: int, headers: dict[str, str], *, may_break: bool
+) -> Answer:
     try:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
     except (OSError, asyncio.IncompleteReadError):
-        if not headers.get("content-type", "").startswith(("audio/", "text/plain")):  # may break off
+        if not may_break:
             raise
         return Answer(status, {**headers, "connection": "close"}, b"", is_whole=False)
     return Answer(status, headers, body, is_whole=True)
