@@ -212,7 +212,7 @@ def _read(
     for row in connection.execute(query):
         project: str = row.project or defaults.get(row.org, "")
         stored: tuple[Any, ...] = (*row[:_PROJECT], project, *row[_PROJECT + 1 :])
-        records.append(KeyRecord(*stored, limits.get(project, _NO_LIMITS)))
+        records.append(KeyRecord(*stored, project_limits=limits.get(project, _NO_LIMITS)))
     return records
 
 
