@@ -13,26 +13,12 @@ from slipway.catalog.files.loader import LoadedCatalog, load
 from slipway.catalog.problems import Finding
 from slipway.control.fit.known_formats import weights_load
 from slipway.control.fit.models import models_fit
-from slipway.gateway.api.operations import TASKS
 from slipway.runtimes import rules
 
 
 def check_catalog(directory: Path) -> LoadedCatalog:
     """Load a directory and check it with every rule; raises CatalogError with all problems."""
-    return load(directory, rules=[*rules.RULES, gateway_can, models_can, models_fit, weights_load])
-
-
-def gateway_can(catalog: Catalog) -> Iterator[Finding]:
-    """Tenants reach a deployment through the gateway alone, which does not pass on every task's requests."""
-    models = {model.name: model for model in catalog.models}
-    for deployment in catalog.deployments:
-        model = models.get(deployment.model)
-        if model is not None and model.task not in TASKS:
-            message = (
-                f"its task is {model.task}, and the gateway passes on {', '.join(sorted(TASKS))} alone. "
-                f"It is rolled out and validated; `slipway describe {deployment.name}` tells where it answers"
-            )
-            yield Finding("Deployment", deployment.name, ("model",), message, severity="warning")
+    return load(directory, rules=[*rules.RULES, models_can, models_fit, weights_load])
 
 
 def models_can(catalog: Catalog) -> Iterator[Finding]:

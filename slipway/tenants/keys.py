@@ -7,7 +7,7 @@ request's key (slipway.gateway.admission.auth).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -212,7 +212,7 @@ def _read(
     for row in connection.execute(query):
         project: str = row.project or defaults.get(row.org, "")
         stored: tuple[Any, ...] = (*row[:_PROJECT], project, *row[_PROJECT + 1 :])
-        records.append(KeyRecord(*stored, project_limits=limits.get(project, _NO_LIMITS)))
+        records.append(replace(KeyRecord(*stored), project_limits=limits.get(project, _NO_LIMITS)))
     return records
 
 

@@ -204,5 +204,5 @@ def api_of(path: str) -> Api:
     return apis.ANTHROPIC if path.startswith("/v1/messages") else apis.OPENAI
 
 
-# What tenants can ask for; `slipway check` warns of deployments with another task.
+# What tenants can ask for.
 TASKS = frozenset(task for operation in _TABLE for task in operation.tasks)

@@ -102,9 +102,3 @@ def test_what_this_version_cannot_do_is_refused_with_its_place(
 ) -> None:
     found = problems(tmp_path, old, new)
     assert any(problem.startswith(expected) for problem in found), found
-
-
-def test_a_task_that_the_gateway_does_not_pass_on_yet_is_warned_of(tmp_path: Path) -> None:
-    (tmp_path / "catalog.yaml").write_text(CATALOG.replace(COMMIT, f"{COMMIT}\n  task: embedding"))
-    [warning] = check_catalog(tmp_path).warnings
-    assert "warning: deployments[chat].model = tiny: its task is embedding, and the gateway" in str(warning)
