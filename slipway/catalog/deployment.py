@@ -167,11 +167,28 @@ class Rollout(Spec):
     automatic_rollback: bool = Field(True, description="Return to the last good revision by itself.")
 
 
+def _says_nothing(value: object) -> bool:
+    return value is None
+
+
 class Limit(Spec):
-    """Requests and tokens (input + output) per minute; absent is unlimited."""
+    """Requests, tokens (input + output) and other units per minute; absent is unlimited."""
 
     requests_per_minute: int | None = Field(None, ge=1, description="Requests in any 60 s.")
     tokens_per_minute: int | None = Field(None, ge=1, description="Input and output tokens in any 60 s.")
+    # Not written where they say nothing: gateways that do not know them read such a route table.
+    audio_seconds_per_minute: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=_says_nothing,
+        description="Seconds of audio to transcribe or translate in any 60 s.",
+    )
+    characters_per_minute: int | None = Field(
+        None, ge=1, exclude_if=_says_nothing, description="Characters to speak in any 60 s."
+    )
+    documents_per_minute: int | None = Field(
+        None, ge=1, exclude_if=_says_nothing, description="Documents to rank or score in any 60 s."
+    )
 
 
 class Limits(Spec):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.gateway.admission.limits import Bound
+from slipway.gateway.admission.bounds import Bound
 from slipway.gateway.api.bodies import Body
 from slipway.gateway.api.prompts import Reads
 

@@ -6,24 +6,33 @@ Belongs here: names, formats and words. Does not: counting (limits.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from slipway.gateway.admission.bounds import DIMENSIONS, Dimension
 from slipway.gateway.admission.limits import Denied, Standing
 from slipway.gateway.api.errors import ApiError, Header
 
+# The unit, and what makes a request that never fits smaller.
+_WORDS: Mapping[Dimension, tuple[str, str]] = {
+    "requests": ("requests", "at a time."),
+    "tokens": ("tokens", "(prompt bound + max_tokens). Shorten the prompt or lower max_tokens."),
+    "audio_seconds": ("seconds of audio", "(by its size, where its length is not known). Send it in parts."),
+    "characters": ("characters", "of text. Send it in parts."),
+    "documents": ("documents", "in all. Send fewer at a time."),
+}
 _SCOPE = {"org": "organization", "project": "project", "user": "user", "api_key": "API key"}
 
 
 def headers(standings: Sequence[Standing]) -> tuple[Header, ...]:
-    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as OpenAI sends them.
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as OpenAI sends them; other units alike.
 
     Where several scopes have a limit, the one with the least left is shown. Resets are like `12.3s`.
     """
     shown: list[Header] = []
-    for dimension in ("requests", "tokens"):
+    for dimension in DIMENSIONS:
         tightest = _tightest(standing for standing in standings if standing.bound.dimension == dimension)
         if tightest is not None:
-            name = dimension.encode()
+            name = dimension.replace("_", "-").encode()
             shown += [
                 (b"x-ratelimit-limit-" + name, b"%d" % tightest.bound.limit),
                 (b"x-ratelimit-remaining-" + name, b"%d" % tightest.remaining),
@@ -36,13 +45,13 @@ def rate_limited(model: str, denied: Denied) -> ApiError:
     """The 429 for a denied request; it says whose limit, how much of it, and when to come back."""
     standing = denied.standing
     bound = standing.bound
-    whose = f"{_SCOPE[bound.scope]} limit of {bound.limit} {bound.dimension} per minute for `{model}`"
+    unit, remedy = _WORDS[bound.dimension]
+    whose = f"{_SCOPE[bound.scope]} limit of {bound.limit} {unit} per minute for `{model}`"
     others = [other for other in denied.standings if other.bound.dimension != bound.dimension]
     shown = (*others, standing)
     if denied.retry_after_s is None:
         return _error(
-            f"Request too large for the {whose}: it may use up to {denied.needed} {bound.dimension} "
-            "(prompt bound + max_tokens). Shorten the prompt or lower max_tokens.",
+            f"Request too large for the {whose}: it may use up to {denied.needed} {unit} {remedy}",
             # No wait makes it fit; this header keeps OpenAI's SDKs from trying again.
             (*headers(shown), (b"x-should-retry", b"false")),
         )

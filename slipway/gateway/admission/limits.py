@@ -1,7 +1,8 @@
-"""Requests and tokens per minute, per organization, user and API key of each deployment.
+"""Requests, tokens and other units per minute, per organization, user and API key of each deployment.
 
 Belongs here: the algorithm: pure, in memory, told the time by its caller.
-Does not: what a request may cost (estimate.py), what the client reads of it (limit_headers.py).
+Does not: which limits apply (bounds.py), what a request may cost (estimate.py), what the client reads of it
+(limit_headers.py).
 
 No window of 60 s is overshot, whatever moment between a request's start and end its tokens are counted at:
 an admitted request holds what it may use at most from its start until 60 s after its end, from then on with
@@ -14,32 +15,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from slipway.catalog.deployment import Limits
-from slipway.tenants.projects import RateLimitRecord
-
-Scope = Literal["org", "project", "user", "api_key"]
-Dimension = Literal["requests", "tokens"]
+from slipway.gateway.admission.bounds import Bound
+from slipway.records.usage import NO_UNITS, Units
 
 WINDOW_S = 60.0
 # Amounts of the same tenth of a second share an entry, which expires as late as its last one.
 _SLOT_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """One limit that applies to a request: whose (`subject` is unique per deployment and scope), how much."""
-
-    scope: Scope
-    subject: tuple[str, ...]
-    dimension: Dimension
-    limit: int
-
-    @property
-    def window_key(self) -> tuple[object, ...]:
-        """Which window it counts in: not by the number, so that changing a limit forgets nothing."""
-        return (self.dimension, self.scope, self.subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +62,7 @@ class Reservation:
 class Taken:
     """One amount in one window; `slot` once it runs down with time."""
 
+    bound: Bound
     window: Window
     amount: int
     slot: Slot | None
@@ -97,17 +81,28 @@ class Limiter(Protocol):
     """Reserve before a request, settle or refund after it. One implementation per place to keep counts."""
 
     async def reserve(
-        self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
+        self,
+        bounds: Sequence[Bound],
+        prompt: int,
+        least: int,
+        most: int,
+        now: float,
+        units: Units = NO_UNITS,
     ) -> Reservation | Denied:
-        """Take one request and `prompt` + between `least` and `most` tokens from all bounds, or nothing."""
+        """Take one request, `prompt` + between `least` and `most` tokens, and units from all bounds.
+
+        Or nothing, where one of them has not so much left.
+        """
         ...
 
-    async def settle(self, reservation: Reservation, tokens: int, now: float) -> None:
-        """Replace the reserved tokens by the real count."""
+    async def settle(
+        self, reservation: Reservation, tokens: int, now: float, units: Units = NO_UNITS
+    ) -> None:
+        """Replace the reserved tokens and units by the real count."""
         ...
 
     async def refund(self, reservation: Reservation, now: float, *, request: bool) -> None:
-        """Give the tokens back, and with `request` the request too."""
+        """Give tokens and units back, and with `request` the request too."""
         ...
 
 
@@ -168,11 +163,17 @@ class MemoryLimiter:
 
     @property
     def held_tokens(self) -> int:
-        """Tokens that requests in flight hold, each once per limit; 0 when nothing is in flight."""
+        """Tokens and units that requests in flight hold, each once per limit; 0 when nothing is in flight."""
         return sum(window.held for window in self._windows.values())
 
     async def reserve(
-        self, bounds: Sequence[Bound], prompt: int, least: int, most: int, now: float
+        self,
+        bounds: Sequence[Bound],
+        prompt: int,
+        least: int,
+        most: int,
+        now: float,
+        units: Units = NO_UNITS,
     ) -> Reservation | Denied:
         """See `Limiter`. There is no await inside, so that check and take are one step."""
         self._sweep(now)
@@ -180,18 +181,20 @@ class MemoryLimiter:
         spare = [b.limit - w.used(now) - prompt for b, w in windows if b.dimension == "tokens"]
         output = max(least, min([most, *spare]))
         for bound, window in windows:
-            needed = 1 if bound.dimension == "requests" else prompt + output
-            if window.used(now) + needed > bound.limit:
+            needed = bound.needs(prompt + output, units)
+            if needed and window.used(now) + needed > bound.counted:
                 return self._denied(windows, bound, window, needed, now)
-        taken = [_take(bound, window, prompt + output, now) for bound, window in windows]
+        taken = [_take(bound, window, prompt + output, units, now) for bound, window in windows]
         return Reservation(output, _standings(windows, now), taken)
 
-    async def settle(self, reservation: Reservation, tokens: int, now: float) -> None:
+    async def settle(
+        self, reservation: Reservation, tokens: int, now: float, units: Units = NO_UNITS
+    ) -> None:
         """See `Limiter`. Harmless the second time."""
         for taken in reservation.release():
             if taken.slot is None:
                 taken.window.held -= taken.amount
-                taken.window.run_down(tokens, now)
+                taken.window.run_down(taken.bound.needs(tokens, units), now)
 
     async def refund(self, reservation: Reservation, now: float, *, request: bool) -> None:
         """See `Limiter`. Harmless the second time."""
@@ -205,9 +208,9 @@ class MemoryLimiter:
         self, windows: list[tuple[Bound, Window]], bound: Bound, window: Window, needed: int, now: float
     ) -> Denied:
         used = window.used(now)
-        wait_s = None if needed > bound.limit else window.freed_in_s(used + needed - bound.limit, now)
-        standing = Standing(bound, max(0, bound.limit - used), window.reset_in_s(now))
-        return Denied(standing, needed, wait_s, _standings(windows, now))
+        over = used + needed - bound.counted
+        wait_s = None if needed > bound.counted else window.freed_in_s(over, now)
+        return Denied(_standing(bound, window, now), bound.said(needed), wait_s, _standings(windows, now))
 
     def _sweep(self, now: float) -> None:
         """Forget windows in which nothing is counted, at most once per window length."""
@@ -216,45 +219,18 @@ class MemoryLimiter:
             self._windows = {key: w for key, w in self._windows.items() if w.used(now)}
 
 
-def bounds_of(limits: Limits, deployment: str, org: str, user: str, api_key: str) -> tuple[Bound, ...]:
-    """The bounds that apply to one caller of one deployment; empty when it has no limits."""
-    scopes: tuple[tuple[Scope, object, tuple[str, ...]], ...] = (
-        ("org", limits.org, (deployment, org)),
-        ("user", limits.user, (deployment, org, user)),
-        ("api_key", limits.api_key, (deployment, api_key)),
-    )
-    bounds = []
-    for scope, limit, subject in scopes:
-        for dimension in ("requests", "tokens"):
-            number = getattr(limit, f"{dimension}_per_minute", None)
-            if number is not None:
-                bounds.append(Bound(scope, subject, dimension, number))
-    return tuple(bounds)
-
-
-def project_bounds(limit: RateLimitRecord | None, project: str) -> tuple[Bound, ...]:
-    """What a project allows itself of one model, beside the operator's bounds: so it can only narrow them."""
-    if limit is None:
-        return ()
-    numbers: tuple[tuple[Dimension, int | None], ...] = (
-        ("requests", limit.requests_per_minute),
-        ("tokens", limit.tokens_per_minute),
-    )
-    subject = (project, limit.model)
-    return tuple(
-        Bound("project", subject, dimension, number) for dimension, number in numbers if number is not None
-    )
-
-
-def _take(bound: Bound, window: Window, tokens: int, now: float) -> Taken:
+def _take(bound: Bound, window: Window, tokens: int, units: Units, now: float) -> Taken:
+    amount = bound.needs(tokens, units)
     if bound.dimension == "requests":
-        return Taken(window, 1, window.run_down(1, now))
-    window.held += tokens
-    return Taken(window, tokens, None)
+        return Taken(bound, window, amount, window.run_down(amount, now))
+    window.held += amount
+    return Taken(bound, window, amount, None)
 
 
 def _standings(windows: Sequence[tuple[Bound, Window]], now: float) -> tuple[Standing, ...]:
-    return tuple(
-        Standing(bound, max(0, bound.limit - window.used(now)), window.reset_in_s(now))
-        for bound, window in windows
-    )
+    return tuple(_standing(bound, window, now) for bound, window in windows)
+
+
+def _standing(bound: Bound, window: Window, now: float) -> Standing:
+    left = bound.limit - bound.said(window.used(now))
+    return Standing(bound, max(0, left), window.reset_in_s(now))

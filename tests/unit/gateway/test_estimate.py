@@ -1,8 +1,8 @@
 import pytest
 
 from slipway.gateway.admission import estimate
+from slipway.gateway.admission.bounds import Bound
 from slipway.gateway.admission.estimate import Demand
-from slipway.gateway.admission.limits import Bound
 from slipway.gateway.api import bodies
 from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.prompts import CHAT, COMPLETION

@@ -4,7 +4,9 @@ import orjson
 import pytest
 
 from slipway.gateway.admission import limit_headers
-from slipway.gateway.admission.limits import Bound, MemoryLimiter
+from slipway.gateway.admission.bounds import Bound
+from slipway.gateway.admission.limits import MemoryLimiter
+from slipway.records.usage import Units
 
 ORG = Bound("org", ("chat", "a"), "requests", 100)
 KEY = Bound("api_key", ("chat", "k"), "requests", 2)
@@ -53,3 +55,26 @@ def test_a_request_that_never_fits_is_not_to_be_repeated():
     headers = dict(error.headers)
     assert headers[b"x-should-retry"] == b"false"
     assert b"retry-after" not in headers
+
+
+@pytest.mark.parametrize(
+    ("dimension", "units", "name", "words"),
+    [
+        ("audio_seconds", Units(input_audio_ms=9_500), b"audio-seconds", "10 seconds of audio (by its size"),
+        ("characters", Units(characters=9), b"characters", "9 characters of text"),
+        ("documents", Units(documents=9), b"documents", "9 documents in all"),
+    ],
+)
+def test_other_units_have_headers_and_words_of_their_own(dimension, units, name, words):
+    bound = Bound("user", ("w", "u"), dimension, 12)
+    limiter = MemoryLimiter()
+    admitted = asyncio.run(limiter.reserve([bound], 0, 0, 0, 0.0, units))
+    shown = dict(limit_headers.headers(admitted.standings))
+    assert shown[b"x-ratelimit-limit-" + name] == b"12"
+    assert shown[b"x-ratelimit-remaining-" + name] in {b"2", b"3"}
+    unit = limit_headers._WORDS[dimension][0]
+    again = limit_headers.rate_limited("w", asyncio.run(limiter.reserve([bound], 0, 0, 0, 0.0, units)))
+    assert f"user limit of 12 {unit} per minute for `w`. Left: " in again.message
+    large = Bound("user", ("w", "v"), dimension, 5)
+    never = limit_headers.rate_limited("w", asyncio.run(limiter.reserve([large], 0, 0, 0, 0.0, units)))
+    assert words in never.message and dict(never.headers)[b"x-should-retry"] == b"false"

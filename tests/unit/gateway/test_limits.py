@@ -5,14 +5,9 @@ from collections import defaultdict
 import pytest
 
 from slipway.catalog.deployment import Limit, Limits
-from slipway.gateway.admission.limits import (
-    WINDOW_S,
-    Bound,
-    Denied,
-    MemoryLimiter,
-    Reservation,
-    bounds_of,
-)
+from slipway.gateway.admission.bounds import Bound, bounds_of
+from slipway.gateway.admission.limits import WINDOW_S, Denied, MemoryLimiter, Reservation
+from slipway.records.usage import NO_UNITS, Units
 
 REQUESTS = Bound("org", ("chat", "a"), "requests", 2)
 TOKENS = Bound("org", ("chat", "a"), "tokens", 100)
@@ -24,12 +19,12 @@ class Clocked:
     def __init__(self) -> None:
         self.limiter = MemoryLimiter()
 
-    def ask(self, bounds, prompt=0, least=0, most=None, *, at):
+    def ask(self, bounds, prompt=0, least=0, most=None, *, at, units=NO_UNITS):
         most = least if most is None else most
-        return _now(self.limiter.reserve(bounds, prompt, least, most, at))
+        return _now(self.limiter.reserve(bounds, prompt, least, most, at, units))
 
-    def settle(self, reservation, tokens, *, at):
-        _now(self.limiter.settle(reservation, tokens, at))
+    def settle(self, reservation, tokens, *, at, units=NO_UNITS):
+        _now(self.limiter.settle(reservation, tokens, at, units))
 
     def refund(self, reservation, *, at, request):
         _now(self.limiter.refund(reservation, at, request=request))
@@ -55,6 +50,48 @@ def test_tokens_are_held_at_their_bound_until_the_real_count_is_known(clocked):
     assert isinstance(clocked.ask([TOKENS], prompt=11, least=10, at=1.0), Denied)
     clocked.settle(first, 30, at=2.0)
     assert isinstance(clocked.ask([TOKENS], prompt=60, least=10, at=3.0), Reservation)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "limit", "bound", "used", "left"),
+    [
+        ("audio_seconds", 60, Units(input_audio_ms=45_000), Units(input_audio_ms=10_001), 49),
+        ("characters", 100, Units(characters=90), Units(characters=10, output_audio_ms=10**6), 90),
+        ("documents", 50, Units(documents=50, searches=1), Units(documents=20, searches=1), 30),
+    ],
+)
+def test_units_are_held_at_their_bound_until_the_real_count_is_known(
+    clocked, dimension, limit, bound, used, left
+):
+    limits = [Bound("org", ("d", "a"), dimension, limit), TOKENS]
+    first = clocked.ask(limits, units=bound, at=0.0)
+    denied = clocked.ask(limits, units=bound, at=1.0)
+    assert isinstance(denied, Denied) and denied.standing.bound.dimension == dimension
+    assert denied.retry_after_s == pytest.approx(60)
+    clocked.settle(first, 0, units=used, at=2.0)
+    now = clocked.ask(limits, at=3.0)  # of tokens alone: units are no obstacle for it
+    assert [standing.remaining for standing in now.standings] == [left, 100]
+    clocked.settle(now, 0, at=3.0)
+    assert clocked.limiter.held_tokens == 0
+    assert clocked.ask(limits, at=62.1).standings[0].remaining == limit
+
+
+def test_what_never_fits_says_what_it_needs_in_the_limits_own_unit(clocked):
+    denied = clocked.ask(
+        [Bound("user", ("w",), "audio_seconds", 60)], units=Units(input_audio_ms=60_001), at=0.0
+    )
+    assert (denied.needed, denied.retry_after_s) == (61, None)
+
+
+def test_bounds_of_every_unit_come_from_the_routes_limits():
+    limits = Limits(org=Limit(audio_seconds_per_minute=1, characters_per_minute=2, documents_per_minute=3))
+    bounds = bounds_of(limits, "d", "a", "u", "k")
+    assert [(each.dimension, each.limit) for each in bounds] == [
+        ("audio_seconds", 1),
+        ("characters", 2),
+        ("documents", 3),
+    ]
+    assert Limit(requests_per_minute=1).model_dump() == {"requests_per_minute": 1, "tokens_per_minute": None}
 
 
 def test_tokens_run_down_from_the_end_of_their_request(clocked):

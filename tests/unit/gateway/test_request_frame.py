@@ -169,6 +169,7 @@ async def test_a_client_that_hangs_up_while_a_step_lets_it_wait_leaves_nothing_b
     (event,) = gateway.events()
     assert (event["status"], event["error_type"]) == ("cancelled", "client_disconnected")
     assert (event["input_tokens"], event["output_tokens"], event["counted_by"]) == (0, 0, "none")
+    assert gateway.used() == 1  # the request, and no token of a prompt that no engine had
 
 
 async def test_a_request_that_the_process_cannot_wait_for_is_recorded_and_its_task_ends_cancelled(replica):
