@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, insert, or_, select, update
 
 from slipway.tenants.models import AdminKey, Organization
-from slipway.tenants.naming import checked_expiry, checked_text
+from slipway.tenants.naming import CLOCKS_APART, checked_expiry, checked_text
 from slipway.tenants.required import require_owner
 from slipway.tenants.secret import ADMIN_SECRET_PREFIX, NewKey, redacted
 from slipway.tenants.transactions import Transactions
@@ -81,6 +81,18 @@ def everyone(database: Transactions) -> list[AdminKeyRecord]:
     """All admin keys of all organizations, the revoked ones too, oldest first."""
     with database.reading() as connection:
         return [AdminKeyRecord(*row) for row in connection.execute(_keys())]
+
+
+def usable(database: Transactions) -> list[AdminKeyRecord]:
+    """The admin keys of all organizations that open something now, as `keys.usable` says."""
+    expired = datetime.now(UTC) - CLOCKS_APART
+    query = _keys().where(
+        AdminKey.revoked_at.is_(None),
+        Organization.active,
+        or_(AdminKey.expires_at.is_(None), AdminKey.expires_at > expired),
+    )
+    with database.reading() as connection:
+        return [AdminKeyRecord(*row) for row in connection.execute(query)]
 
 
 def all_of(database: Transactions, org: str) -> list[AdminKeyRecord]:

@@ -12,19 +12,19 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, insert, or_, select, update
 
 from slipway.tenants import projects
 from slipway.tenants.models import ApiKey, Organization
-from slipway.tenants.naming import checked_expiry, checked_text
+from slipway.tenants.naming import CLOCKS_APART, checked_expiry, checked_text
 from slipway.tenants.projects import RateLimitRecord
 from slipway.tenants.required import require_owner
 from slipway.tenants.secret import SECRET_PREFIX, NewKey, redacted
 from slipway.tenants.transactions import Transactions
 from slipway.tenants.trouble import RefusedChangeError, UnknownTenantError
 
-# Where the project is among a key's columns.
-_PROJECT = 9
+# Where they are among a key's columns.
+_ORG, _PROJECT = 1, 9
 _NO_LIMITS: Mapping[str, RateLimitRecord] = MappingProxyType({})
 
 
@@ -169,6 +169,22 @@ def everyone(database: Transactions) -> list[KeyRecord]:
         return _read(connection, _keys(), limits)
 
 
+def usable(database: Transactions) -> list[KeyRecord]:
+    """The keys of all organizations that a request may use now, with their projects' limits.
+
+    One that expired a short while ago is among them: whose clock is behind decides by its own.
+    """
+    limits = projects.all_limits(database)
+    expired = datetime.now(UTC) - CLOCKS_APART
+    query = _keys().where(
+        ApiKey.revoked_at.is_(None),
+        Organization.active,
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > expired),
+    )
+    with database.reading() as connection:
+        return _read(connection, query, limits)
+
+
 def all_of(database: Transactions, org: str, project: str | None = None) -> list[KeyRecord]:
     """The keys of an organization or one project, the revoked ones too, oldest first.
 
@@ -210,7 +226,7 @@ def _read(
     defaults = projects.default_ids(connection)
     records = []
     for row in connection.execute(query):
-        project: str = row.project or defaults.get(row.org, "")
+        project: str = row[_PROJECT] or defaults.get(row[_ORG], "")
         stored: tuple[Any, ...] = (*row[:_PROJECT], project, *row[_PROJECT + 1 :])
         records.append(replace(KeyRecord(*stored), project_limits=limits.get(project, _NO_LIMITS)))
     return records

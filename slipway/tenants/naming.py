@@ -5,10 +5,12 @@ Belongs here: checks before something is written. Does not: whether it exists (a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from slipway.tenants.trouble import RefusedChangeError
 
+# So far the clocks of two machines may be apart.
+CLOCKS_APART = timedelta(hours=1)
 _LONGEST = 255
 _LONGEST_EMAIL = 320
 

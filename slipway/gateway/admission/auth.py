@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from slipway.gateway.api import errors
-from slipway.tenants import admin_keys
+from slipway.tenants import admin_keys, keys
 from slipway.tenants.admin_keys import AdminKeyRecord
 from slipway.tenants.database import KeyRecord, TenantsDatabase, digest
 
@@ -49,9 +49,9 @@ class KeyFollower:
             return
         # The counter first: keys that change meanwhile are read again by the next poll.
         self._database.catch_up()
-        records, admin_records = self._database.keys(), admin_keys.everyone(self._database)
-        self._keys = {record.sha256: record for record in records if record.usable}
-        self._admin_keys = {record.sha256: record for record in admin_records if record.usable}
+        records, admin_records = keys.usable(self._database), admin_keys.usable(self._database)
+        self._keys = {record.sha256: record for record in records}
+        self._admin_keys = {record.sha256: record for record in admin_records}
         self._changes = changes
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]], own_header: bytes = b"") -> KeyRecord:

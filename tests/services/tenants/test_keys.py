@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
@@ -17,6 +18,7 @@ from slipway.tenants import (
     projects,
     users,
 )
+from slipway.tenants.models import ApiKey
 
 DAY = timedelta(days=1)
 
@@ -138,3 +140,20 @@ def test_a_grace_never_lengthens_a_key(database: TenantsDatabase) -> None:
     old = keys.create(database, "acme", "ann", "x", expires_at=ends)
     keys.rotate(database, old.id, grace=DAY, expires_at=ends + DAY)
     assert keys.one(database, old.id, org="acme").expires_at == ends
+
+
+def test_a_gateway_reads_no_key_that_has_ended(database: TenantsDatabase) -> None:
+    now = datetime.now(UTC)
+    works = database.create_key("acme", "ann", "x")
+    later = keys.create(database, "acme", "ann", "x", expires_at=now + DAY)
+    over = keys.create(database, "acme", "ann", "x", expires_at=now + DAY)
+    with database.changing() as change:
+        change.connection.execute(
+            update(ApiKey).where(ApiKey.id == over.id).values(expires_at=now - timedelta(hours=2))
+        )
+    revoked, away = database.create_key("acme", "ann", "x"), database.create_key("evil", "eve", "x")
+    database.revoke_key(revoked.id)
+    assert {key.id for key in keys.usable(database)} == {works.id, later.id, away.id}
+    database.sync_orgs(["acme"])
+    assert {key.id for key in keys.usable(database)} == {works.id, later.id}
+    assert len(keys.everyone(database)) == 5
