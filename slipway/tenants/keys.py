@@ -227,8 +227,9 @@ def _read(
     records = []
     for row in connection.execute(query):
         project: str = row[_PROJECT] or defaults.get(row[_ORG], "")
-        stored: tuple[Any, ...] = (*row[:_PROJECT], project, *row[_PROJECT + 1 :])
-        records.append(replace(KeyRecord(*stored), project_limits=limits.get(project, _NO_LIMITS)))
+        its_limits = limits.get(project, _NO_LIMITS)
+        fields: tuple[Any, ...] = (*row[:_PROJECT], project, *row[_PROJECT + 1 :], its_limits)
+        records.append(KeyRecord(*fields))
     return records
 
 
