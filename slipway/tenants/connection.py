@@ -53,6 +53,8 @@ def missing_file(url: str) -> Path | None:
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
+    if str(parsed.database).startswith("file:"):  # a URI of SQLite's own, whose `mode` says what may be made
+        return None
     path = Path(str(parsed.database)).absolute()
     return None if path.exists() else path
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -125,12 +126,12 @@ class Transactions:
     @contextmanager
     def _given_up(self, connection: Connection, longest_s: float) -> Iterator[threading.Event]:
         """Break the connection off after that long: a server that is stopped holds whoever waits for ever."""
-        fileno = getattr(connection.connection.dbapi_connection, "fileno", None)
         is_given_up = threading.Event()
-        if fileno is None:
+        twin = _twin(connection)
+        if twin is None:
             yield is_given_up
             return
-        with socket.socket(fileno=socket.dup(fileno())) as twin:
+        with twin:
             timer = threading.Timer(longest_s, _break_off, [twin, is_given_up])
             timer.daemon = True
             timer.start()
@@ -164,6 +165,15 @@ def _lock(connection: Connection, name: str) -> None:
     counter = select(ChangeCounter.value).where(ChangeCounter.id == COUNTER_ID).with_for_update()
     if connection.scalar(counter) is None:
         raise TenantsDatabaseError(f"tenants' database {name}: no change counter. {MIGRATE}.")
+
+
+def _twin(connection: Connection) -> socket.socket | None:
+    """Another handle on the connection's socket; None for a file, and for a connection that is closed."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return socket.socket(fileno=socket.dup(driver.fileno()))
+    except Exception:  # noqa: BLE001 - each driver has its own; asking by a closed one says the same again
+        return None
 
 
 def _break_off(twin: socket.socket, is_given_up: threading.Event) -> None:

@@ -64,6 +64,14 @@ def test_a_server_that_was_killed_is_used_again_as_soon_as_it_is_back(
     remote.revoke_key(made.id)
 
 
+def test_a_held_connection_that_was_closed_is_replaced(remote: TenantsDatabase) -> None:
+    with remote.reading() as reading:
+        held = reading.connection.dbapi_connection
+    assert held is not None
+    held.close()
+    assert remote.changes() > 0
+
+
 def test_a_server_that_is_stopped_is_given_up(
     template: Callable[[str], str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +174,12 @@ def test_a_file_that_is_moved_away_is_not_made_again_and_is_used_when_it_is_back
     assert not file_of(local).exists()
     away.rename(file_of(local))
     assert len(local.keys()) == 1
+
+
+def test_a_file_that_may_not_be_written_is_read_and_refuses_changes(local: TenantsDatabase) -> None:
+    database = TenantsDatabase(f"sqlite:///file:{file_of(local)}?mode=ro&uri=true")
+    assert database.orgs() == ["acme", "evil"]
+    assert "is read-only" in refusal(a_key(database))
 
 
 def test_a_file_that_another_process_writes_for_long_ends_the_wait(
