@@ -1,6 +1,7 @@
 """What an organisation manages: projects, users, service accounts, and what their keys lose with them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -210,3 +211,25 @@ def test_names_of_any_language_are_kept_as_they_are(database: TenantsDatabase) -
     assert users.add(database, "acme", name, email="ä@example.org").email == "ä@example.org"
     made = keys.create(database, "acme", name, name)
     assert keys.one(database, made.id, org="acme").label == name
+
+
+def test_no_key_made_while_its_project_is_archived_goes_on_working(database: TenantsDatabase) -> None:
+    web = projects.create(database, "acme", "web").id
+    before = database.changes()
+
+    def make(number: int) -> bool:
+        try:
+            keys.create(database, "acme", "ann", str(number), project=web)
+        except RefusedChangeError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [pool.submit(make, number) for number in range(8)]
+        archived = pool.submit(projects.archive, database, "acme", web)
+        made += [pool.submit(make, number) for number in range(8, 12)]
+        archived.result()
+    inside = keys.all_of(database, "acme", web)
+    assert [key.usable for key in inside] == [False] * len(inside)
+    assert len(inside) == sum(each.result() for each in made)
+    assert database.changes() == before + 1 + len(inside)  # each was counted once
