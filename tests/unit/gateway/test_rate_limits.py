@@ -20,7 +20,8 @@ RERANK = {"model": "m", "query": "q", "documents": ["a", "b", "c"]}
 
 def route(**limits: int) -> Route:
     return Route(
-        model="m", deployment="d", revision="d" * 64, upstreams=("http://127.0.0.1:1/v1",), upstream_model="m",
+        model="m", deployment="d", revision="d" * 64,
+        upstreams=("http://127.0.0.1:1/v1",), upstream_model="m",
         task="rerank", sharing="all", limits=Limits(org=Limit(**limits)),
     )  # fmt: skip
 
