@@ -17,10 +17,10 @@ from uuid import UUID
 
 from slipway.metering.published import PublishedCopy
 from slipway.metering.troubles import explained
-from slipway.metering.warehouse import USAGE_TABLES, Warehouse
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse, sql
 from slipway.objectstore import ObjectStore
-
-PREFIX = "metering/"
+from slipway.records import published_usage
+from slipway.records.published_usage import Complete, day_key
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def publish_copy(warehouse: Warehouse) -> int:
 def publish_parquet(
     warehouse: Warehouse, store: ObjectStore, days: Sequence[date], tables: Sequence[str]
 ) -> list[str]:
-    """Write `metering/<table>/day=YYYY-MM-DD.parquet` for each day and `metering/price.parquet`; their keys.
+    """Write Parquet of each day of each table and of prices, then until when it is complete; Parquet's keys.
 
     So are all days of all tables that changed and were not published since: what a publication that failed
     left is completed by the next one, whatever that one is of. Money is DECIMAL(38, 12) and counts are BIGINT
@@ -86,8 +86,10 @@ def publish_parquet(
             for table, day in sorted(wanted, key=lambda each: (each[1], each[0])):
                 start = datetime.combine(day, time(), UTC)
                 within = f"hour >= '{start}' AND hour < '{start + timedelta(days=1)}'"
-                put(f"{PREFIX}{table}/day={day}.parquet", f"FROM {table} WHERE {within} ORDER BY ALL")
-            put(f"{PREFIX}price.parquet", "FROM price ORDER BY ALL")
+                put(day_key(table, day), f"FROM {table} WHERE {within} ORDER BY ALL")
+            put(published_usage.PRICE_KEY, "FROM price ORDER BY ALL")
+            (until,) = connection.execute(sql("complete_until")).fetchone() or (None,)
+        published_usage.write_complete(store, Complete(until))
         _unmark(warehouse, [mark for _, _, mark in marked])
     return keys
 
