@@ -99,6 +99,17 @@ def create(
     return new
 
 
+def insert_of(
+    connection: Connection, org: str, owner: str, project: str, label: str, expires_at: datetime | None
+) -> NewKey:
+    """A key of who was made within the same change. Raises RefusedChangeError."""
+    now = datetime.now(UTC)
+    new = NewKey.make(SECRET_PREFIX, now, checked_expiry(expires_at, now))
+    label = checked_text("name", label)
+    _insert(connection, {"org": org, "user": owner, "project": project, "label": label}, new)
+    return new
+
+
 def rotate(
     database: Transactions,
     id: str,

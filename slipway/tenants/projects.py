@@ -10,7 +10,8 @@ Nothing is asked or changed without saying whose: the id of another organisation
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -123,27 +124,55 @@ def set_limit(database: Transactions, org: str, id: str, limit: RateLimitRecord)
 
     Raises UnknownTenantError, RefusedChangeError.
     """
+    _check_limit(limit)
+    with database.changing() as change:
+        require_active(change.connection, org, id)
+        _replace_limit(change.connection, id, limit)
+        change.made()
+    return limit
+
+
+def change_limit(
+    database: Transactions, org: str, id: str, model: str, numbers: Mapping[str, int]
+) -> RateLimitRecord:
+    """Change those numbers of what a project may ask of a model, by their names; the others stay.
+
+    Raises UnknownTenantError, RefusedChangeError.
+    """
+    with database.changing() as change:
+        require_active(change.connection, org, id)
+        known = _limits().where(ProjectRateLimit.project == id, ProjectRateLimit.model == model)
+        row = change.connection.execute(known).one_or_none()
+        limit = RateLimitRecord(model, None, None) if row is None else RateLimitRecord(*row[1:])
+        changed = replace(limit, **numbers)
+        _check_limit(changed)
+        if changed != limit:
+            _replace_limit(change.connection, id, changed)
+            change.made()
+    return changed
+
+
+def _check_limit(limit: RateLimitRecord) -> None:
     checked_name("model", limit.model)
     for field in ("requests_per_minute", "tokens_per_minute"):
         number = getattr(limit, field)
         if number is not None and not 0 <= number <= _MOST_PER_MINUTE:
             raise RefusedChangeError(f"{field} = {number}: use 0 to {_MOST_PER_MINUTE}.", field=field)
-    values: dict[str, Any] = {
-        "model": limit.model,
-        "requests_per_minute": limit.requests_per_minute,
-        "tokens_per_minute": limit.tokens_per_minute,
-    }
-    with database.changing() as change:
-        require_active(change.connection, org, id)
-        change.connection.execute(
-            delete(ProjectRateLimit).where(
-                ProjectRateLimit.project == id, ProjectRateLimit.model == limit.model
-            )
+
+
+def _replace_limit(connection: Connection, project: str, limit: RateLimitRecord) -> None:
+    connection.execute(
+        delete(ProjectRateLimit).where(
+            ProjectRateLimit.project == project, ProjectRateLimit.model == limit.model
         )
-        if limit.requests_per_minute is not None or limit.tokens_per_minute is not None:
-            change.connection.execute(insert(ProjectRateLimit).values(project=id, **values))
-        change.made()
-    return limit
+    )
+    if limit.requests_per_minute is not None or limit.tokens_per_minute is not None:
+        values: dict[str, Any] = {
+            "model": limit.model,
+            "requests_per_minute": limit.requests_per_minute,
+            "tokens_per_minute": limit.tokens_per_minute,
+        }
+        connection.execute(insert(ProjectRateLimit).values(project=project, **values))
 
 
 def all_limits(database: Transactions) -> dict[str, dict[str, RateLimitRecord]]:

@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select, update
 
-from slipway.tenants import projects
+from slipway.tenants import keys, projects
 from slipway.tenants.models import ApiKey, User
 from slipway.tenants.naming import checked_name
+from slipway.tenants.secret import NewKey
 from slipway.tenants.transactions import Transactions
 from slipway.tenants.trouble import RefusedChangeError, UnknownTenantError
 from slipway.tenants.users import SERVICE_ACCOUNT_PREFIX, revoke_keys
@@ -35,29 +36,42 @@ class ServiceAccountRecord:
     name: str
     role: str
     created_at: datetime
+    removed_at: datetime | None = None
 
 
 def create(
     database: Transactions, org: str, project: str, name: str, *, role: str = "member"
 ) -> ServiceAccountRecord:
     """Make a service account of a project. Raises UnknownTenantError, RefusedChangeError."""
-    checked_name("name", name)
-    _check_role(role)
-    id = SERVICE_ACCOUNT_PREFIX + secrets.token_hex(12)
-    now = datetime.now(UTC)
-    with database.changing() as change:
-        projects.require_active(change.connection, org, project)
-        change.connection.execute(
-            insert(User).values(org=org, name=id, project=project, title=name, role=role, created_at=now)
-        )
-        change.made()
-    return ServiceAccountRecord(id, org, project, name, role, now)
+    with database.changing() as changing:
+        account = _insert(changing.connection, org, project, name, role)
+        changing.made()
+    return account
 
 
-def all_of(database: Transactions, org: str, project: str) -> list[ServiceAccountRecord]:
-    """The service accounts of a project that were not removed, oldest first. Raises UnknownTenantError."""
+def create_with_key(
+    database: Transactions, org: str, project: str, name: str, *, expires_at: datetime | None = None
+) -> tuple[ServiceAccountRecord, NewKey]:
+    """Make a service account and a key of it with its name, both or neither.
+
+    Raises UnknownTenantError, RefusedChangeError.
+    """
+    with database.changing() as changing:
+        account = _insert(changing.connection, org, project, name, "member")
+        key = keys.insert_of(changing.connection, org, account.id, project, name, expires_at)
+        changing.made()
+    return account, key
+
+
+def all_of(
+    database: Transactions, org: str, project: str, *, removed: bool = False
+) -> list[ServiceAccountRecord]:
+    """The service accounts of a project that were not removed (or all), oldest first.
+
+    Raises UnknownTenantError.
+    """
     projects.one(database, org, project)
-    query = _accounts(org, project).order_by(User.created_at, User.name)
+    query = _accounts(org, project, removed=removed).order_by(User.created_at, User.name)
     with database.reading() as connection:
         return [ServiceAccountRecord(*row) for row in connection.execute(query)]
 
@@ -123,7 +137,19 @@ def _one(connection: Connection, org: str, project: str, id: str) -> ServiceAcco
     return ServiceAccountRecord(*row)
 
 
-def _accounts(org: str, project: str) -> Select[*tuple[Any, ...]]:
-    return select(User.name, User.org, User.project, User.title, User.role, User.created_at).where(
-        User.org == org, User.project == project, User.removed_at.is_(None)
+def _insert(connection: Connection, org: str, project: str, name: str, role: str) -> ServiceAccountRecord:
+    checked_name("name", name)
+    _check_role(role)
+    id, now = SERVICE_ACCOUNT_PREFIX + secrets.token_hex(12), datetime.now(UTC)
+    projects.require_active(connection, org, project)
+    connection.execute(
+        insert(User).values(org=org, name=id, project=project, title=name, role=role, created_at=now)
     )
+    return ServiceAccountRecord(id, org, project, name, role, now)
+
+
+def _accounts(org: str, project: str, *, removed: bool = False) -> Select[*tuple[Any, ...]]:
+    query = select(
+        User.name, User.org, User.project, User.title, User.role, User.created_at, User.removed_at
+    ).where(User.org == org, User.project == project)
+    return query if removed else query.where(User.removed_at.is_(None))

@@ -40,7 +40,14 @@ class UserRecord:
     @property
     def id(self) -> str:
         """The same for the same organization and name, in every database."""
-        return f"user_{hashlib.sha256(f'{self.org}/{self.name}'.encode()).hexdigest()[:16]}"
+        return id_of(self.org, self.name)
+
+
+def id_of(org: str, name: str) -> str:
+    """The id of whom usage events call so: of a service account its name, which is one."""
+    if name.startswith(SERVICE_ACCOUNT_PREFIX):
+        return name
+    return f"user_{hashlib.sha256(f'{org}/{name}'.encode()).hexdigest()[:16]}"
 
 
 def add(
@@ -75,10 +82,10 @@ def add(
         return _named(change.connection, org, name)
 
 
-def all_of(database: Transactions, org: str) -> list[UserRecord]:
-    """The users of an organization that were not removed, oldest first."""
+def all_of(database: Transactions, org: str, *, removed: bool = False) -> list[UserRecord]:
+    """The users of an organization that were not removed (or all), oldest first."""
     with database.reading() as connection:
-        return _all(connection, org)
+        return _all(connection, org, removed=removed)
 
 
 def one(database: Transactions, org: str, id: str) -> UserRecord:
@@ -146,8 +153,8 @@ def _one(connection: Connection, org: str, id: str) -> UserRecord:
     raise UnknownTenantError(f"user {id} of {org}: not in the tenants' database. List the users.")
 
 
-def _all(connection: Connection, org: str) -> list[UserRecord]:
-    query = _users(org).order_by(User.created_at, User.name)
+def _all(connection: Connection, org: str, *, removed: bool = False) -> list[UserRecord]:
+    query = _users(org, removed=removed).order_by(User.created_at, User.name)
     return [UserRecord(*row) for row in connection.execute(query)]
 
 
