@@ -133,7 +133,7 @@ def _sleep_environment(resolved: ResolvedDeployment) -> dict[str, str]:
 def _arguments(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[str]:
     """After the serving runtime's own, and so over them: its name for the model is the object's."""
     if resolved.engine.server == "vllm":
-        return [f"--served-model-name={resolved.name}", *vllm_args.engine_args(resolved, cluster)]
+        return [f"--served-model-name={resolved.name}", *vllm_args.server_args(resolved, cluster)]
     if resolved.task not in _HUGGING_FACE_TASKS:
         raise RenderError.at(
             resolved.name,

@@ -105,7 +105,7 @@ def _pod(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
     sleep = vllm_args.SLEEP_ENV if vllm_args.sleeps(resolved) else {}
     env = pods.environment(resolved, sleep, extras.environment(deployment))
     its_own = _ITS_OWN_OVER_NODES if deployment.nodes_per_replica > 1 else _ITS_OWN
-    args = parsing.without(parsing.parse(vllm_args.engine_args(resolved, cluster)), its_own)
+    args = parsing.without(parsing.parse(vllm_args.server_args(resolved, cluster)), its_own)
     main: Object = {
         "name": "main",
         "image": pods.image(resolved),

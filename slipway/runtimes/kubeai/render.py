@@ -72,7 +72,7 @@ def _model(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
         "url": access.uri,
         "image": pods.image(resolved),
         "resourceProfile": _profile(resolved, cluster),
-        "args": vllm_args.engine_args(resolved, cluster) if server == VLLM else list(deployment.args),
+        "args": vllm_args.server_args(resolved, cluster) if server == VLLM else list(deployment.args),
         # There is no pod template to annotate: the digest travels by environment alone.
         "env": pods.environment(resolved, access.env),
         "envFrom": [{"secretRef": {"name": name}} for name in secrets],

@@ -28,6 +28,10 @@ _TASKS: Mapping[Task, tuple[str, ...]] = {
     "text-to-speech": ("--omni",),
 }
 
+# Of vLLM's own HTTP server. Without it no answer to a chat or a completion says what was cached, and what was
+# is billed as if it had been computed.
+_SERVER = ("--enable-prompt-tokens-details",)
+
 SLEEP_ENV = {"VLLM_SERVER_DEV_MODE": "1"}
 
 # vLLM ends at once when told to: before that, wait until its own metrics say that nothing runs.
@@ -47,6 +51,12 @@ while time.monotonic() < end:
 def model_args(resolved: ResolvedDeployment, access: WeightsAccess) -> list[str]:
     """Which weights, how they are read, and the name in requests."""
     return [f"--model={access.uri}", "--load-format=runai_streamer", f"--served-model-name={resolved.name}"]
+
+
+def server_args(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[str]:
+    """`engine_args` and what vLLM's own HTTP server is told, where it is what answers."""
+    given = {each.option for each in parsing.parse(resolved.deployment.args).arguments}
+    return [*(arg for arg in _SERVER if option(arg) not in given), *engine_args(resolved, cluster)]
 
 
 def engine_args(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[str]:

@@ -82,7 +82,7 @@ def _vllm(resolved: ResolvedDeployment, cluster: ClusterSettings) -> pods.Progra
             *vllm_args.model_args(resolved, access),
             f"--port={pods.PORT}",
             "--enable-server-load-tracking",  # GET /load: what scales it where there is no Prometheus
-            *vllm_args.engine_args(resolved, cluster),
+            *vllm_args.server_args(resolved, cluster),
             *vllm_args.lora_modules(resolved, adapter_paths(resolved)),
         ],
         access=access,

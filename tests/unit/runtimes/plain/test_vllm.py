@@ -162,6 +162,14 @@ def test_a_task_is_a_matter_of_arguments(
     assert [arg for arg in container(render(task=task))["args"] if arg in flags] == wanted
 
 
+@pytest.mark.parametrize("own", [(), ("--no-enable-prompt-tokens-details",)])
+def test_the_server_is_asked_to_tell_what_was_cached_unless_the_deployment_says_otherwise(
+    render: Callable[..., dict[str, Object]], own: tuple[str, ...]
+) -> None:
+    args = container(render(args=own))["args"]
+    assert [arg for arg in args if "tokens-details" in arg] == [*(own or ("--enable-prompt-tokens-details",))]
+
+
 def test_what_the_deployment_says_itself_is_not_said_twice(render: Callable[..., dict[str, Object]]) -> None:
     own = ["--tensor-parallel-size=1", "--enable-prefix-caching", "--max-model-len=512"]
     args = container(render(args=own, context_length=4096, resources={"gpu": {"count": 2}}))["args"]
