@@ -144,10 +144,12 @@ def _llm_config(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Objec
             "max_num_adapters_per_replica": len(resolved.adapters),
         }
         config["lora_config"] = lora
-    gpu = deployment.resources.gpu
-    if gpu is not None:
+    gpu, cores = deployment.resources.gpu, {"CPU": raycluster.cores(resolved)}
+    if gpu is None:
+        # Without it Ray Serve LLM takes the engine for one on a GPU, and waits for a card for ever.
+        config["placement_group_config"] = {"bundles": [cores]}
+    else:
         share = gpu.fraction if gpu.fraction is not None else 1
-        cores = {"CPU": raycluster.cores(resolved)}
         nodes = deployment.nodes_per_replica
         bundles = [{"GPU": share, **(cores if n == 0 else {})} for n in range(gpu.count * nodes)]
         config["placement_group_config"] = {"bundles": bundles}
@@ -159,8 +161,8 @@ def _llm_config(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Objec
 
 
 def _keywords(resolved: ResolvedDeployment, cluster: ClusterSettings) -> dict[str, Any]:
-    """Options of `vllm serve` as keywords of its engine."""
-    keywords = arguments.of(vllm_args.engine_args(resolved, cluster))
+    """Options of `vllm serve` as keywords, of its engine and of its server: Ray Serve LLM takes both."""
+    keywords = arguments.of(vllm_args.server_args(resolved, cluster))
     share = resolved.deployment.resources.gpu.fraction if resolved.deployment.resources.gpu else None
     if share is not None:
         keywords.setdefault("gpu_memory_utilization", round(share * 0.9, 3))

@@ -164,6 +164,15 @@ class TestKubeRay:
         assert llm["runtime_env"]["env_vars"]["VLLM_RAY_PER_WORKER_GPUS"] == "0.49"
         assert llm["engine_kwargs"]["gpu_memory_utilization"] == round(0.49 * 0.9, 3)
 
+    def test_an_engine_without_a_gpu_is_placed_by_its_cores(
+        self, render: Callable[..., dict[str, Object]]
+    ) -> None:
+        config = self.serve_config(
+            render(runtime="kuberay", resources={"requests": {"cpu": "3"}})["RayService"]
+        )
+        llm = config["applications"][0]["args"]["llm_configs"][0]
+        assert llm["placement_group_config"] == {"bundles": [{"CPU": 3}]}
+
     def test_arguments_are_keywords_whatever_their_spelling(
         self, render: Callable[..., dict[str, Object]]
     ) -> None:
@@ -176,6 +185,7 @@ class TestKubeRay:
         llm = config["applications"][0]["args"]["llm_configs"][0]
         assert llm["engine_kwargs"] == {
             "load_format": "runai_streamer",
+            "enable_prompt_tokens_details": True,
             "enable_prefix_caching": False,
             "dtype": "bfloat16",
             "tensor_parallel_size": 2,
