@@ -39,6 +39,7 @@ ALL_TASKS: frozenset[Task] = frozenset(get_args(Task))
 class Server:
     """What one server does. `fills_memory_as_vllm`: with vLLM's arguments, weights and cache as vLLM's.
 
+    `salts_prompts`: a request's `cache_salt` keeps its prompt's cached prefix apart from others'.
     `licence` says why it does not go without an `api_key`; None: it does. `is_ours`: Slipway's own server
     around it (slipway.engines), which runs in Slipway's own image; `gpus` are the vendors whose cards that
     server computes on.
@@ -46,6 +47,7 @@ class Server:
 
     tasks: frozenset[Task] = frozenset()
     fills_memory_as_vllm: bool = False
+    salts_prompts: bool = False
     licence: str | None = None
     is_ours: bool = False
     gpus: frozenset[str] = frozenset()
@@ -63,7 +65,7 @@ SERVERS: Mapping[ServerName, Server] = {
     # faster-whisper in a replica of ours; the server of that name below is KubeAI's.
     CTRANSLATE2: Server(frozenset({"speech-to-text"}), is_ours=True, gpus=_NVIDIA),
     ESPEAK_NG: Server(frozenset({"text-to-speech"}), is_ours=True),
-    VLLM: Server(ALL_TASKS, fills_memory_as_vllm=True),
+    VLLM: Server(ALL_TASKS, fills_memory_as_vllm=True, salts_prompts=True),
     # Its reranking (/v1/ranking) and speech have paths and bodies of their own.
     "nim": Server(frozenset({"text-generation", "embedding"}), licence="NIM needs a licence key"),
     "dynamo": Server(frozenset({"text-generation", "embedding"}), fills_memory_as_vllm=True),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from slipway.catalog import Catalog, Deployment
 from slipway.catalog.resolved import digest_of
+from slipway.catalog.servers import SERVERS
 from slipway.records.revisions import Revision, last_good
 from slipway.records.routes import Route, RouteTable, build
 
@@ -20,16 +21,27 @@ class Target:
     """A validated revision that a deployment's names may lead to; `upstream` ends in /v1.
 
     `engine_names` holds the engine's own name of each model name that it does not know as it is.
+    `salts_prompts`: its engine keeps prompts apart by a salt, and is asked to.
     """
 
     spec_digest: str
     upstream: str
     engine_names: Mapping[str, str] = field(default_factory=dict)
+    salts_prompts: bool = False
 
 
 def target_of(revision: Revision) -> Target:
     """The target that a recorded revision is."""
-    return Target(revision.spec_digest, revision.upstream, revision.engine_names)
+    return Target(
+        revision.spec_digest, revision.upstream, revision.engine_names, salts_prompts=_salts_prompts(revision)
+    )
+
+
+def _salts_prompts(revision: Revision) -> bool:
+    """Whether its engine takes a salt, and the deployment wants tenants' prompts apart."""
+    server = revision.spec.get("engine", {}).get("server")
+    isolates = revision.spec.get("deployment", {}).get("isolate_prompt_cache", True)
+    return server in SERVERS and SERVERS[server].salts_prompts and bool(isolates)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ def routes_of(catalog: Catalog, deployment: Deployment, target: Target) -> list[
             upstreams=(target.upstream,),
             upstream_model=target.engine_names.get(served, served),
             served_name=served if served != public else None,
+            salts_prompts=target.salts_prompts,
             endpoints=endpoints,
             task=catalog.model(deployment.model).task,
             sharing=deployment.sharing,
@@ -83,6 +96,7 @@ def switched(table: RouteTable, catalog: Catalog, deployment: Deployment, target
     led = {
         "revision": target.spec_digest,
         "upstreams": (target.upstream,),
+        "salts_prompts": target.salts_prompts,
     }
     moved = [
         route.model_copy(
@@ -131,6 +145,6 @@ def routed_digests(table: RouteTable) -> dict[str, str]:
 
 def _policy(routes: Iterable[Route]) -> str:
     """Of what is the catalog's alone: engines' own names change with the revision, as its address does."""
-    own = {"revision", "upstreams", "upstream_model"}
+    own = {"revision", "upstreams", "upstream_model", "salts_prompts"}
     told = [route.model_dump(mode="json", exclude=own) for route in routes]
     return digest_of(sorted(told, key=lambda route: str(route["model"])))

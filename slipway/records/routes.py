@@ -29,7 +29,7 @@ class RouteTableError(ValueError):
 
 
 def _says_nothing(value: object) -> bool:
-    return value is None
+    return value is None or value is False
 
 
 class Route(Spec):
@@ -49,6 +49,11 @@ class Route(Spec):
         None,
         exclude_if=_says_nothing,
         description="What the revision calls it, before its engine's own names; absent: as in requests.",
+    )
+    salts_prompts: bool = Field(
+        False,
+        exclude_if=_says_nothing,
+        description="Whether prompts carry a salt of their organization: none shares a cached prefix.",
     )
     endpoints: tuple[_Filled, ...] | None = Field(
         None, exclude_if=_says_nothing, description="Whose gateways serve it; absent: those of all."

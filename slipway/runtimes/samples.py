@@ -171,6 +171,7 @@ ELSEWHERE: Mapping[str, str] = {
     "sharing": "gateway",
     "public_names": "gateway",
     "timeout_s": "gateway",
+    "isolate_prompt_cache": "gateway",
     "isolation.quota": "namespace",
     "path": "edge",
 }

@@ -68,9 +68,8 @@ class ClusterSettings:
     metallb_namespace: str = "metallb-system"
     gateway_secret: str = "slipway-gateway"  # noqa: S105 (a name); keys: token, tenants-db
     tenants_db_url: str | None = None  # address alone, for the gateway's NetworkPolicy: scheme://host:port
-    gateway_salts_prompts: bool = (
-        False  # the gateway sends cache_salt, so a shared prefix cache tells nothing
-    )
+    # Every gateway sends cache_salt, so a shared prefix cache tells nothing; false where some are older.
+    gateway_salts_prompts: bool = True
     prometheus_url: str | None = None
     prometheus: Pods | None = None  # what reads the engines' metrics
     keda: Pods | None = None  # what asks the engines for their load where there is no Prometheus

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from slipway.catalog.fields import Task
 from slipway.catalog.resolved import ResolvedDeployment
+from slipway.catalog.servers import SERVERS
 from slipway.runtimes.arguments import layout, parsing
 from slipway.runtimes.rendering.cluster_settings import ClusterSettings
 from slipway.runtimes.rendering.weights_access import WeightsAccess
@@ -69,7 +70,8 @@ def engine_args(resolved: ResolvedDeployment, cluster: ClusterSettings) -> list[
     if gpu is not None and gpu.sharing != "none":
         # Shares of a card are not shares of its memory: each engine must take only its part.
         wanted.append(f"--gpu-memory-utilization={_WHOLE_CARD / cluster.gpu_shares:.3g}")
-    if deployment.isolate_prompt_cache and not cluster.gateway_salts_prompts:
+    salts = cluster.gateway_salts_prompts and SERVERS[resolved.engine.server].salts_prompts
+    if deployment.isolate_prompt_cache and not salts:
         # The cache is one for all tenants; without a salt per org, its speed tells what others asked.
         wanted.append("--no-enable-prefix-caching")
     if sleeps(resolved):

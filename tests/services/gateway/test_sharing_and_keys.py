@@ -257,3 +257,17 @@ def test_unknown_paths_and_methods_are_told_in_openais_shape(gateway):
 def test_a_body_that_is_too_large_is_refused(gateway):
     status, _, _ = gateway.raw("/v1/chat/completions", b" " * (33 * 2**20), secret=gateway.secrets["acme"])
     assert status == 413
+
+
+def test_prompts_carry_the_salt_of_their_organization_which_no_client_chooses(gateway, fake, route):
+    gateway.add_org("umbrella")
+    gateway.route(route("salted", fake.url, salts_prompts=True), route("plain", fake.url))
+    body = {"messages": [{"role": "user", "content": "hi"}], "cache_salt": "mine"}
+    for model, org in (("salted", "acme"), ("salted", "acme"), ("salted", "umbrella"), ("plain", "acme")):
+        asked = {"model": model, **body}
+        assert gateway.raw("/v1/chat/completions", asked, secret=gateway.secrets[org])[0] == 200
+    first, again, others, unsalted = (asked.get("cache_salt") for asked in fake.requests)
+    assert first == again != others
+    assert "mine" not in (first, others)
+    assert {len(first), len(others)} == {64}  # vLLM takes at most 128 characters, and none that is empty
+    assert unsalted is None

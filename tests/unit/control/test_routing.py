@@ -1,7 +1,12 @@
 """From revisions to routes: the engine's own names go along, and change nothing of what a tenant may do."""
 
+from dataclasses import replace
+
+import pytest
+
 from slipway.catalog import Catalog
-from slipway.control.routing import Target, desired_policy, routed_revisions, switched, table_of
+from slipway.control.routing import Target, desired_policy, routed_revisions, switched, table_of, target_of
+from slipway.records.revisions import Revision
 
 CATALOG = Catalog.model_validate(
     {
@@ -112,3 +117,27 @@ def test_routes_say_whose_gateways_serve_them() -> None:
     targets = {name: Target("d" * 64, UPSTREAM) for name in ("chat", "spare")}
     table = table_of(named(), targets)
     assert {r.deployment: r.endpoints for r in table.routes} == {"chat": None, "spare": ()}
+
+
+@pytest.mark.parametrize(
+    ("server", "isolates", "salts"),
+    [("vllm", True, True), ("vllm", False, False), ("llama.cpp", True, False), ("gone", True, False)],
+)
+def test_prompts_are_salted_where_the_serving_engine_takes_a_salt(
+    server: str, isolates: bool, salts: bool
+) -> None:
+    spec = {"engine": {"server": server}, "deployment": {"isolate_prompt_cache": isolates}}
+    now = "2026-01-31T09:00:00+00:00"
+    served = ("chat", "tone")
+    recorded = Revision(
+        "chat", "d" * 64, "chat-dddddddd", "blue-green", UPSTREAM, served, "validated", spec, {}, now
+    )
+    target = target_of(recorded)
+    table = table_of(CATALOG, {"chat": target})
+    assert {route.salts_prompts for route in table.routes} == {salts}
+    before = table_of(CATALOG, {"chat": replace(target, salts_prompts=not salts)})
+    moved = switched(before, CATALOG, CATALOG.deployments[0], target)
+    assert {route.salts_prompts for route in moved.routes} == {salts}
+    assert {each.policy for each in routed_revisions(before).values()} == {
+        each.policy for each in routed_revisions(moved).values()
+    }

@@ -186,7 +186,6 @@ class TestKubeRay:
         assert llm["engine_kwargs"] == {
             "load_format": "runai_streamer",
             "enable_prompt_tokens_details": True,
-            "enable_prefix_caching": False,
             "dtype": "bfloat16",
             "tensor_parallel_size": 2,
             "pipeline_parallel_size": 2,

@@ -184,9 +184,10 @@ def test_a_prefix_cache_is_shared_by_tenants_only_with_salt_or_on_purpose(
         args = container(accepted(vllm.render(resolved(**fields), around)))["args"]
         return "--no-enable-prefix-caching" not in args
 
-    assert not caches(cluster)
-    assert caches(cluster, isolate_prompt_cache=False)
-    assert caches(replace(cluster, gateway_salts_prompts=True))
+    unsalted = replace(cluster, gateway_salts_prompts=False)
+    assert caches(cluster)
+    assert not caches(unsalted)
+    assert caches(unsalted, isolate_prompt_cache=False)
 
 
 def test_shares_of_a_card_are_another_resource_on_other_nodes_and_take_a_part_of_its_memory(
