@@ -8,7 +8,7 @@ UV     := $(VENV)/uv/bin/uv
 # first: the last ones are short, and no process waits long for another.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-pipeline bench-metering bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge test-vllm test-vllm-pod fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-pipeline bench-metering bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -74,10 +74,18 @@ test-cluster-alone: $(READY)
 	$(BIN)/pytest tests/cluster -m alone
 
 test-cluster-shared: $(READY)
-	$(BIN)/pytest tests/cluster -m "not alone and not edge" -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest tests/cluster -m "not alone and not edge and not vllm" -n $(WORKERS) --dist loadgroup
 
 test-cluster-edge: $(READY) ## the slower tier of it: cert-manager, MetalLB and Envoy Gateway
 	$(BIN)/pytest tests/cluster -m edge
+
+test-vllm: $(READY) ## real engines of the field on CPU: vLLM, Ray Serve LLM, Dynamo, KServe; 8 GB, some 10 minutes
+	$(BIN)/python -m testbed.vllm.environments
+	$(BIN)/pytest tests/vllm
+
+test-vllm-pod: $(READY) ## vLLM in a pod of a real Kubernetes; needs Go and root (docs/cluster.md)
+	$(BIN)/python -m testbed.vllm.environments
+	$(BIN)/pytest tests/cluster -m vllm
 
 cluster-up: $(READY) ## start a Kubernetes of one node here, built from source
 	$(BIN)/python -m testbed.cluster up

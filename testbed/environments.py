@@ -26,10 +26,7 @@ def interpreter(lock: Path) -> Path:
 
     Raises MissingProgramError when it cannot be made here.
     """
-    name = lock.stem.removeprefix("requirements-")
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    digest = hashlib.sha256(lock.read_bytes() + version.encode()).hexdigest()[:16]
-    directory = cache() / f"{name}-{digest}"
+    directory = _directory(lock)
     directory.mkdir(parents=True, exist_ok=True)
     finished, python = directory / "finished", directory / "venv" / "bin" / "python"
     with FileLock(directory / ".lock"):
@@ -40,6 +37,19 @@ def interpreter(lock: Path) -> Path:
             _run([*sync, str(lock)])
             finished.touch()
     return python
+
+
+def made(lock: Path) -> Path | None:
+    """That environment where it is made already; None where it is not."""
+    directory = _directory(lock)
+    return directory / "venv" if (directory / "finished").exists() else None
+
+
+def _directory(lock: Path) -> Path:
+    name = lock.stem.removeprefix("requirements-")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    digest = hashlib.sha256(lock.read_bytes() + version.encode()).hexdigest()[:16]
+    return cache() / f"{name}-{digest}"
 
 
 def program(lock: Path, name: str) -> Path:
