@@ -144,7 +144,8 @@ def change_limit(
         known = _limits().where(ProjectRateLimit.project == id, ProjectRateLimit.model == model)
         row = change.connection.execute(known).one_or_none()
         limit = RateLimitRecord(model, None, None) if row is None else RateLimitRecord(*row[1:])
-        changed = replace(limit, **numbers)
+        fields: dict[str, Any] = dict(numbers)
+        changed = replace(limit, **fields)
         _check_limit(changed)
         if changed != limit:
             _replace_limit(change.connection, id, changed)
