@@ -31,6 +31,7 @@ from testbed.vllm import environments, serving, tiny_models
 from testbed.weights import COMMIT
 
 HERE = Path(__file__).parent
+NOTES = HERE.parents[1] / "docs" / "real-engines.md"
 TOKEN = "operator-token"
 ORGS = ("acme", "umbrella")
 IMAGE = f"registry.local:5000/engine@sha256:{'a' * 64}"
@@ -48,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(1800))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The closing note: what engines did not take as was thought, as the page says it."""
+    _, _, section = NOTES.read_text().partition("## What was not as we thought\n")
+    rows = [
+        line.strip("| ").split(" | ") for line in section.partition("\n## ")[0].splitlines() if "|" in line
+    ]
+    terminalreporter.section(f"what was not as we thought ({NOTES.relative_to(HERE.parents[1])})")
+    for what, before, now in rows[2:]:
+        terminalreporter.line(f"{what}: {before}. Now: {now}")
 
 
 @pytest.fixture(scope="session")
