@@ -40,6 +40,7 @@ class GatewaySettings:
     stop_s: float
     bodies_bytes: int
     uploads_bytes: int
+    cors_origins: frozenset[str]  # of browsers' pages that may ask; none by default
     metrics_host: str
     metrics_port: int | None  # None: nobody reads metrics
     sampling: Sampling | None  # None: no spans, as no collector is named
@@ -85,6 +86,7 @@ class GatewaySettings:
             stop_s=stop_s,
             bodies_bytes=int(_number(environment, "SLIPWAY_GATEWAY_BODIES_MIB", 64) * 2**20),
             uploads_bytes=int(_number(environment, "SLIPWAY_GATEWAY_UPLOADS_MIB", 1024) * 2**20),
+            cors_origins=_origins(environment),
             metrics_host=environment.get("SLIPWAY_GATEWAY_METRICS_HOST") or "127.0.0.1",
             metrics_port=_metrics_port(environment),
             sampling=_sampling(environment),
@@ -92,6 +94,18 @@ class GatewaySettings:
             tenants_db_url=environment.tenants_db_url,
             s3=environment.s3,
         )
+
+
+def _origins(environment: Environment) -> frozenset[str]:
+    text = environment.get("SLIPWAY_GATEWAY_CORS_ORIGINS") or ""
+    origins = frozenset(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins - {"*"}:
+        if not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin):
+            raise SettingError(
+                f"SLIPWAY_GATEWAY_CORS_ORIGINS = {origin!r}: not an origin. Use such as "
+                "https://chat.example.com, in lower case and without a path, several with commas, or *."
+            )
+    return origins
 
 
 def _metrics_port(environment: Environment) -> int | None:
