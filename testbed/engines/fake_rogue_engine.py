@@ -13,7 +13,7 @@ import zlib
 from types import TracebackType
 from typing import Self
 
-from testbed.engines import fake_rogue_answers, fake_rogue_sounds
+from testbed.engines import fake_rogue_answers, fake_rogue_bodies, fake_rogue_sounds
 
 _SILENT_S = 1.0
 _BOUNDARY = re.compile(rb"slipway-[0-9a-f]{32}")  # of the gateway's forms: chance, and no part of the request
@@ -71,7 +71,11 @@ class FakeRogueEngine:
         if is_sound:
             raw = fake_rogue_sounds.answer(rng, is_spoken=b"/speech" in head)
         else:
-            raw = fake_rogue_answers.answer(rng, streamed=b'"stream":true' in body)
+            path, streamed = head.split(b" ")[1].decode("latin-1"), b'"stream":true' in body
+            if path in fake_rogue_bodies.PATHS:
+                raw = fake_rogue_bodies.answer(rng, path, streamed=streamed)
+            else:
+                raw = fake_rogue_answers.answer(rng, streamed=streamed)
         if rng.random() < 0.05:
             raw = raw[: rng.randrange(len(raw) + 1)]
         for piece in _pieces(rng, raw):

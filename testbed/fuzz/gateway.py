@@ -145,6 +145,9 @@ def gateway(home: Path, engine_url: str) -> Iterator[FuzzedGateway]:
         process.wait()
 
 
+_POOLING: tuple[Task, ...] = ("embedding", "rerank", "classification")
+
+
 def _table(engine_url: str, away: int) -> list[routes.Route]:
     upstreams = {
         "open": engine_url,
@@ -153,12 +156,11 @@ def _table(engine_url: str, away: int) -> list[routes.Route]:
         "away": f"http://127.0.0.1:{away}/v1",
         **dict.fromkeys(("hears", "hears-limited", "speaks", "speaks-limited"), engine_url),
         "away-hears": f"http://127.0.0.1:{away}/v1",
+        **{f"{kind}-{task}": engine_url for kind in ("open", "limited") for task in _POOLING},
     }
     much = Limit(requests_per_minute=10**9, tokens_per_minute=10**12)
     limits = {
-        **dict.fromkeys(
-            ("limited", "hears-limited", "speaks-limited"), Limits(org=much, user=much, api_key=much)
-        ),
+        **{name: Limits(org=much, user=much, api_key=much) for name in upstreams if "limited" in name},
         "small": Limits(org=Limit(requests_per_minute=10**9, tokens_per_minute=3_000)),
     }
     return [
@@ -178,6 +180,9 @@ def _table(engine_url: str, away: int) -> list[routes.Route]:
 
 
 def _task(model: str) -> Task:
+    for task in _POOLING:
+        if model.endswith(task):
+            return task
     if "hears" in model:
         return "speech-to-text"
     return "text-to-speech" if "speaks" in model else "text-generation"

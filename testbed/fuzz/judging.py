@@ -14,6 +14,12 @@ from testbed.fuzz.client import Answer
 from testbed.fuzz.requests import Sent
 
 _ENGINES = ("upstream_unreachable", "upstream_error", "upstream_overloaded", "upstream_timeout")
+_OF_ENGINES = "The server of "
+_NAMED = ("/v1/responses", "/v1/messages")
+_ENDS = (
+    *(b"response.completed", b"response.incomplete", b"response.failed", b"message_stop", b"stop_reason"),
+    b"[DONE]",
+)
 _GROWTH_BYTES = 32 * 2**20
 _MORE_DESCRIPTORS = 16
 
@@ -23,18 +29,20 @@ def of_answer(sent: Sent, answer: Answer) -> str | None:
     if answer.status == 0:
         return None if sent.hangs_up is not None or not sent.is_http else "no answer"
     if sent.may_be_sound and answer.status == 200 and "x-request-id" in answer.headers:
-        return _of_sound(answer)
+        return _of_sound(sent, answer)
     if not answer.is_whole:
         return "the answer is cut off"
     if answer.status == 200:
-        return _of_success(answer) if "x-request-id" in answer.headers else None
+        return _of_success(sent, answer) if "x-request-id" in answer.headers else None
     if not sent.is_http and "x-request-id" not in answer.headers and answer.status < 500:
         return None  # the server's own words for what is no HTTP
-    return _of_error(answer)
+    return _of_error(sent, answer)
 
 
-def _of_error(answer: Answer) -> str | None:
+def _of_error(sent: Sent, answer: Answer) -> str | None:
     document = _json(answer.body)
+    if isinstance(document, dict) and document.get("type") == "error" and _is_of(sent, "/v1/messages"):
+        return _of_anthropics(answer, document)
     if isinstance(document, dict) and "waiting_for" in document:
         return None  # readiness
     error = document.get("error") if isinstance(document, dict) else None
@@ -47,11 +55,29 @@ def _of_error(answer: Answer) -> str | None:
     return None
 
 
-def _of_success(answer: Answer) -> str | None:
+def _of_anthropics(answer: Answer, document: dict[str, Any]) -> str | None:
+    error = document.get("error")
+    if document.keys() != {"type", "error", "request_id"} or not isinstance(error, dict):
+        return f"HTTP {answer.status} in no shape of the API"
+    if not isinstance(error.get("type"), str) or not isinstance(error.get("message"), str):
+        return f"HTTP {answer.status} whose message or type is no text"
+    if answer.status >= 500 and not error["message"].startswith(_OF_ENGINES):
+        return f"HTTP {answer.status} of the gateway's own: {error['message']}"
+    return None
+
+
+def _is_of(sent: Sent, path: str) -> bool:
+    """Whether a path, or one below it, is asked for; of what is no HTTP it may be."""
+    return not sent.is_http or b" ".join(sent.raw.split(b" ", 2)[1:2]).startswith(path.encode())
+
+
+def _of_success(sent: Sent, answer: Answer) -> str | None:
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         return None if isinstance(_json(answer.body), dict) else "success with a body that is no JSON object"
     if answer.body.endswith(b"data: [DONE]\n\n"):
         return None
+    if any(_is_of(sent, path) for path in _NAMED):
+        return _of_named_events(answer)
     last = _json(answer.body.rstrip(b"\n").rpartition(b"data: ")[2])
     error = last.get("error") if isinstance(last, dict) else None
     if not isinstance(error, dict):
@@ -59,13 +85,24 @@ def _of_success(answer: Answer) -> str | None:
     return None if error.get("code") in _ENGINES else f"a stream that ends with {error.get('code')}"
 
 
-def _of_sound(answer: Answer) -> str | None:
+def _of_named_events(answer: Answer) -> str | None:
+    """One whose last event is not among its ends is an engine's own error, or broke off with an error."""
+    last = answer.body.rstrip(b"\n").rpartition(b"\n\n")[2]
+    if b"The gateway " in last:
+        return f"a stream that ends with {last[-300:]!r}"
+    is_end = any(name in last for name in _ENDS) or b"error" in last
+    return None if is_end else "a stream that ends with neither its last event nor an error"
+
+
+def _of_sound(sent: Sent, answer: Answer) -> str | None:
     kind = answer.headers.get("content-type", "")
     if not kind.startswith(("application/json", "text/event-stream")):
         return None  # a sound that breaks off is cut off: there is no other way to say so
     if not answer.is_whole:
         return "the answer is cut off"
-    return None if b'.done"' in answer.body or b'"finish_reason"' in answer.body else _of_success(answer)
+    return (
+        None if b'.done"' in answer.body or b'"finish_reason"' in answer.body else _of_success(sent, answer)
+    )
 
 
 def _json(raw: bytes) -> Any:

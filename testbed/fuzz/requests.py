@@ -14,9 +14,20 @@ from typing import Any
 from testbed.fuzz import sounds
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+# Every other path of JSON, with the task of the models that answer it.
+OTHERS = {
+    "/v1/responses": "text-generation",
+    "/v1/messages": "text-generation",
+    "/v1/messages/count_tokens": "text-generation",
+    "/v1/embeddings": "embedding",
+    **dict.fromkeys(("/v1/rerank", "/rerank", "/v2/rerank", "/v1/score", "/score"), "rerank"),
+    **dict.fromkeys(("/classify", "/v1/classify"), "classification"),
+    **dict.fromkeys(("/tokenize", "/v1/tokenize", "/detokenize", "/v1/detokenize"), "rerank"),
+}
 _OTHER_PATHS = (
     "/v1/models", "/v1/models/open", "/v1/models/nope", "/v1/models/%00", "/v1/models/" + "x" * 3000, "/v1",
-    "/", "//", "/v1/embeddings", "/v1/chat/completions/", "/v1/chat/completions?x=1", "/-/health", "/-/ready",
+    "/", "//", "/v1/responses/r_1", "/v1/messages/batches",
+    "/v1/chat/completions/", "/v1/chat/completions?x=1", "/-/health", "/-/ready",
     "/-/status", "/-/metrics", "/-/ship", "/-/nope", "*", "/v1/../-/status", "/v1/%63ompletions",
 )  # fmt: skip
 _SOUNDS = 0.15  # of all
@@ -36,6 +47,11 @@ _PARTS: tuple[Any, ...] = (
     {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}, "text", 5, None, [], {},
     {"type": "image_url", "image_url": {"url": 5}}, {"type": "video_url", "video_url": []},
     {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j//9j/"}},
+)  # fmt: skip
+_BLOCKS: tuple[Any, ...] = (
+    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+    {"type": "image", "source": {"type": "base64", "data": 5}}, {"type": "image", "source": "x"},
+    {"type": "tool_result", "content": [{"type": "text", "text": "x"}, None, {"content": [{"content": []}]}]},
 )  # fmt: skip
 _FIELDS: Mapping[str, tuple[Any, ...]] = {
     "stream": (True, False, None, "yes", 1),
@@ -63,10 +79,25 @@ _FIELDS: Mapping[str, tuple[Any, ...]] = {
     "timings_per_token": (True, 1),
     "logit_bias": ({"1": 1}, []),
     "stop": (["x"], None),
-    "input": ("x", [1, 2], ["a"]),
+    "input": (
+        *("x", [1, 2], ["a"], [[]], {}, None),
+        [{"role": "user", "content": [{"type": "input_image", "image_url": []}]}],
+    ),
+    "max_output_tokens": (0, 5, 10**6, -1, "5", None),
+    "previous_response_id": ("r_1", "", 5, None),
+    "background": (True, False, "x"),
+    "system": ("x", [{"type": "text", "text": "y"}], 5, {}),
+    "query": ("x", "", {"content": [{"type": "image_url", "image_url": {"url": "https://127.0.0.1/a"}}]}, []),
+    "text_1": ("x", ["a", "b"], [], None, 5),
+    "text_2": ("x", ["a", "b"], [{}], None),
+    "queries": ("x", ["a"], None),
+    "tokens": ([1, 2], "x", None),
+    "cache_salt": ("x", "", None, []),
+    "encoding_format": ("base64", 5),
     "n_predict": (10**6, None),
     "nobody_knows_this": _JUNK,
 }
+_MORE = (*["/v1/responses", "/v1/messages"] * 2, *OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +115,7 @@ def request(rng: random.Random, secret: str) -> Sent:
     if rng.random() < _SOUNDS:
         return _about_sound(rng, secret)
     kind = rng.random()
-    path = CHAT if rng.random() < 0.6 else COMPLETIONS
+    path = rng.choice((CHAT, CHAT, CHAT, COMPLETIONS, COMPLETIONS, *_MORE))
     body = _body(rng, path)
     if kind < 0.1:
         body = by_bytes(rng, body)
@@ -146,6 +177,8 @@ def _body(rng: random.Random, path: str) -> bytes:
         if rng.random() < 0.3:
             message["content"] = [rng.choice(_PARTS) for _ in range(rng.randrange(4))]
         body["messages"] = [message] * rng.choice((1, 1, 1, 3))
+    elif path in OTHERS:
+        body.update(_other(rng, path))
     else:
         body["prompt"] = rng.choice(("Hi", ["a", "b"], [1, 2, 3], [[1], [2]]))
     if rng.random() < 0.6:
@@ -161,6 +194,25 @@ def _body(rng: random.Random, path: str) -> bytes:
         nested = rng.choice(("[" * levels + "]" * levels, '{"a":' * levels + "1" + "}" * levels))
         text = text.replace(f'"{_DEEP}"', nested, 1)
     return text.encode(errors="surrogatepass")
+
+
+def _other(rng: random.Random, path: str) -> dict[str, Any]:
+    """Fields of a request to one of the other paths."""
+    model = rng.choice(("open", "limited"))
+    task = OTHERS[path]
+    fields: dict[str, Any] = {"model": model if task == "text-generation" else f"{model}-{task}"}
+    if "messages" in path:
+        content = [rng.choice((*_PARTS, *_BLOCKS)) for _ in range(rng.randrange(4))]
+        fields["messages"] = [{"role": "user", "content": rng.choice(("Hi", content))}]
+    elif "rerank" in path:
+        fields.update(query="q", documents=["a", {"text": "b"}])
+    elif "score" in path:
+        fields.update(text_1=rng.choice(("a", ["a", "b"])), text_2=["c", "d"])
+    elif "tokenize" in path:
+        fields.update(prompt="Hi", content="Hi", tokens=[1])
+    else:
+        fields["input"] = rng.choice(("Hi", ["Hi", "é"], [1, 2])) if path != "/v1/responses" else "Hi"
+    return fields
 
 
 def _mutated(rng: random.Random, value: Any) -> Any:

@@ -42,7 +42,8 @@ def check_rerank(body: Body) -> None:
     """Fields of reranking."""
     if not isinstance(body.get("query"), str | dict) or not body["query"]:
         raise invalid("`query` must be a non-empty string.", "query")
-    _check_documents(body, "documents", body.get("documents"))
+    if not isinstance(body.get("documents"), str | dict):
+        _check_documents("documents", body.get("documents"))
 
 
 def check_score(body: Body) -> None:
@@ -54,7 +55,7 @@ def check_score(body: Body) -> None:
         raise invalid(f"Two sides are scored: exactly one pair of {pairs}.", None)
     for name in given[0]:
         if not isinstance(body[name], str | dict):
-            _check_documents(body, name, body[name])
+            _check_documents(name, body[name])
     ones, others = _sides(body)
     if len(ones) not in {1, len(others)}:
         raise invalid(
@@ -64,7 +65,7 @@ def check_score(body: Body) -> None:
         )
 
 
-def _check_documents(body: Body, name: str, documents: object) -> None:
+def _check_documents(name: str, documents: object) -> None:
     if not isinstance(documents, list) or not documents:
         raise invalid(f"`{name}` must be a non-empty array.", name)
     for number, document in enumerate(documents):
@@ -74,7 +75,7 @@ def _check_documents(body: Body, name: str, documents: object) -> None:
 
 def units_of_rerank(body: Body) -> Units:
     """One search through so many documents."""
-    return Units(documents=len(body["documents"]), searches=1)
+    return Units(documents=len(_listed(body["documents"])), searches=1)
 
 
 def units_of_score(body: Body) -> Units:
@@ -108,8 +109,11 @@ def edit_whole(body: bytes, model: str) -> Whole | None:
 def _sides(body: Body) -> tuple[list[Any], list[Any]]:
     """The two sides of a checked score."""
     pair = next(pair for pair in _SIDES if all(body.get(name) is not None for name in pair))
-    ones, others = (side if isinstance(side, list) else [side] for side in (body[name] for name in pair))
-    return ones, others
+    return _listed(body[pair[0]]), _listed(body[pair[1]])
+
+
+def _listed(side: Any) -> list[Any]:
+    return side if isinstance(side, list) else [side]
 
 
 def _scored(body: Body) -> list[Any]:
@@ -160,7 +164,9 @@ def _reads(fields: frozenset[str], of: Any, tokens_of: Any) -> prompts.Reads:
 
 INPUTS = _reads(frozenset({"input", "messages"}), _inputs, _input)
 RERANK = _reads(
-    frozenset({"query", "documents"}), lambda body: [(body["query"], one) for one in body["documents"]], _pair
+    frozenset({"query", "documents"}),
+    lambda body: [(body["query"], one) for one in _listed(body["documents"])],
+    _pair,
 )
 SCORE = _reads(_NAMES, _scored, _pair)
 ANSWERS = Answers(edit_whole)

@@ -61,7 +61,7 @@ class ResponsesEditor(NamedEventEditor):
         response, is_edited = chunk.get("response"), False
         if isinstance(response, dict):
             is_edited = self._name(response)
-            if kind in _ITS_LAST:
+            if isinstance(kind, str) and kind in _ITS_LAST:
                 self._look_at_last(kind, response)
         elif chunk.get("delta") and isinstance(kind, str) and kind.endswith(".delta"):
             self.tokens = True
