@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 # What is passed on to the engine, by what it was started for, and the engine's own name of it.
 _GENERATE = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 _MESSAGES = ("/v1/messages", "/v1/messages/count_tokens")
+_TOKENS = {path: path for path in ("/tokenize", "/detokenize")}
 PATHS: Mapping[str, Mapping[str, str]] = {
-    "text-generation": {path: path for path in (*_GENERATE, *_MESSAGES)},
-    "embedding": {"/v1/embeddings": "/v1/embeddings"},
-    "rerank": dict.fromkeys(("/v1/rerank", "/rerank", "/v2/rerank"), "/v1/rerank"),
+    "text-generation": {**{path: path for path in (*_GENERATE, *_MESSAGES)}, **_TOKENS},
+    "embedding": {"/v1/embeddings": "/v1/embeddings", **_TOKENS},
+    "rerank": {**dict.fromkeys(("/v1/rerank", "/rerank", "/v2/rerank"), "/v1/rerank"), **_TOKENS},
 }
 
 # The engine takes these from a body, and through them one tenant could pick another's adapter or cache.
@@ -125,8 +126,10 @@ def prepare(body: bytes, served: ServedText, path: str = "") -> tuple[str, dict[
         ]
     asked["cache_prompt"] = served.reuse_prompts and not served.adapters
     options = asked.get("stream_options")
-    if isinstance(options, dict) and options.get("continuous_usage_stats"):
-        # vLLM's name for counts in every chunk, by which the gateway records what a client that hung up used.
+    counts = isinstance(options, dict) and options.get("continuous_usage_stats")
+    if counts or (path == "/v1/responses" and asked.get("stream") is True):
+        # By counts in every chunk (vLLM's name for them) the gateway records what a client that hung up used;
+        # it takes them out of what it passes on.
         asked["timings_per_token"] = True
     return name, asked
 
