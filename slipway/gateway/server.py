@@ -24,6 +24,7 @@ from slipway.gateway.admission.rate_limits import RateLimits
 from slipway.gateway.api.forms import MAX_SPOOLED_BYTES
 from slipway.gateway.api.uploads import BodyMemory
 from slipway.gateway.app import Gateway
+from slipway.gateway.cors import Cors
 from slipway.gateway.monitoring import Monitoring
 from slipway.gateway.operator import Operator
 from slipway.gateway.periodic import Periodic
@@ -149,7 +150,8 @@ class Replica:
             metrics=requests,
             sampling=settings.sampling,
         )
-        server = _Server(_uvicorn_config(gateway, settings.drain_s))
+        app = Cors(gateway, settings.cors_origins) if settings.cors_origins else gateway
+        server = _Server(_uvicorn_config(app, settings.drain_s))
         monitoring = Monitoring(requests, lambda: self._now(in_flight))
         for thread in self._threads:
             thread.start()
@@ -265,7 +267,7 @@ def _listen(host: str, port: int, which: str) -> socket.socket:
         ) from error
 
 
-def _uvicorn_config(app: Gateway | Monitoring, drain_s: float) -> uvicorn.Config:
+def _uvicorn_config(app: Gateway | Cors | Monitoring, drain_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
