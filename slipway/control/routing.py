@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 from slipway.catalog import Catalog, Deployment
 from slipway.catalog.resolved import digest_of
+from slipway.catalog.runtimes import RUNTIMES
 from slipway.catalog.servers import SERVERS
 from slipway.records.revisions import Revision, last_good
 from slipway.records.routes import Route, RouteTable, build
+from slipway.runtimes.registry import adapter
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,12 @@ def target_of(revision: Revision) -> Target:
 
 
 def _salts_prompts(revision: Revision) -> bool:
-    """Whether its engine takes a salt, and the deployment wants tenants' prompts apart."""
+    """Whether its engine takes a salt, its runtime lets it through, and tenants' prompts are to be apart."""
     server = revision.spec.get("engine", {}).get("server")
-    isolates = revision.spec.get("deployment", {}).get("isolate_prompt_cache", True)
-    return server in SERVERS and SERVERS[server].salts_prompts and bool(isolates)
+    deployment = revision.spec.get("deployment", {})
+    runtime, isolates = deployment.get("runtime"), deployment.get("isolate_prompt_cache", True)
+    passes = runtime not in RUNTIMES or adapter(runtime).passes_salts
+    return passes and server in SERVERS and SERVERS[server].salts_prompts and bool(isolates)
 
 
 @dataclass(frozen=True)

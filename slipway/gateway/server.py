@@ -32,6 +32,7 @@ from slipway.gateway.protocol import BoundedProtocol
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.request.record import Recorder
 from slipway.gateway.request.route import Router
+from slipway.gateway.request.salt import Salts
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
@@ -125,6 +126,7 @@ class Replica:
             steps=(RateLimits(limiter),),
             upstreams=upstreams,
             recorder=Recorder(settings.replica, self._spool, metrics=requests, traces=self._traces),
+            salts=Salts(settings.token),
         )
         operator = Operator(
             replica=settings.replica,

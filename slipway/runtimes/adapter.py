@@ -75,11 +75,14 @@ class Adapter:
 
     What it gives its data plane is said by `kubernetes`, or by `application` for a plane of another kind.
 
+    `passes_salts`: a `cache_salt` reaches a server that takes one; a frontend of its own may refuse it.
+
     For validating a revision: `question` are fields that a task's question needs besides, `listing` the query
     by which its list of models tells of a task.
     """
 
     servers: frozenset[ServerName]
+    passes_salts: bool = True
     refusals: Callable[[Deployment, Engine | None], list[tuple[str, str]]]
     longest_name: Callable[[Deployment], int] = lambda _: LONGEST_NAME
     owns: Owns = field(default_factory=Owns)

@@ -19,7 +19,7 @@ from slipway.gateway.api.events import AnswerError
 from slipway.gateway.api.forms import Form
 from slipway.gateway.api.sound_events import SoundEditor
 from slipway.gateway.api.usage_count import UsageCount
-from slipway.gateway.request import outgoing, raw, salt
+from slipway.gateway.request import outgoing, raw
 from slipway.gateway.request.outgoing import Body, FormBody, WholeBody
 from slipway.gateway.request.parse import Asked
 from slipway.gateway.request.reply import Reply
@@ -30,7 +30,6 @@ from slipway.gateway.usage.call import Call, Most
 from slipway.records.routes import Route
 from slipway.records.usage import Status
 
-_UNITS_OF_PROMPTS = frozenset({"tokens", "documents"})
 _UNITS_OF_SOUND = frozenset({"input_audio_ms", "output_audio_ms", "characters"})
 
 
@@ -158,6 +157,4 @@ def _body(asked: Asked, route: Route, call: Call) -> Body:
     asked.operation.answers.ask(body)
     if isinstance(body, Form):
         return FormBody(body, call, route.timeout_s)
-    is_salted = route.salts_prompts and asked.operation.unit in _UNITS_OF_PROMPTS
-    salt.put(body, call.key.org if is_salted else None)
     return WholeBody(orjson.dumps(body), call)

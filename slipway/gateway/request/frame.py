@@ -29,6 +29,7 @@ from slipway.gateway.request.parse import parse
 from slipway.gateway.request.record import Recorder
 from slipway.gateway.request.reply import Reply
 from slipway.gateway.request.route import Routed, Router
+from slipway.gateway.request.salt import Salts
 from slipway.gateway.routing.upstream import Exchange, Upstreams
 from slipway.gateway.usage.call import Call
 from slipway.gateway.usage.spool import Room
@@ -43,6 +44,7 @@ class Frame:
     steps: Sequence[Step]
     upstreams: Upstreams
     recorder: Recorder
+    salts: Salts
 
     async def serve(self, operation: Operation, call: Call, receive: Receive, send: Send) -> None:
         """Answer one authenticated request, whatever comes."""
@@ -89,6 +91,7 @@ class Frame:
         call.admission_began = time.perf_counter()
         await passage.grants.admit(self.steps, asked, route, call, reply)
         call.upstream_began = time.perf_counter()
+        self.salts.put(asked, route, call.key.org)
         exchange = await forward.open_exchange(self.upstreams, asked, route, call)
         passage.exchange = exchange
         ending = await forward.pass_on(exchange.response, asked, route, call, reply)

@@ -16,6 +16,7 @@ _LONGEST_NAME = 45
 
 ADAPTER = Adapter(
     servers=frozenset({"dynamo", VLLM}),
+    passes_salts=False,  # its frontend refuses fields that it does not know
     # Its frontend: docs.nvidia.com/dynamo, components/frontend.
     tasks={VLLM: frozenset({"text-generation", "embedding"})},
     streams={"dynamo": "disk", VLLM: "disk"},

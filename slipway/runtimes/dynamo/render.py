@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from slipway.catalog.deployment import Deployment
@@ -137,7 +138,8 @@ def _engine(resolved: ResolvedDeployment, cluster: ClusterSettings) -> Object:
             "--load-format=runai_streamer",
             f"--served-model-name={resolved.name}",
             *_TASK_ARGS.get(resolved.task, ()),
-            *vllm_args.engine_args(resolved, cluster),
+            # Its frontend takes no salt, so a cache shared by tenants is off.
+            *vllm_args.engine_args(resolved, replace(cluster, gateway_salts_prompts=False)),
         ],
         "env": pods.env_list(merged, pods.secret_environment(resolved, access.secret_env)),
         "resources": pods.resource_lists(resolved, cluster),

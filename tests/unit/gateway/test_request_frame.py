@@ -17,6 +17,7 @@ from slipway.gateway.api.usage_count import UsageCount
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.request.record import Recorder
 from slipway.gateway.request.route import Router
+from slipway.gateway.request.salt import Salts
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
@@ -110,7 +111,7 @@ class OneReplica:
         self.upstreams = Upstreams()
         router = Router(RouteFollower(None, cache), self.in_flight)
         steps = (RateLimits(self.limiter), *steps)
-        self.frame = Frame(router, steps, self.upstreams, Recorder("gateway-0", self.spool))
+        self.frame = Frame(router, steps, self.upstreams, Recorder("gateway-0", self.spool), Salts("t"))
 
     async def serve(self, client):
         await self.frame.serve(OPERATIONS[PATH], Call(KEY, PATH, 0.0), client.receive, client.send)
