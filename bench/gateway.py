@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from slipway.catalog.fields import Task
 from slipway.records import routes
 from slipway.records.route_store import RouteStore
 from slipway.stack.ports import free_ports
@@ -151,11 +152,13 @@ class _Client:
 
 
 @contextmanager
-def serving(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[tuple[str, psutil.Process]]:
+def serving(
+    root: Path, port: int, upstreams: dict[str, int], task: Task = "text-generation"
+) -> Iterator[tuple[str, psutil.Process]]:
     """A store with a route per upstream, a tenant, and a gateway; yields the tenant's key and its process."""
     with stores.seaweed(root) as location:
         store = stores.with_bucket(location, "bench")
-        table = routes.build(_route(*each) for each in upstreams.items())
+        table = routes.build(_route(*each, task) for each in upstreams.items())
         RouteStore(store).change(lambda _: table)
         database = TenantsDatabase(f"sqlite:///{root / 'tenants.db'}")
         database.migrate()
@@ -169,7 +172,7 @@ def serving(root: Path, port: int, upstreams: dict[str, int]) -> Iterator[tuple[
             yield secret, psutil.Process(started.pid)
 
 
-def _route(model: str, port: int) -> routes.Route:
+def _route(model: str, port: int, task: Task) -> routes.Route:
     return routes.Route(
         model=model,
         deployment=model,
@@ -177,6 +180,7 @@ def _route(model: str, port: int) -> routes.Route:
         upstreams=(f"http://127.0.0.1:{port}/v1",),
         upstream_model=model,
         sharing="all",
+        task=task,
     )
 
 
