@@ -1,6 +1,6 @@
 """How long a sound plays, told from its bytes as they pass: none of them is kept, none is decoded.
 
-Belongs here: what the containers WAV, MP3, FLAC and Ogg say of their length, and a bound for all others.
+Belongs here: what WAV, MP3, FLAC and Ogg say of their length, and a bound for all others.
 Does not: what engines say (transcripts.py), sounds in messages (media.py).
 
 WAV and MP3 are as long as their samples and frames are, whoever wrote them. FLAC and Ogg say their length,
@@ -15,6 +15,8 @@ from typing import Protocol
 
 # 4 kbit/s: no codec in use carries speech with less.
 LEAST_BYTES_PER_S = 500
+# What an event can hold: 24 days. No sound that is served plays longer.
+MOST_MS = 2**31 - 1
 _HEAD_BYTES = 64  # tell the container apart
 _GIVES_UP = 0
 
@@ -60,12 +62,13 @@ class SoundMeter:
 
     def measured_ms(self) -> int | None:
         """How long it plays; None where that cannot be told."""
-        return None if self._container is None else self._container.length_ms(self.size_bytes)
+        length_ms = None if self._container is None else self._container.length_ms(self.size_bytes)
+        return None if length_ms is None else min(length_ms, MOST_MS)
 
     def most_ms(self, size_bytes: int) -> int:
         """How long a sound that begins like this plays at most, if it has so many bytes."""
         rate = self._container.bytes_per_s if self._container is not None else None
-        return -(-size_bytes * 1000 // (rate or LEAST_BYTES_PER_S))
+        return min(-(-size_bytes * 1000 // (rate or LEAST_BYTES_PER_S)), MOST_MS)
 
 
 class _Container(Protocol):
@@ -245,7 +248,8 @@ class _Flac:
         rate, samples = described >> 44, described & (1 << 36) - 1
         if buffer[at] & 0x7F == 0 and rate:
             self._length_s = samples / rate
-            self._most_bytes_per_s = rate * ((described >> 41 & 7) + 1) * ((described >> 36 & 31) + 8) // 8
+            bits = rate * ((described >> 41 & 7) + 1) * ((described >> 36 & 31) + 1)
+            self._most_bytes_per_s = bits * 17 // 128  # as they are, and heads of frames
         return _GIVES_UP
 
     def length_ms(self, size_bytes: int) -> int | None:

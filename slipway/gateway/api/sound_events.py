@@ -12,14 +12,13 @@ from slipway.gateway.api import events
 from slipway.gateway.api.answer_json import decoded
 from slipway.gateway.api.answers import Wants
 from slipway.gateway.api.events import EventSplitter
+from slipway.gateway.api.sound import MOST_MS
 from slipway.gateway.api.stream import StreamEditor
 from slipway.gateway.api.usage_count import UsageCount
 
 # By the type of an event: the field that holds a part of the answer.
 _PARTS = {"transcript.text.delta": "delta", "transcript.text.segment": "text", "speech.audio.delta": "audio"}
 _ENDS = frozenset({"transcript.text.done", "speech.audio.done"})
-# What no sound is longer than; an engine that says so has not measured.
-_MOST_SECONDS = 10**7
 
 
 def heard(usage: object) -> dict[str, int]:
@@ -28,13 +27,20 @@ def heard(usage: object) -> dict[str, int]:
 
 
 def of_seconds(seconds: object) -> dict[str, int]:
-    """So much sound heard, as a number or, as vLLM writes it, a text; nothing for what is neither."""
+    """So much sound heard, as a number or, as vLLM writes it, a text; nothing for what is neither.
+
+    An engine that says it was longer than any sound is has not measured.
+    """
     if isinstance(seconds, str):
         try:
             seconds = float(seconds)
         except ValueError:
             return {}
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MOST_SECONDS:
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 <= seconds <= MOST_MS / 1000
+    ):
         return {}
     return {"input_audio_ms": round(seconds * 1000)}
 

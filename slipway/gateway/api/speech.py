@@ -13,7 +13,7 @@ from slipway.gateway.api.answers import Answers, Whole
 from slipway.gateway.api.bodies import Body
 from slipway.gateway.api.errors import invalid
 from slipway.gateway.api.prompts import Reads
-from slipway.gateway.api.sound import SoundMeter
+from slipway.gateway.api.sound import MOST_MS, SoundMeter
 from slipway.records.usage import Units
 
 # OpenAI's `pcm`: 16 bits, one channel. An engine that has another rate says so in its Content-Type.
@@ -53,7 +53,7 @@ class SpokenMeter:
     def ms(self) -> int:
         """So far; 0 where that cannot be told."""
         if self._bytes_per_s is not None:
-            return round(self._sound.size_bytes * 1000 / self._bytes_per_s)
+            return min(round(self._sound.size_bytes * 1000 / self._bytes_per_s), MOST_MS)
         return self._sound.measured_ms() or 0
 
 
