@@ -6,6 +6,7 @@ Belongs here: putting facts into their published shape. Does not: judging them (
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,13 @@ from slipway.metering.queries import BillLine
 from slipway.stack.demo.claims import Claim
 from slipway.stack.demo.tasks import PATHS, TasksRecord, total
 from slipway.stack.demo.tasks_claims import billed
+
+_WORDS = {
+    "input_uncached": "input tokens",
+    "input_cached": "cached input tokens",
+    "output": "output tokens",
+    "input_audio_ms": "ms of audio",
+}
 
 
 def summary(catalog: Catalog, record: TasksRecord, lines: Sequence[BillLine]) -> dict[str, Any]:
@@ -46,11 +54,10 @@ def _task(catalog: Catalog, record: TasksRecord, name: str, line: BillLine | Non
 def show(document: Mapping[str, Any], claims: Sequence[Claim]) -> None:
     """Print the table of tasks, and the claims."""
     console = Console(highlight=False)
-    table = Table("deployment", "task", "engine", "requests", "billed", "counted by the client", "cost")
+    table = Table("", "billed", "counted by its client", "cost")
     for task in document["tasks"]:
-        cost = f"{task['cost']} {task['currency'] or ''}"
-        columns = (_counts(task["billed"]), _counts(task["seen_by_client"]), cost)
-        table.add_row(task["deployment"], task["task"], task["engine"], str(task["requests"]), *columns)
+        cost = f"{Decimal(task['cost']).normalize():f} {task['currency'] or ''}"
+        table.add_row(task["deployment"], _counts(task["billed"]), _counts(task["seen_by_client"]), cost)
     console.print(table)
     for claim in claims:
         mark = "[green]ok[/]" if claim.held else "[bold red]NO[/]"
@@ -59,4 +66,4 @@ def show(document: Mapping[str, Any], claims: Sequence[Claim]) -> None:
 
 
 def _counts(counted: Mapping[str, int]) -> str:
-    return "\n".join(f"{count} {name}" for name, count in counted.items() if count)
+    return "\n".join(f"{count} {_WORDS.get(name, name)}" for name, count in counted.items() if count)
