@@ -1,7 +1,8 @@
 """The gateway's ASGI application: which path is answered by what.
 
 Belongs here: dispatch, authentication at the door, the list of models.
-Does not: requests to models (slipway.gateway.request), operator endpoints (operator.py).
+Does not: requests to models (slipway.gateway.request), operator endpoints (operator.py),
+administration (slipway.gateway.admin).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 
 import orjson
 
+from slipway.gateway.admin.administration import Administration
+from slipway.gateway.admin.calls import is_administration
 from slipway.gateway.admission.auth import KeyFollower, permits
 from slipway.gateway.api import asgi, errors, responses
 from slipway.gateway.api.asgi import Receive, Scope, Send
@@ -43,6 +46,7 @@ class Gateway:
         operator: Operator,
         memory: BodyMemory,
         disk: BodyMemory,
+        administration: Administration,
         *,
         metrics: RequestMetrics | None = None,
         sampling: Sampling | None = None,
@@ -55,6 +59,7 @@ class Gateway:
         self._disk = disk
         self._metrics = metrics
         self._sampling = sampling
+        self._administration = administration
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,6 +86,9 @@ class Gateway:
         path, method = scope["path"], scope["method"]
         if path.startswith(_OPERATOR):
             await self._operator.serve(scope, send)
+            return
+        if is_administration(path):
+            await self._administration.serve(scope, receive, send)
             return
         operation = OPERATIONS.get(path)
         own_header = b"" if operation is None else operation.api.key_header

@@ -17,6 +17,9 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 
 from slipway.gateway import daemon
+from slipway.gateway.admin.administration import Administration
+from slipway.gateway.admin.asked import Room
+from slipway.gateway.admin.usage.reader import UsageReader
 from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.admission.limits import MemoryLimiter
@@ -48,6 +51,7 @@ from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 
 _ROUTES_CACHE = "routes.cached.json"
+_USAGE_CACHE = "usage.cached"
 # Of the time to stop in; what is left of it is for the process itself.
 _LONGEST_MARGIN_S = 5.0
 _BACKLOG = 2_048
@@ -72,7 +76,7 @@ class Replica:
         if settings.metrics_port is not None:
             host, port = settings.metrics_host, settings.metrics_port
             self._metrics_listener = _listen(host, port, "METRICS_")
-        store = ObjectStore(settings.s3)
+        store = self._store = ObjectStore(settings.s3)
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
         self._keys = KeyFollower(TenantsDatabase(settings.tenants_db_url))
@@ -149,6 +153,7 @@ class Replica:
             operator,
             memory,
             disk,
+            self._administration(),
             metrics=requests,
             sampling=settings.sampling,
         )
@@ -175,6 +180,14 @@ class Replica:
             dropped_lines=log.dropped(),
             dropped_traces=self._traces.dropped if self._traces is not None else 0,
         )
+
+    def _administration(self) -> Administration:
+        """It asks the database by connections of its own: what it waits for does not hold up reading keys."""
+        settings = self._settings
+        usage = UsageReader(self._store, settings.spool_dir / _USAGE_CACHE)
+        database = TenantsDatabase(settings.tenants_db_url)
+        room = Room(database, usage, lambda: self._routes.table)
+        return Administration(self._keys.authenticate_admin, room, daemon.call)
 
     async def _end(self, server: _Server) -> None:
         settings = self._settings

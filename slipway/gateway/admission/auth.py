@@ -66,11 +66,18 @@ class KeyFollower:
         raise errors.unauthorized() if self.loaded else errors.keys_not_loaded()
 
     def authenticate_admin(self, headers: Iterable[tuple[bytes, bytes]]) -> AdminKeyRecord:
-        """The admin key that a request came with; raises ApiError as `authenticate` does."""
+        """The admin key that a request came with; raises ApiError as `authenticate` does.
+
+        An API key is told that it is none.
+        """
         secret = bearer(headers)
-        key = self._admin_keys.get(digest(secret)) if secret else None
+        sha256 = digest(secret) if secret else b""
+        key = self._admin_keys.get(sha256)
         if key is not None and not _is_over(key.expires_at):
             return key
+        other = self._keys.get(sha256)
+        if other is not None and not _is_over(other.expires_at):
+            raise errors.not_an_admin_key()
         raise errors.unauthorized() if self.loaded else errors.keys_not_loaded()
 
 

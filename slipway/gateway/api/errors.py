@@ -69,6 +69,17 @@ def unauthorized() -> ApiError:
     )
 
 
+def not_an_admin_key() -> ApiError:
+    """An ordinary API key."""
+    return ApiError(
+        403,
+        "invalid_request_error",
+        "missing_scope",
+        "You have insufficient permissions for this operation: it needs an admin key of your organization "
+        "(`sk-slipway-admin-...`). An API key of a project calls models only.",
+    )
+
+
 def keys_not_loaded() -> ApiError:
     """Right after a start the gateway cannot tell a good key from a bad one yet."""
     return ApiError(
