@@ -10,8 +10,7 @@ Nothing is asked or changed without saying whose: the id of another organisation
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -133,9 +132,15 @@ def set_limit(database: Transactions, org: str, id: str, limit: RateLimitRecord)
 
 
 def change_limit(
-    database: Transactions, org: str, id: str, model: str, numbers: Mapping[str, int]
+    database: Transactions,
+    org: str,
+    id: str,
+    model: str,
+    *,
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
 ) -> RateLimitRecord:
-    """Change those numbers of what a project may ask of a model, by their names; the others stay.
+    """Change what is given of what a project may ask of a model; the other number stays.
 
     Raises UnknownTenantError, RefusedChangeError.
     """
@@ -144,8 +149,11 @@ def change_limit(
         known = _limits().where(ProjectRateLimit.project == id, ProjectRateLimit.model == model)
         row = change.connection.execute(known).one_or_none()
         limit = RateLimitRecord(model, None, None) if row is None else RateLimitRecord(*row[1:])
-        fields: dict[str, Any] = dict(numbers)
-        changed = replace(limit, **fields)
+        changed = RateLimitRecord(
+            model,
+            limit.requests_per_minute if requests_per_minute is None else requests_per_minute,
+            limit.tokens_per_minute if tokens_per_minute is None else tokens_per_minute,
+        )
         _check_limit(changed)
         if changed != limit:
             _replace_limit(change.connection, id, changed)

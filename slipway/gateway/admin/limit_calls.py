@@ -58,8 +58,7 @@ def update(asked: Asked) -> dict[str, Any]:
         number, operators = wanted[name], _operators(route, name)
         if number is not None and operators is not None and number > operators:
             raise refusals.too_wide(field, number, operators, route.model)
-    changed = {name: number for name, number in wanted.items() if number is not None}
-    kept = projects.change_limit(asked.database, asked.org, project, route.model, changed)
+    kept = projects.change_limit(asked.database, asked.org, project, route.model, **wanted)
     return _written(route, kept)
 
 
