@@ -6,7 +6,8 @@ CREATE OR REPLACE TEMP TABLE request (
     org VARCHAR, "user" VARCHAR, api_key VARCHAR, deployment VARCHAR, model VARCHAR,
     status VARCHAR, stream BOOLEAN, cold_start BOOLEAN, counted_by VARCHAR,
     input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT, ttft_us BIGINT, duration_us BIGINT,
-    input_audio_ms BIGINT, output_audio_ms BIGINT, characters BIGINT, documents BIGINT, searches BIGINT
+    input_audio_ms BIGINT, output_audio_ms BIGINT, characters BIGINT, documents BIGINT, searches BIGINT,
+    task VARCHAR
 );
 
 CREATE OR REPLACE TEMP TABLE unreadable (
@@ -72,6 +73,11 @@ CREATE OR REPLACE TEMP MACRO unit_problem(field, x) AS
     CASE WHEN x IS NOT NULL THEN count_problem(field, x, most_tokens()) END;
 CREATE OR REPLACE TEMP MACRO as_units(x) AS coalesce(as_count(x), 0);
 CREATE OR REPLACE TEMP MACRO is_units(x, n) AS x IS NULL OR is_count(x, n, most_tokens());
+
+-- A task that the catalog knows. One that it does not tells nothing, and is no reason to leave a line out.
+CREATE OR REPLACE TEMP MACRO known_task(x) AS CASE WHEN x IN (
+    'text-generation', 'embedding', 'rerank', 'classification', 'speech-to-text', 'text-to-speech'
+) THEN x END;
 
 -- Whether a text, read as VARCHAR, cannot have been a number, a flag or a structure in the line.
 CREATE OR REPLACE TEMP MACRO is_plain(x) AS

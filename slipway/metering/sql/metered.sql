@@ -24,7 +24,8 @@ grouped AS (
         min(arrived_at) AS instant, count(*) AS requests,
         sum(input_tokens) AS input_tokens, sum(cached_tokens) AS cached_tokens, sum(output_tokens) AS output_tokens,
         sum(input_audio_ms) AS input_audio_ms, sum(output_audio_ms) AS output_audio_ms,
-        sum(characters) AS characters, sum(documents) AS documents, sum(searches) AS searches
+        sum(characters) AS characters, sum(documents) AS documents, sum(searches) AS searches,
+        max(task) AS task
     FROM request
     LEFT JOIN price_edge ON price_edge.deployment = request.deployment AND price_edge.hour = request.hour
     GROUP BY request.hour, org, "user", api_key, request.deployment, model, status, counted_by, part
@@ -76,6 +77,7 @@ SELECT
     sum(CASE WHEN bill_output THEN 0 ELSE output_audio_ms END)::BIGINT AS unbilled_output_audio_ms,
     sum(CASE WHEN bill_input THEN 0 ELSE characters END)::BIGINT AS unbilled_characters,
     sum(CASE WHEN bill_input THEN 0 ELSE documents END)::BIGINT AS unbilled_documents,
-    sum(CASE WHEN bill_input THEN 0 ELSE searches END)::BIGINT AS unbilled_searches
+    sum(CASE WHEN bill_input THEN 0 ELSE searches END)::BIGINT AS unbilled_searches,
+    max(task) AS task
 FROM priced
 GROUP BY hour, org, "user", api_key, deployment, model, price_row;

@@ -11,7 +11,7 @@ WITH parsed AS (
             "deployment": "JSON", "model": "JSON", "status": "VARCHAR", "counted_by": "VARCHAR", "stream": "JSON",
             "cold_start": "JSON", "input_tokens": "JSON", "cached_tokens": "JSON", "output_tokens": "JSON",
             "ttft_us": "JSON", "duration_us": "JSON", "input_audio_ms": "JSON", "output_audio_ms": "JSON",
-            "characters": "JSON", "documents": "JSON", "searches": "JSON"
+            "characters": "JSON", "documents": "JSON", "searches": "JSON", "task": "VARCHAR"
         }')) AS e
     FROM batch
 ),
@@ -26,7 +26,8 @@ typed AS (
         e.output_tokens::VARCHAR AS output_tokens, e.ttft_us::VARCHAR AS ttft_us,
         e.duration_us::VARCHAR AS duration_us, e.input_audio_ms::VARCHAR AS input_audio_ms,
         e.output_audio_ms::VARCHAR AS output_audio_ms, e.characters::VARCHAR AS characters,
-        e.documents::VARCHAR AS documents, e.searches::VARCHAR AS searches
+        e.documents::VARCHAR AS documents, e.searches::VARCHAR AS searches,
+        e.task AS task
     FROM parsed
 )
 SELECT
@@ -54,7 +55,8 @@ SELECT
     CASE WHEN deployment = '""' THEN '' ELSE model ->> '$' END,
     status, stream = 'true', cold_start = 'true', counted_by,
     as_count(input_tokens), as_count(cached_tokens), as_count(output_tokens), as_count(ttft_us), as_count(duration_us),
-    as_units(input_audio_ms), as_units(output_audio_ms), as_units(characters), as_units(documents), as_units(searches)
+    as_units(input_audio_ms), as_units(output_audio_ms), as_units(characters), as_units(documents), as_units(searches),
+    known_task(task)
 FROM judged
 WHERE reason IS NULL;
 

@@ -19,7 +19,7 @@ WITH parsed AS (
         deployment: 'VARCHAR', model: 'VARCHAR', status: 'VARCHAR', counted_by: 'VARCHAR', stream: 'JSON',
         cold_start: 'JSON', input_tokens: 'JSON', cached_tokens: 'JSON', output_tokens: 'JSON', ttft_us: 'JSON',
         duration_us: 'JSON', input_audio_ms: 'JSON', output_audio_ms: 'JSON', characters: 'JSON', documents: 'JSON',
-        searches: 'JSON'
+        searches: 'JSON', task: 'VARCHAR'
     })
 ),
 timed AS (SELECT *, try(uuid_extract_timestamp(id)) AS arrived_at FROM parsed)
@@ -44,5 +44,5 @@ SELECT
     status, stream = 'true', cold_start = 'true', counted_by,
     n_input, n_cached, n_output, n_ttft_us, n_duration_us,
     coalesce(n_input_audio_ms, 0), coalesce(n_output_audio_ms, 0), coalesce(n_characters, 0),
-    coalesce(n_documents, 0), coalesce(n_searches, 0)
+    coalesce(n_documents, 0), coalesce(n_searches, 0), known_task(task)
 FROM timed;

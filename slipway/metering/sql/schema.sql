@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS latency_hist_hourly (
 -- One row per hour, org, user, API key, deployment, model and price version: an hour in which the price
 -- changes has two rows of an otherwise equal key. Deployment and model are empty as above. Tokens and units are the
 -- billed ones; price_version, cost and currency are NULL where no price was in force. bounded: requests whose tokens are
--- not the engine's count alone.
+-- not the engine's count alone. task: the deployment's; NULL in rows of versions that did not keep it.
 CREATE TABLE IF NOT EXISTS usage_hourly (
     hour TIMESTAMPTZ, org VARCHAR, "user" VARCHAR, api_key VARCHAR, deployment VARCHAR, model VARCHAR,
     price_version VARCHAR,
@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS usage_hourly (
     cost DECIMAL(38, 12), currency VARCHAR,
     bounded BIGINT,
     input_audio_ms BIGINT DEFAULT 0, output_audio_ms BIGINT DEFAULT 0, characters BIGINT DEFAULT 0,
-    documents BIGINT DEFAULT 0, searches BIGINT DEFAULT 0
+    documents BIGINT DEFAULT 0, searches BIGINT DEFAULT 0,
+    task VARCHAR
 );
 ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS bounded BIGINT;
 ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS input_audio_ms BIGINT DEFAULT 0;
@@ -54,6 +55,7 @@ ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS output_audio_ms BIGINT DEFAULT
 ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS characters BIGINT DEFAULT 0;
 ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS documents BIGINT DEFAULT 0;
 ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS searches BIGINT DEFAULT 0;
+ALTER TABLE usage_hourly ADD COLUMN IF NOT EXISTS task VARCHAR;
 
 -- One row per deployment, org (NULL: every org without its own) and instant from which the price is in force.
 -- Prices are micro-units of the currency per 1M tokens, which is the same as pico-units per token; those of units

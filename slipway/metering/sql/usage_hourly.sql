@@ -17,6 +17,7 @@ SELECT
         + metered.searches::HUGEINT * coalesce(price.searches, 0)
     )::DECIMAL(38, 0) * 0.000000000001::DECIMAL(12, 12),
     price.currency, bounded,
-    input_audio_ms, output_audio_ms, metered.characters, metered.documents, metered.searches
+    input_audio_ms, output_audio_ms, metered.characters, metered.documents, metered.searches,
+    task
 FROM metered
 LEFT JOIN price ON price.rowid = metered.price_row;

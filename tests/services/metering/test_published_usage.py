@@ -17,6 +17,7 @@ from slipway.metering.rollup import roll_up
 from slipway.objectstore import ObjectStore
 from slipway.records import published_usage
 from slipway.records.published_usage import COMPLETE_KEY, Complete, day_key
+from slipway.tenants import users
 
 from .conftest import HOUR, JANUARY, NOW
 
@@ -108,7 +109,7 @@ def test_groups_and_filters_tell_callers_and_models_apart(published, told):
     for group, of in (
         ("api_key_id", lambda event: event.api_key),
         ("model", lambda event: event.model),
-        ("user_id", lambda event: event.user),
+        ("user_id", lambda event: users.id_of("acme", event.user)),
         ("project_id", lambda event: projects.get(event.api_key)),
     ):
         seen: dict = {}
@@ -134,6 +135,38 @@ def test_groups_and_filters_tell_callers_and_models_apart(published, told):
     assert sum(Decimal(line["amount"]["value_exact"]) for line in lines) == sum(
         cost(event) for event in of_acme if event.model == "chat"
     )
+
+
+def test_each_kind_has_the_requests_of_its_tasks_in_its_unit(store, warehouse, ship, new_event, told):
+    """Also those that used nothing, which only their task tells apart."""
+    nothing = {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}
+    ship(
+        HOUR,
+        [
+            new_event(task="text-generation", output_tokens=0, status="cancelled", deployment="chat2"),
+            new_event(task="embedding", output_tokens=0, deployment="embed"),
+            new_event(task="embedding", **nothing, status="server_error", deployment="embed"),
+            new_event(task="rerank", output_tokens=0, documents=7, searches=1, deployment="rerank"),
+            new_event(
+                task="text-to-speech", **nothing, characters=33, output_audio_ms=2_100, deployment="tts"
+            ),
+            new_event(task="speech-to-text", **nothing, input_audio_ms=1_500, deployment="stt"),
+            new_event(task="speech-to-text", output_tokens=9, input_audio_ms=1_001, deployment="stt"),
+            new_event(task="of a later version", deployment="later"),
+            new_event(task="speech-to-text", status="client_error", **nothing, deployment="stt"),
+        ],
+    )
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
+    publish(warehouse, store, [HOUR])
+
+    def sums(kind: str, *names: str) -> list[int]:
+        (result,) = flat(told(kind, "acme", f"start_time={start(HOUR)}&end_time={start(HOUR) + 3600}"))
+        return [result[name] for name in names]
+
+    assert sums("completions", "num_model_requests") == [1 + 1]
+    assert sums("embeddings", "num_model_requests", "documents", "searches") == [3, 7, 1]
+    assert sums("audio_speeches", "num_model_requests", "characters", "output_audio_ms") == [1, 33, 2_100]
+    assert sums("audio_transcriptions", "num_model_requests", "seconds", "input_audio_ms") == [2, 3, 2_501]
 
 
 def test_pages_of_hours_together_are_the_whole(published, told):
