@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -74,7 +75,7 @@ class Administration:
         repeated = _idempotency_key(scope["headers"]) if call.changes else None
         if repeated is None:
             return await workers.call(asked.org, run)
-        request = b"\0".join((scope["method"].encode(), scope["raw_path"], asked.body))
+        request = sha256(b"\0".join((scope["method"].encode(), scope["raw_path"], asked.body))).digest()
         job = self._repeats.once(asked.org, repeated, request, lambda: workers.start(asked.org, run))
         return await workers.result(job)
 

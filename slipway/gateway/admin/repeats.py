@@ -40,7 +40,10 @@ class Repeats:
         self._known: OrderedDict[tuple[str, bytes], _Known] = OrderedDict()
 
     def once(self, org: str, key: bytes, request: bytes, start: Callable[[], Job[Answer]]) -> Job[Answer]:
-        """The job of the first request with this key. Raises ApiError (409) when that was another request."""
+        """The job of the first request with this key; `request` is a digest of it.
+
+        Raises ApiError (409) when that was another request.
+        """
         name, now = (org, key), time.monotonic()
         self._forget(now)
         known = self._known.get(name)
