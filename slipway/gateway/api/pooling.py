@@ -19,6 +19,8 @@ from slipway.gateway.api.errors import invalid
 from slipway.gateway.api.usage_count import UsageCount
 from slipway.records.usage import Units
 
+# As many as OpenAI takes. The answer is an array of numbers for each, and is held until it is whole.
+MAX_INPUTS = 2_048
 # Around a text, or around a query and a document: a model that reranks by a prompt of its own has some 80.
 _TEXT_TOKENS = 8
 _PAIR_TOKENS = 96
@@ -36,6 +38,9 @@ def check_input(body: Body) -> None:
         bodies.check_messages(body)
     else:
         bodies.check_texts(body, "input")
+        number = len(bodies.texts_of(body, "input"))
+        if number > MAX_INPUTS:
+            raise invalid(f"`input` has {number} entries. Up to {MAX_INPUTS} are taken at once.", "input")
 
 
 def check_rerank(body: Body) -> None:

@@ -77,6 +77,8 @@ def test_what_is_no_count_is_refused_by_its_name(path, wrong):
         ("/v1/embeddings", {"input": [1, "x"]}, "input"),
         ("/v1/embeddings", {"input": []}, "input"),
         ("/v1/embeddings", {"messages": HI}, "messages"),
+        ("/v1/embeddings", {"input": ["x"] * 100_000}, "input"),
+        ("/classify", {"input": [[1]] * 2_049}, "input"),
         ("/v1/rerank", {"query": ""}, "query"),
         ("/v1/rerank", {"documents": []}, "documents"),
         ("/v1/rerank", {"documents": ["a", 5]}, "documents[1]"),
