@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,7 @@ PROBE_S = 0.1
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TCP_CLOSE = 7  # of Linux's tcp_states.h
 _KEEPALIVE_S = 5
+_RESET = struct.pack("ii", 1, 0)  # of SO_LINGER: closing throws away what is not sent, and says so
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -185,6 +187,8 @@ class BoundedProtocol(HttpToolsProtocol):
             # length, it does not; where closing is the end of it, only a reset says so.
             cycle.disconnected = True
             if self._ends_by_closing:
+                own: socket.socket = self.transport.get_extra_info("socket")
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 self.transport.abort()
             else:
                 self.transport.close()

@@ -364,6 +364,19 @@ def test_a_sound_that_breaks_off_is_seen_to(gateway, sound):
     assert (event["characters"], event["output_audio_ms"]) == (5, 533)
 
 
+def test_a_sound_that_breaks_off_is_seen_to_over_http_1_0_which_knows_no_chunks(gateway, sound):
+    body = json.dumps(
+        {"model": "speaks-dies-midway", "voice": "x", "input": "Hello", "response_format": "pcm"}
+    )
+    head = f"POST /v1/audio/speech HTTP/1.0\r\nAuthorization: Bearer {gateway.secrets['acme']}\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        with pytest.raises(ConnectionResetError):
+            while client.recv(65_536):
+                pass
+    assert the_event(gateway)["status"] == "server_error"
+
+
 @pytest.mark.parametrize("model", ["empty", "page"])
 def test_what_is_no_sound_is_an_error(gateway, sound, model):
     with pytest.raises(openai.InternalServerError, match="failed"):
