@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
+import select
 import struct
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from slipway.engines.errors import EngineRefusedError
 
 _PROGRAM = Path(__file__).with_name("process.py")
 _FAILED = 0xFFFFFFFF
+# A sentence takes some hundredths of a second; a process that hangs must not keep its slot.
+_SILENCE_S = 30
 
 
 class SpeakingError(RuntimeError):
@@ -35,6 +39,8 @@ class _Speaker:
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(_PROGRAM), str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self._said = select.poll()
+        self._said.register(_pipe(self._process.stdout), select.POLLIN)
         try:
             self.rate_hz = int(self._frame())
         except BaseException:
@@ -75,10 +81,15 @@ class _Speaker:
         return self._read(length)
 
     def _read(self, length: int) -> bytes:
-        content = _pipe(self._process.stdout).read(length)
-        if len(content) < length:
-            raise self._died()
-        return content
+        content = bytearray()
+        while len(content) < length:
+            if not self._said.poll(_SILENCE_S * 1000):
+                raise SpeakingError(f"its process said nothing for {_SILENCE_S} s")
+            part = os.read(_pipe(self._process.stdout).fileno(), length - len(content))
+            if not part:
+                raise self._died()
+            content += part
+        return bytes(content)
 
     def _died(self) -> SpeakingError:
         return SpeakingError(f"its process ended with status {self._process.wait()}")
