@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from testbed.cluster import binaries
 from testbed.cluster.debian import NodePrograms
 from testbed.cluster.errors import ClusterError
 from testbed.cluster.layout import CHECKOUT, IMAGE_REGISTRY, Layout
+from testbed.vllm import environments
 
 # Users are numbers: Pod Security `restricted` cannot tell whether a name is root.
 _USER = "10001:10001"
@@ -26,7 +27,7 @@ _GROUP = b"root:x:0:\nslipway:x:10001:\n"
 _DIRECTORIES = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "usr", "var", "var/tmp")
 _LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
 
-# What a pod of a `venv/` image gets of this machine, read-only, besides system, Python and its environment.
+# What a pod of a `venv/` image gets of this machine, read-only, besides system, Python and environments.
 _CODE = ("slipway", "resources", "assets", "sensors", "pipelines", "testbed")
 
 
@@ -65,7 +66,8 @@ def host_paths() -> list[Path]:
             f"this checkout is {CHECKOUT}, and pods have a /tmp of their own. Move it elsewhere."
         )
     paths = {Path("/usr"), Path(sys.base_prefix), Path(sys.prefix), *(CHECKOUT / each for each in _CODE)}
-    existing = sorted(each for each in paths if each.is_dir())
+    vllm = environments.vllm_made()
+    existing = sorted(each for each in paths | ({vllm} if vllm else set()) if each.is_dir())
     return [each for each in existing if not any(other in each.parents for other in existing)]
 
 
@@ -85,12 +87,16 @@ def brought(layout: Layout) -> dict[str, Image]:
     }
 
 
-def of_environment(reference: str) -> Image:
-    """An empty image set up for this virtual environment, under any name: `vllm/vllm-openai:v0.12.0`."""
+def of_environment(reference: str, prefix: Path | None = None, entry_point: Sequence[str] = ()) -> Image:
+    """An empty image set up for a virtual environment, under any name: `vllm/vllm-openai:v0.12.0`.
+
+    The environment is this one, or that in `prefix`, which `host_paths` has to name.
+    """
     config = {
         "User": _USER,
+        **({"Entrypoint": [*entry_point]} if entry_point else {}),
         "Env": [
-            f"PATH={sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+            f"PATH={prefix or sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
             "PYTHONDONTWRITEBYTECODE=1",
             "PYTHONUNBUFFERED=1",
             "HOME=/tmp",
