@@ -79,10 +79,12 @@ CREATE OR REPLACE TEMP MACRO known_task(x) AS CASE WHEN x IN (
     'text-generation', 'embedding', 'rerank', 'classification', 'speech-to-text', 'text-to-speech'
 ) THEN x END;
 
--- Whether a text, read as VARCHAR, cannot have been a number, a flag or a structure in the line.
-CREATE OR REPLACE TEMP MACRO is_plain(x) AS
+-- Whether a text, read as VARCHAR, cannot have been a number, a flag or a structure in the line. Most begin with a
+-- small letter, which two comparisons tell.
+CREATE OR REPLACE TEMP MACRO is_plain(x) AS (x >= 'a' AND x < '{' AND x <> 'true' AND x <> 'false') OR (
     x NOT IN ('true', 'false') AND NOT starts_with(x, '[') AND NOT starts_with(x, '{')
-    AND (x > ':' OR x = '' OR try_cast(x AS DOUBLE) IS NULL);
+    AND (x > ':' OR x = '' OR try_cast(x AS DOUBLE) IS NULL)
+);
 
 -- What is wrong with a text, given as it stands in the line, or NULL.
 CREATE OR REPLACE TEMP MACRO text_problem(field, x) AS CASE

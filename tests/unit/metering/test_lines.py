@@ -1,6 +1,8 @@
 """What a line of a usage object must be: judged by the SQL that reads it, in a DuckDB in memory."""
 
+import gzip
 import random
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,3 +179,48 @@ def test_a_bad_line_is_told_apart_and_spoils_no_other(judge: Judge, bad: bytes, 
 def test_what_is_no_gzip_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableObjectError):
         unpack(body)
+
+
+def mutated(chance: random.Random) -> bytes:
+    """One or two gzip members, whole or with some bytes or bits of them changed, added or cut off."""
+    members = [gzip.compress(b'{"a":1}\n' * number, mtime=0) for number in (1, 50, 4_000)]
+    body = bytearray(b"".join(chance.choice(members) for _ in range(chance.choice((1, 1, 2)))))
+    for _ in range(chance.randrange(3)):
+        at = chance.randrange(len(body))
+        change = chance.choice(("bit", "bit", "header", "cut", "add"))
+        if change == "cut":
+            del body[at + 1 :]
+        elif change == "add":
+            body[at:at] = chance.randbytes(2)
+        else:
+            body[at if change == "bit" else at % 10] ^= 1 << chance.randrange(8)
+    return bytes(body)
+
+
+def by_zlib(body: bytes) -> bytes | None:
+    """What zlib makes of all members; None for what it refuses."""
+    text = b""
+    while body:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            text += member.decompress(body)
+        except zlib.error:
+            return None
+        if not member.eof:
+            return None
+        body = member.unused_data
+    return text if not text or text.endswith(b"\n") else text + b"\n"
+
+
+def test_what_was_spoilt_on_the_way_is_unreadable_wherever_zlib_says_so() -> None:
+    chance = random.Random(5)
+    found = {True: 0, False: 0}
+    for _ in range(2_000):
+        body = mutated(chance)
+        try:
+            text: bytes | None = unpack(body)
+        except UnreadableObjectError:
+            text = None
+        assert text == (by_zlib(body) or None), body.hex()
+        found[text is None] += 1
+    assert min(found.values()) > 200
