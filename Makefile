@@ -8,7 +8,7 @@ UV     := $(VENV)/uv/bin/uv
 # first: the last ones are short, and no process waits long for another.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge test-vllm test-vllm-pod fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-pipeline bench-metering bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge test-vllm test-vllm-pod fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-gateway bench-pipeline bench-metering bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -101,6 +101,9 @@ lint: $(READY) ## ruff, strict mypy, import layers
 
 bench-dataplane: $(READY) ## plan and apply of 1,000 deployments on a real API server; needs Go and root
 	$(BIN)/python -m bench.dataplane
+
+bench-gateway: $(READY) ## a request's CPU and latency against LiteLLM, Portkey and Envoy; SLIPWAY_BENCH_SCALE=0.1 for a tenth
+	$(BIN)/python -m bench.gateway_load
 
 bench-pipeline: $(READY) ## how fast definitions load, and what the gateway adds
 	$(BIN)/python -m bench.pipeline
