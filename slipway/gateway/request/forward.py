@@ -25,6 +25,7 @@ from slipway.gateway.request.parse import Asked
 from slipway.gateway.request.reply import Reply
 from slipway.gateway.request.silence import Silence
 from slipway.gateway.routing import upstream
+from slipway.gateway.routing.plain import Answer
 from slipway.gateway.routing.upstream import Exchange, Upstreams
 from slipway.gateway.usage.call import Call, Most
 from slipway.records.routes import Route
@@ -54,9 +55,7 @@ async def open_exchange(upstreams: Upstreams, asked: Asked, route: Route, call: 
     return await upstreams.open(route, asked.operation.at_engine, body, call)
 
 
-async def pass_on(
-    response: aiohttp.ClientResponse, asked: Asked, route: Route, call: Call, reply: Reply
-) -> Ending:
+async def pass_on(response: Answer, asked: Asked, route: Route, call: Call, reply: Reply) -> Ending:
     """Bring the engine's answer to the client. Raises ApiError for an answer that is none."""
     if response.status != 200:
         raise await upstream.refusal(response, route, asked.operation, call.path)
@@ -73,7 +72,7 @@ async def pass_on(
     return await _whole(response, asked, route, call)
 
 
-async def _whole(response: aiohttp.ClientResponse, asked: Asked, route: Route, call: Call) -> Ending:
+async def _whole(response: Answer, asked: Asked, route: Route, call: Call) -> Ending:
     """An answer in one piece."""
     try:
         body = await response.read()
@@ -94,7 +93,7 @@ async def _whole(response: aiohttp.ClientResponse, asked: Asked, route: Route, c
 
 async def _pass_on_stream(
     edits: Callable[[str, Wants, UsageCount], Editor],
-    response: aiohttp.ClientResponse,
+    response: Answer,
     asked: Asked,
     route: Route,
     call: Call,

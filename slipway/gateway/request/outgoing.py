@@ -25,6 +25,7 @@ class WholeBody(aiohttp.BytesPayload):
 
     def __init__(self, body: bytes, call: Call) -> None:
         super().__init__(body, content_type="application/json")
+        self.whole: bytes | None = body
         self._call = call
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
@@ -38,6 +39,8 @@ class FormBody(aiohttp.Payload):
 
     While its client is waited for, no engine is late: `deadline`, where there is one, stands still.
     """
+
+    whole = None
 
     def __init__(self, form: Form, call: Call, timeout_s: float) -> None:
         upload = form.upload

@@ -17,11 +17,12 @@ from slipway.gateway.api.speech import SpokenMeter
 from slipway.gateway.request.reply import Reply
 from slipway.gateway.request.silence import Silence
 from slipway.gateway.routing import upstream
+from slipway.gateway.routing.plain import Answer
 from slipway.gateway.usage.call import Call
 from slipway.records.routes import Route
 
 
-async def pass_on(response: aiohttp.ClientResponse, route: Route, call: Call, reply: Reply) -> bytes:
+async def pass_on(response: Answer, route: Route, call: Call, reply: Reply) -> bytes:
     """Bring it to the client; returns the last of it, which waits until the request is recorded.
 
     Raises ApiError where it is no sound, is empty, or breaks off.
@@ -44,7 +45,7 @@ async def pass_on(response: aiohttp.ClientResponse, route: Route, call: Call, re
 
 
 async def _pieces(
-    response: aiohttp.ClientResponse,
+    response: Answer,
     content_type: str,
     silence: Silence,
     meter: SpokenMeter | None,

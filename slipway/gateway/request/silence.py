@@ -10,6 +10,8 @@ from collections.abc import Awaitable
 
 import aiohttp
 
+from slipway.gateway.routing.plain import Answer
+
 
 class Silence:
     """Breaks off a stream whose engine says nothing for too long: one timer for all of it.
@@ -20,7 +22,7 @@ class Silence:
 
     __slots__ = ("_content", "_limit_s", "_loop", "_since", "_timer")
 
-    def __init__(self, response: aiohttp.ClientResponse, limit_s: float) -> None:
+    def __init__(self, response: Answer, limit_s: float) -> None:
         if response.connection is not None and response.connection.protocol is not None:
             response.connection.protocol.read_timeout = None
         self._content = response.content

@@ -30,7 +30,9 @@ class _TellingHandler(ResponseHandler):
         payload = self._payload
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:
-            payload.set_exception(aiohttp.ClientPayloadError(f"{type(exc).__name__}: {exc}"))
+            # One of its own, such as a time-out, stays what it is.
+            told = exc if isinstance(exc, aiohttp.ClientError) else None
+            payload.set_exception(told or aiohttp.ClientPayloadError(f"{type(exc).__name__}: {exc}"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As the base class does; wakes a reader that was just awake when it was told, and waits again."""

@@ -18,6 +18,7 @@ from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.operations import Operation
 from slipway.gateway.routing.connections import WarmConnector
 from slipway.gateway.routing.in_flight import Gauge
+from slipway.gateway.routing.plain import Answer, Plain
 from slipway.gateway.usage.call import Call
 from slipway.records.routes import Route
 
@@ -26,6 +27,8 @@ _CONNECT_TIMEOUT_S = 5.0
 # engine closes it.
 _KEEP_ALIVE_S = 4.0
 _READ_TO_END_S = 1.0
+# No longer than what a connection takes at once, so that none is held in its buffer.
+_PLAIN_BYTES = 64 * 1024
 # Engines repeat the request in their refusals.
 _MAX_REFUSAL_BYTES = 2**20
 _IS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}").fullmatch
@@ -51,6 +54,11 @@ class Sent(Protocol):
         ...
 
     @property
+    def whole(self) -> bytes | None:
+        """All of it, if it is here in one piece."""
+        ...
+
+    @property
     def can_be_sent_again(self) -> bool:
         """Whether all that was sent is still there for another engine."""
         ...
@@ -63,6 +71,9 @@ class Upstreams:
         self._outstanding = Gauge()
         self._connector = WarmConnector(
             connect_timeout_s=_CONNECT_TIMEOUT_S, limit=0, keepalive_timeout=_KEEP_ALIVE_S
+        )
+        self._plain = Plain(
+            self._connector, aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
         )
         self._session = aiohttp.ClientSession(
             connector=self._connector,
@@ -82,9 +93,6 @@ class Upstreams:
         once more to another one (to the same if there is no other: a kept connection may just have closed).
         Making an answer twice changes nothing, and only one is counted. Raises ApiError.
         """
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=route.timeout_s
-        )
         tried: list[str] = []
         while True:
             base = self._outstanding.least(route.upstreams, without=tried)
@@ -92,15 +100,9 @@ class Upstreams:
             call.attempt = len(tried)
             self._outstanding.enter(base)
             try:
-                # The session's own ends with any head, such as 100 Continue, after which nothing comes.
+                # The client's own ends with any head, such as 100 Continue, after which nothing comes.
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S + route.timeout_s) as payload.deadline:
-                    response = await self._session.post(
-                        base.removesuffix("/v1") + path,
-                        data=payload,
-                        headers=_headers(call, payload),
-                        timeout=timeout,
-                        allow_redirects=False,
-                    )
+                    answer = await self._ask(base.removesuffix("/v1") + path, payload, call, route)
             except (aiohttp.ClientError, TimeoutError) as error:
                 self._outstanding.leave(base)
                 if len(tried) > 1 or not payload.can_be_sent_again or not _worth_a_retry(error, route):
@@ -109,9 +111,22 @@ class Upstreams:
                 self._outstanding.leave(base)
                 raise
             else:
-                return Exchange(response, base, self._outstanding, self._connector)
+                return Exchange(answer, base, self._outstanding, self._connector)
             finally:
                 payload.deadline = None
+
+    async def _ask(self, url: str, payload: Sent, call: Call, route: Route) -> Answer:
+        """Send it once. A body that is here in one piece and small goes by a shorter way."""
+        headers = _headers(call, payload)
+        body = payload.whole
+        if body is not None and len(body) <= _PLAIN_BYTES:
+            return await self._plain.post(url, body, headers, route.timeout_s, call.hand_over)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=route.timeout_s
+        )
+        return await self._session.post(
+            url, data=payload, headers=headers, timeout=timeout, allow_redirects=False
+        )
 
 
 def _headers(call: Call, payload: Sent) -> dict[str, str]:
@@ -122,9 +137,7 @@ def _headers(call: Call, payload: Sent) -> dict[str, str]:
 class Exchange:
     """One answer that has begun. After `close` its connection is used again if it was read to its end."""
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, base: str, outstanding: Gauge, connector: WarmConnector
-    ) -> None:
+    def __init__(self, response: Answer, base: str, outstanding: Gauge, connector: WarmConnector) -> None:
         self.response = response
         self._connector = connector
         self._base = base
@@ -162,9 +175,7 @@ def explained(error: Exception, route: Route) -> ApiError:
     return errors.unreachable(route.model, type(error).__name__ + words)
 
 
-async def refusal(
-    response: aiohttp.ClientResponse, route: Route, operation: Operation, path: str
-) -> ApiError:
+async def refusal(response: Answer, route: Route, operation: Operation, path: str) -> ApiError:
     """The client's error for an engine's answer other than 200."""
     model, (body, whole) = route.model, await _refusal_body(response, route)
     if response.status in _CLIENT_ERRORS:
@@ -182,7 +193,7 @@ async def refusal(
     return errors.failed(model, cause)
 
 
-async def _refusal_body(response: aiohttp.ClientResponse, route: Route) -> tuple[bytes, bool]:
+async def _refusal_body(response: Answer, route: Route) -> tuple[bytes, bool]:
     """What an engine says of its refusal, in however many pieces it comes, and whether that is all of it."""
     parts: list[bytes] = []
     size_bytes = 0
