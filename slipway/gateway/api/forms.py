@@ -30,6 +30,8 @@ MAX_FIELDS_BYTES = 2**20
 _HELD_BYTES = 256 * 1024
 _ENOUGH_TO_TELL = 128
 _PIECE_BYTES = 256 * 1024
+# Fields that no client may set (slipway.gateway.request.salt), wherever in the form they are.
+_OPERATORS = frozenset({"cache_salt"})
 _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 
 
@@ -65,6 +67,7 @@ class FormUpload:
         self._in_file = False
         self._files = 0
         self._has_model = False
+        self._settled: frozenset[str] | set[str] = _OPERATORS  # fields that are not the client's any more
         self._held: list[bytes] = []  # of files, as an engine is sent them
         self._held_bytes = 0
         self._flows = False  # an engine is being sent it
@@ -124,13 +127,15 @@ class FormUpload:
         return self._held
 
     def head(self, form: Form) -> bytes:
-        """The fields for an engine, as they are in `form` by now."""
+        """The fields for an engine, as they are in `form` by now; what comes behind the file changes none."""
         sent: dict[str, str] = {}
         for part, value in self._fields:
             sent.setdefault(part.name, value.decode(errors="replace"))
         changed = {name: value for name, value in form.items() if sent.get(name) != value}
         fields = [self._writer.field(Part(name), str(value).encode()) for name, value in changed.items()]
-        fields += [self._writer.field(*field) for field in self._fields if field[0].name not in changed]
+        kept = form.keys() - changed.keys()
+        fields += [self._writer.field(*field) for field in self._fields if field[0].name in kept]
+        self._settled = _OPERATORS | changed.keys()
         return b"".join(fields)
 
     @property
@@ -234,6 +239,8 @@ class FormUpload:
                 raise invalid("`model` is there twice. Send it once.", "model")
             self._has_model = True
             _check_utf8(value)
+        if part.name in self._settled:
+            return ()
         if self._flows:
             return (self._writer.field(part, value),)
         self._fields.append((part, value))

@@ -177,6 +177,19 @@ def test_a_model_that_comes_after_the_file_is_found(gateway, sound, size):
     assert the_event(gateway)["status"] == "success"
 
 
+def test_what_the_gateway_has_settled_is_not_changed_behind_the_file(gateway, sound):
+    late = (("stream_include_usage", "false"), ("cache_salt", "mine"), ("prompt", "late"))
+    first = (("model", "hears-chunks"), ("stream", "true"), ("cache_salt", "mine"))
+    client = connected(gateway, "/v1/audio/transcriptions", len(form(*first, ("file", b"x" * 10**6), *late)))
+    client.send(form(*first, ("file", b"x" * 10**6), *late))
+    assert client.getresponse().read().endswith(b"data: [DONE]\n\n")
+    client.close()
+    (got,) = sound.forms
+    assert (got["stream_include_usage"], got["prompt"]) == (["true"], ["late"])
+    assert "cache_salt" not in got
+    assert the_event(gateway)["output_tokens"] == 2
+
+
 def test_a_large_file_is_passed_on_while_it_comes(gateway, sound):
     first, rest = form(("model", "hears-refuses-early"), ("file", secrets.token_bytes(3_000_000))), b""
     first, rest = first[:1_000_000], first[1_000_000:]
