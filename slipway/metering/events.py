@@ -62,7 +62,7 @@ def unpack(body: bytes) -> bytes:
         member = isal_zlib.decompressobj(wbits=31)
         try:
             members.append(member.decompress(rest))
-        except isal_zlib.IsalError as error:
+        except isal_zlib.error as error:  # type: ignore[misc]  # its stub says an instance
             raise UnreadableObjectError(f"not readable as gzip: {error}") from error
         if not member.eof:
             raise UnreadableObjectError("truncated gzip stream")
