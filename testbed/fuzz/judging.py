@@ -17,7 +17,7 @@ _ENGINES = ("upstream_unreachable", "upstream_error", "upstream_overloaded", "up
 _OF_ENGINES = "The server of "
 _NAMED = ("/v1/responses", "/v1/messages")
 _ENDS = (
-    *(b"response.completed", b"response.incomplete", b"response.failed", b"message_stop", b"stop_reason"),
+    *(b"response.completed", b"response.incomplete", b"response.failed", b"message_stop"),
     b"[DONE]",
 )
 _GROWTH_BYTES = 32 * 2**20
@@ -90,7 +90,8 @@ def _of_named_events(answer: Answer) -> str | None:
     last = answer.body.rstrip(b"\n").rpartition(b"\n\n")[2]
     if b"The gateway " in last:
         return f"a stream that ends with {last[-300:]!r}"
-    is_end = any(name in last for name in _ENDS) or b"error" in last
+    # A message that has its reason to stop is whole, whatever follows it.
+    is_end = any(name in last for name in _ENDS) or b"error" in last or b"stop_reason" in answer.body
     return None if is_end else "a stream that ends with neither its last event nor an error"
 
 
