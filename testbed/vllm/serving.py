@@ -49,13 +49,21 @@ def pod_of(workload: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def environment_of(container: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
-    """Its variables as the kubelet gives them; `secrets` are the values by their keys."""
+def environment_of(container: Mapping[str, Any], secrets: Mapping[str, str], cache: Path) -> dict[str, str]:
+    """Its variables as the kubelet gives them; `secrets` are the values by their keys.
+
+    What lies in the volume of caches lies in `cache`.
+    """
     found = {}
     for each in container.get("env", []):
         source = each.get("valueFrom")
-        found[each["name"]] = secrets[source["secretKeyRef"]["key"]] if source else each["value"]
+        value = secrets[source["secretKeyRef"]["key"]] if source else each["value"]
+        found[each["name"]] = _moved(value, cache)
     return found
+
+
+def _moved(text: str, cache: Path) -> str:
+    return text.replace(f"{pods.CACHE}/", f"{cache}/")
 
 
 def secrets_of(location: S3Location) -> dict[str, str]:
@@ -112,12 +120,12 @@ class _Place:
         return [self._here(word) for word in words]
 
     def environment(self, container: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
-        return {name: self._here(value) for name, value in environment_of(container, secrets).items()}
+        return environment_of(container, secrets, self.cache)
 
     def _here(self, text: str) -> str:
         if text == f"--port={pods.PORT}":
             return f"--port={self.port}"
-        return text.replace(f"{pods.CACHE}/", f"{self.cache}/")
+        return _moved(text, self.cache)
 
 
 def _end_group(started: subprocess.Popen[bytes]) -> None:

@@ -76,11 +76,11 @@ def graph(
     secrets = serving.secrets_of(store.location)
     python = environments.interpreter("dynamo")
     with ExitStack() as running:
-        worker = serving.environment_of(containers["worker"], secrets) | operators
+        worker = serving.environment_of(containers["worker"], secrets, home / "cache") | operators
         worker["DYN_SYSTEM_PORT"] = str(system)
         command = [str(python), "-m", "dynamo.mocker", *_mocked(containers["worker"]["args"], weights)]
         running.enter_context(server_processes.process(command, home / "worker.log", worker))
-        frontend = serving.environment_of(containers["frontend"], secrets) | operators
+        frontend = serving.environment_of(containers["frontend"], secrets, home / "cache") | operators
         frontend["DYN_HTTP_PORT"] = str(front)
         log = home / "frontend.log"
         running.enter_context(server_processes.process([str(python), "-m", "dynamo.frontend"], log, frontend))

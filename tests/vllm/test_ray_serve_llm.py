@@ -56,7 +56,7 @@ def application(store: ObjectStore, tmp_path_factory: pytest.TempPathFactory) ->
     (service,) = (each for each in rendered.objects if each["kind"] == "RayService")
     (group,) = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
     (container,) = group["template"]["spec"]["containers"]
-    environment = serving.environment_of(container, _all_secrets(store))
+    environment = serving.environment_of(container, _all_secrets(store), home / "cache")
     wanted = kuberay.application(SPEC, settings(store))
     gcs, dashboard, http = free_ports(3)
     api = f"http://127.0.0.1:{dashboard}/api/serve/applications/"
