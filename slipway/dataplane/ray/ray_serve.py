@@ -26,6 +26,8 @@ from slipway.runtimes.ray import render, serve_config, serve_status
 from slipway.runtimes.ray.serve_status import ServeVerdict
 
 _POLL_S = 0.5
+# For so long Serve may say what is true of the configuration before, while it builds the new one.
+_OLD_WORD_S = 15.0
 _WRITE_ATTEMPTS = 5
 _LOG_ATTEMPTS = 4
 _DELETE_DEADLINE_S = 60.0
@@ -66,12 +68,18 @@ class RayServe:
         A configuration that another writer lost is written again. Raises NotServingError with Serve's cause
         and the replica's last log lines: as soon as Serve gives up, at the latest after `deadline_s`.
         """
-        end = time.monotonic() + deadline_s
+        began = time.monotonic()
+        end = began + deadline_s
+        old_word: str | None = None
         reported: dict[str, str] = {}
         unhealthy_since: float | None = None
         told: Progress | None = None
         while True:
-            details, verdict = self._look(wanted, reported, _since(unhealthy_since))
+            is_new = time.monotonic() - began < _OLD_WORD_S
+            details, verdict = self._look(
+                wanted, reported, _since(unhealthy_since), old_word if is_new else ""
+            )
+            old_word = _said(details, wanted.application) if old_word is None and details else old_word
             told = _tell(_progress(wanted.application, verdict), told, report)
             if verdict.state == "serving":
                 return
@@ -185,13 +193,16 @@ class RayServe:
             ) from error
 
     def _look(
-        self, wanted: Applied, reported: Mapping[str, str], unhealthy_s: float
+        self, wanted: Applied, reported: Mapping[str, str], unhealthy_s: float, old_word: str | None
     ) -> tuple[dict[str, Any], ServeVerdict]:
+        """`old_word`: None at first, when all that is said is."""
         try:
             details = self._api.read()
         except DataPlaneUnreachableError as error:  # the head may be restarting; the deadline bounds it
             return {}, ServeVerdict("waiting", str(error))
-        return details, serve_status.verdict(details, wanted.rendered, reported, unhealthy_s)
+        if old_word is None:
+            old_word = _said(details, wanted.application)
+        return details, serve_status.verdict(details, wanted.rendered, reported, unhealthy_s, old_word)
 
     def _ask(self, application: str, verdict: ServeVerdict, reported: dict[str, str]) -> None:
         """Collect what replicas report. Serve picks the replica, so several are asked in a row."""
@@ -254,6 +265,10 @@ def _unhealthy_since(details: dict[str, Any], application: str, since: float | N
     if status != "UNHEALTHY":
         return None
     return time.monotonic() if since is None else since
+
+
+def _said(details: dict[str, Any], application: str) -> str:
+    return serve_status.said((details.get("applications") or {}).get(application) or {})
 
 
 def _progress(application: str, verdict: ServeVerdict) -> Progress:

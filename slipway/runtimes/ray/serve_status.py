@@ -42,20 +42,26 @@ class ServeVerdict:
 
 
 def verdict(
-    details: Document, wanted: Mapping[str, Any], reported: Mapping[str, str], unhealthy_s: float = 0
+    details: Document,
+    wanted: Mapping[str, Any],
+    reported: Mapping[str, str],
+    unhealthy_s: float = 0,
+    old_word: str = "",
 ) -> ServeVerdict:
     """Judge `wanted` (a rendered application) by Serve's status document.
 
     `reported` maps a replica's id to the spec digest that it answered with; `unhealthy_s` says for how long
-    the application has been UNHEALTHY. The traps: the document may still show the old state under the new
-    name, an empty map of deployments makes "all healthy" vacuous, and RUNNING does not say what runs.
+    the application has been UNHEALTHY; `old_word` is what Serve `said` as the configuration was written: as
+    long as it says nothing else, that is of the one before. The traps: the document may still show the old
+    state under the new name, an empty map of deployments makes "all healthy" vacuous, and RUNNING does not
+    say what runs.
     """
     if not is_applied(wanted, details):
         return ServeVerdict("lost", "the configuration is not the one that was written")
     application = details["applications"][wanted["name"]]
     deployments = application.get("deployments") or {}
     ready, replicas_wanted = replica_counts(deployments)
-    state, message = _judge(application, deployments, unhealthy_s)
+    state, message = _judge(application, deployments, unhealthy_s, old_word)
     if state == "unconfirmed":
         state, message = _confirm(wanted, deployments, reported)
     return ServeVerdict(state, message, ready, replicas_wanted)
@@ -64,10 +70,12 @@ def verdict(
 _State = Literal["lost", "waiting", "unconfirmed", "serving", "failed"]
 
 
-def _judge(application: Document, deployments: Document, unhealthy_s: float) -> tuple[_State, str]:
+def _judge(
+    application: Document, deployments: Document, unhealthy_s: float, old_word: str
+) -> tuple[_State, str]:
     status = application.get("status", "")
-    message = _said(application)
-    failed = failure(application)
+    message = said(application)
+    failed = failure(application, old_word)
     if failed:
         return "failed", failed
     if status == "UNHEALTHY" and unhealthy_s >= UNHEALTHY_GRACE_S:
@@ -86,10 +94,14 @@ def _judge(application: Document, deployments: Document, unhealthy_s: float) -> 
     return "unconfirmed", ""
 
 
-def failure(application: Document) -> str:
-    """What Serve, or the engine, has given up on, as `DEPLOY_FAILED: cause`; empty while there is hope."""
-    status, message = application.get("status", ""), _said(application)
-    return f"{status}: {cause(message)}" if status == "DEPLOY_FAILED" or _FINAL in message else ""
+def failure(application: Document, old_word: str = "") -> str:
+    """What Serve, or the engine, has given up on, as `DEPLOY_FAILED: cause`; empty while there is hope.
+
+    `old_word` is what was said of the configuration before (see `verdict`).
+    """
+    status, message = application.get("status", ""), said(application)
+    is_final = _FINAL in message and message != old_word
+    return f"{status}: {cause(message)}" if status == "DEPLOY_FAILED" or is_final else ""
 
 
 def _confirm(
@@ -123,7 +135,8 @@ def replica_counts(deployments: Document) -> tuple[int, int]:
     return ready, sum(deployment.get("target_num_replicas") or 0 for deployment in deployments.values())
 
 
-def _said(application: Document) -> str:
+def said(application: Document) -> str:
+    """All that Serve says of an application and its deployments."""
     return "\n".join(_messages(application))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.runtimes.ray.serve_status import UNHEALTHY_GRACE_S, cause, failed_replica, verdict
+from slipway.runtimes.ray.serve_status import UNHEALTHY_GRACE_S, cause, failed_replica, said, verdict
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "serving.json").read_text())
 NAME = next(iter(RECORDED["applications"]))
@@ -95,6 +95,16 @@ def test_an_engine_that_can_never_start_is_not_waited_for_while_serve_retries() 
     found = verdict(document, WANTED, {})
     assert found.state == "failed"
     assert "EngineRefusedError: engine argument --x: unknown." in found.message
+
+
+def test_what_was_said_of_the_configuration_before_does_not_end_the_new_one() -> None:
+    old = "slipway.engines.errors.EngineRefusedError: engine argument --x: unknown."
+    document = deployment(message=old)
+    document["applications"][NAME]["status"] = "DEPLOYING"
+    old_word = said(document["applications"][NAME])
+    assert verdict(document, WANTED, {}, old_word=old_word).state == "waiting"
+    document["applications"][NAME]["deployments"]["llamacpp"]["message"] = old + " Tried 2 times."
+    assert verdict(document, WANTED, {}, old_word=old_word).state == "failed"
 
 
 @pytest.mark.parametrize(
