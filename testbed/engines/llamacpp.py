@@ -1,4 +1,4 @@
-"""llama.cpp with the demo's model in a process of its own: `python -m testbed.engines.llamacpp PORT [SLOTS]`.
+"""llama.cpp with the demo's model as a process: `python -m testbed.engines.llamacpp PORT SLOTS [embeds]`.
 
 Belongs here: the smallest real engine, without Slipway around it. Does not: Slipway's own (slipway.engines).
 """
@@ -19,10 +19,10 @@ _CONTEXT_PER_SLOT = 1024
 
 
 @contextmanager
-def llamacpp(root: Path, *, slots: int = 1) -> Iterator[str]:
-    """Its base URL, without `/v1`; it answers so many requests at once, on one thread."""
+def llamacpp(root: Path, *, slots: int = 1, embeds: bool = False) -> Iterator[str]:
+    """Its base URL, without `/v1`; it answers so many requests at once, on one thread, or embeds."""
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", __name__, str(port), str(slots)]
+    command = [sys.executable, "-m", __name__, str(port), str(slots), *(["embeds"] if embeds else [])]
     log = root / "llamacpp.log"
     with process(command, log) as started:
         url = f"http://127.0.0.1:{port}"
@@ -30,7 +30,7 @@ def llamacpp(root: Path, *, slots: int = 1) -> Iterator[str]:
         yield url
 
 
-def _serve(port: int, slots: int) -> None:
+def _serve(port: int, slots: int, *, embeds: bool) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -39,10 +39,13 @@ def _serve(port: int, slots: int) -> None:
     params.n_parallel = slots
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.port = port
+    params.embedding = embeds
+    if embeds:
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     while server is not None:
         time.sleep(3600)
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    _serve(int(sys.argv[1]), int(sys.argv[2]), embeds="embeds" in sys.argv[3:])

@@ -4,13 +4,14 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from slipway.records.routes import Route
 from testbed import load
+from testbed.engines.llamacpp import llamacpp
 
 from .conftest import RunningGateway
 
@@ -28,6 +29,15 @@ PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 def serving(gateway: RunningGateway, engine: str, route: Callable[..., Route]) -> RunningGateway:
     gateway.route(route("assistant", f"{engine}/v1"))
     return gateway
+
+
+@pytest.fixture
+def embedding(
+    gateway: RunningGateway, tmp_path: Path, route: Callable[..., Route]
+) -> Iterator[RunningGateway]:
+    with llamacpp(tmp_path, embeds=True) as url:
+        gateway.route(route("embedder", f"{url}/v1", task="embedding"))
+        yield gateway
 
 
 def is_whole(serving: RunningGateway, ran: load.Ran, stream: bool) -> None:
@@ -55,3 +65,15 @@ def test_guidellm_runs_without_an_error(
 ) -> None:
     ran = load.guidellm(serving.url, serving.secrets["acme"], "assistant", path, tmp_path, stream=stream)
     is_whole(serving, ran, stream)
+
+
+def test_aiperf_asks_for_embeddings_without_an_error(embedding: RunningGateway, tmp_path: Path) -> None:
+    key = embedding.secrets["acme"]
+    ran = load.aiperf(embedding.url, key, "embedder", "embeddings", tmp_path, stream=False)
+    is_whole(embedding, ran, stream=False)
+
+
+def test_guidellm_asks_for_embeddings_without_an_error(embedding: RunningGateway, tmp_path: Path) -> None:
+    key = embedding.secrets["acme"]
+    ran = load.guidellm(embedding.url, key, "embedder", "/v1/embeddings", tmp_path, stream=False)
+    is_whole(embedding, ran, stream=False)
