@@ -49,7 +49,7 @@ def up(
     try:
         layout.home.mkdir(parents=True, exist_ok=True)
         with _alone(layout, progress):
-            state = _with_ports(read_state(layout), plan)
+            state = with_ports(read_state(layout), plan)
             variables = plan.variables(layout, state.ports, read_env(layout.env_file))
             services = plan.services(layout, state.ports, variables)
             ascent = Ascent(layout, state, services, variables, plan.needed_bytes, progress)
@@ -108,7 +108,7 @@ def wait_ready(home: Path, *, deadline_s: float, blueprint: Blueprint | None = N
         time.sleep(_POLL_S)
 
 
-def _with_ports(state: StackState, plan: Blueprint) -> StackState:
+def with_ports(state: StackState, plan: Blueprint) -> StackState:
     """Choose the ports that are not remembered yet."""
     new = [name for name in plan.port_names if name not in state.ports]
     chosen = dict(zip(new, lasting_ports(len(new), state.ports.values()), strict=True))

@@ -43,6 +43,7 @@ from slipway.records.route_store import LEGACY_KEY, RouteStore
 from slipway.stack import embedded
 from slipway.stack.layout import Layout
 from slipway.stack.state import read_env, read_state
+from slipway.stack.supervisor import with_ports
 from slipway.tenants import TenantsDatabase, projects
 from testbed import stores
 
@@ -308,10 +309,13 @@ def test_a_mirrored_image_exists_for_deployments(old_store: ObjectStore) -> None
 
 def test_the_stack_keeps_its_ports_and_its_secrets(old_home: Path) -> None:
     layout = Layout.of(old_home)
-    state, before = read_state(layout), read_env(layout.env_file)
-    assert set(embedded.PORT_NAMES) <= set(state.ports)
-    assert len(set(state.ports.values())) == len(state.ports)
-    again = embedded.embedded(CATALOG).variables(layout, state.ports, before)
+    old, before = read_state(layout), read_env(layout.env_file)
+    plan = embedded.embedded(CATALOG)
+    ports = with_ports(old, plan).ports  # a server that is new has one beside them
+    assert set(plan.port_names) <= set(ports)
+    assert {name: ports[name] for name in old.ports} == old.ports
+    assert len(set(ports.values())) == len(ports)
+    again = plan.variables(layout, ports, before)
     secrets = {name for name in before if name.endswith(("_KEY", "_TOKEN"))}
     assert len(secrets) == 4
     assert {name: again[name] for name in secrets} == {name: before[name] for name in secrets}
