@@ -72,7 +72,7 @@ def test_a_store_that_cannot_be_read_is_told_by_its_message(at: Connections) -> 
     at.metered.path.write_bytes(b"no warehouse" * 100)
     orgs, rows = observing.orgs(at), observing.prices(at)
     assert isinstance(orgs, Untold)
-    assert "Check SLIPWAY_TENANTS_DB" in str(orgs.error)
+    assert "is no SQLite database. Restore a backup" in str(orgs.error)
     assert isinstance(rows, Untold)
     assert "cannot be read" in str(rows.error)
     assert not rows.lasting

@@ -109,10 +109,11 @@ def trouble(
             f"{where}: it does not allow this. If it is read-only, make it writable; to remove images, "
             "allow deletion (distribution: storage.delete.enabled). Then run this again."
         )
-    if access.side == "target" and "DIGEST_INVALID" in codes:
-        return DigestRefusedError(f"{where}: what came is not what was sent. See its log and the network.")
+    # First: a manifest whose blob is being committed by another run may be refused with both codes.
     if access.side == "target" and codes & _BLOB_UNKNOWN:
         return MissingBlobError(f"{where}. Run this again; should it persist, see the registry's log.")
+    if access.side == "target" and "DIGEST_INVALID" in codes:
+        return DigestRefusedError(f"{where}: what came is not what was sent. See its log and the network.")
     if status == 404:
         return _of_side(
             access, f"{where}: no such repository, tag or digest. Correct the image in the catalog."
