@@ -164,6 +164,7 @@ def insert(connection: Any, *rows: PriceRow) -> None:
             "effective_to": row.effective_to, "version": row.version, "input": row.input_pico,
             "cached": row.cached_pico, "output": row.output_pico, "currency": row.currency,
             "bill_failed": row.bill_failed, "book": row.book, "assigned_from": row.assigned_from,
-            "input_audio": None, "output_audio": None, "characters": None, "documents": None, "searches": None,
+            "input_audio": None, "output_audio": None, "characters": None, "documents": None,
+            "searches": None,
         }  # fmt: skip
         connection.execute(sql("insert_price"), values)

@@ -7,7 +7,7 @@ import pytest
 from slipway.artifacts.errors import AccessError, ArtifactError, SourceError
 from slipway.artifacts.images.access import RegistryAccess
 from slipway.artifacts.images.auth import Authenticator, challenges
-from slipway.artifacts.images.errors import TargetError
+from slipway.artifacts.images.errors import MissingBlobError, TargetError
 from slipway.artifacts.images.registry_answers import trouble
 from slipway.artifacts.images.transport import Transport
 from slipway.artifacts.transfer.retry import TransientError
@@ -73,3 +73,10 @@ def test_an_answer_means(status: int, body: bytes, side, kind: type[Exception], 
         raise found
     if isinstance(found, TransientError):
         assert found.retry_after_s == 7
+
+
+def test_a_manifest_whose_blob_is_being_committed_lacks_it_whatever_else_is_said() -> None:
+    said = [{"code": "DIGEST_INVALID"}, {"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown"}]
+    access = RegistryAccess("registry.example", "target")
+    found = trouble(access, "write manifest", 400, {}, json.dumps({"errors": said}).encode())
+    assert isinstance(found, MissingBlobError)
