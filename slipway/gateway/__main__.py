@@ -51,7 +51,7 @@ def _rarely_collect() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 5, 5)
 
 
 if __name__ == "__main__":

@@ -202,11 +202,15 @@ def _wait_until_ready(port: int, secret: str, process: subprocess.Popen[bytes]) 
 
 
 class Run:
-    """Rounds of requests to one gateway, and what was found wrong."""
+    """Rounds of requests to one gateway, and what was found wrong.
 
-    def __init__(self, seed: int, target: FuzzedGateway) -> None:
+    `filling`: rounds after the first one in which buffers, caches and the allocator's arenas may still fill.
+    """
+
+    def __init__(self, seed: int, target: FuzzedGateway, filling: int) -> None:
         self._seed = seed
         self._gateway = target
+        self._filling = filling
         self._ledger = Ledger()
         self._first: Standing | None = None
         self._shown = 0
@@ -222,8 +226,9 @@ class Run:
         await asyncio.to_thread(self._gateway.seal)
         standing = await self._gateway.settled()
         found = self._ledger.record(self._gateway.events()) + self._ledger.balance()
-        # What the first round needs once (buffers, connections to the engine) is not growth.
-        self._first = self._first or standing
+        # What is needed once is not growth.
+        if self._first is None or number <= self._filling:
+            self._first = standing
         found += judging.of_standing(self._first, standing) + self._gateway.faults()
         self.wrong += [f"round {number}: {each}" for each in found]
         self._show()
@@ -253,8 +258,8 @@ async def fuzz(seed: int, number: int, home: Path) -> Run:
     began = time.monotonic()
     async with FakeRogueEngine(seed) as engine:
         with gateway(home, engine.url) as target:
-            run = Run(seed, target)
             size = min(_ROUND, max(1, number // 2))
+            run = Run(seed, target, filling=number // size // 10)
             for at, start in enumerate(range(0, number, size)):
                 standing = await run.round(at, min(size, number - start))
                 done = min(start + size, number)
