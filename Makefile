@@ -103,7 +103,7 @@ bench-dataplane: $(READY) ## plan and apply of 1,000 deployments on a real API s
 	$(BIN)/python -m bench.dataplane
 
 bench-gateway: $(READY) ## a request's CPU and latency against LiteLLM, Portkey and Envoy; SLIPWAY_BENCH_SCALE=0.1 for a tenth
-	$(BIN)/python -m bench.gateway_load
+	@short=0; $(BIN)/python -m bench.gateway_load || short=1; $(BIN)/python -m bench.uploads || short=1; exit $$short
 
 bench-pipeline: $(READY) ## how fast definitions load, and what the gateway adds
 	$(BIN)/python -m bench.pipeline
