@@ -14,14 +14,14 @@ from sqlalchemy import Connection, Select, insert, or_, select, update
 from slipway.tenants.models import AdminKey, Organization
 from slipway.tenants.naming import CLOCKS_APART, checked_expiry, checked_text
 from slipway.tenants.required import require_owner
-from slipway.tenants.secret import ADMIN_SECRET_PREFIX, NewKey, redacted
+from slipway.tenants.secret import ADMIN_SECRET_PREFIX, KeyStanding, NewKey
 from slipway.tenants.transactions import Transactions
 from slipway.tenants.trouble import RefusedChangeError, UnknownTenantError
 from slipway.tenants.users import OWNER
 
 
 @dataclass(frozen=True)
-class AdminKeyRecord:
+class AdminKeyRecord(KeyStanding):
     """An admin key as stored; of its secret only the digest and a few characters for display."""
 
     id: str
@@ -34,20 +34,6 @@ class AdminKeyRecord:
     expires_at: datetime | None
     revoked_at: datetime | None
     org_active: bool
-
-    @property
-    def usable(self) -> bool:
-        """Whether it opens anything until it expires: not revoked, its organization is in the catalog."""
-        return self.revoked_at is None and self.org_active
-
-    @property
-    def redacted_value(self) -> str:
-        """What is shown of its secret."""
-        return redacted(self.prefix)
-
-    def is_expired(self, now: datetime) -> bool:
-        """Whether its time is over."""
-        return self.expires_at is not None and self.expires_at <= now
 
 
 def create(

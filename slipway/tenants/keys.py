@@ -19,7 +19,7 @@ from slipway.tenants.models import ApiKey, Organization
 from slipway.tenants.naming import CLOCKS_APART, checked_expiry, checked_text
 from slipway.tenants.projects import RateLimitRecord
 from slipway.tenants.required import require_owner
-from slipway.tenants.secret import SECRET_PREFIX, NewKey, redacted
+from slipway.tenants.secret import SECRET_PREFIX, KeyStanding, NewKey
 from slipway.tenants.transactions import Transactions
 from slipway.tenants.trouble import RefusedChangeError, UnknownTenantError
 
@@ -29,7 +29,7 @@ _NO_LIMITS: Mapping[str, RateLimitRecord] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class KeyRecord:
+class KeyRecord(KeyStanding):
     """A key as stored. `sha256` is the raw digest of the secret's UTF-8 bytes; `prefix` is for display.
 
     `deployments` and `tasks` are what it may be used for, None for all; `project_limits` are its project's,
@@ -50,20 +50,6 @@ class KeyRecord:
     deployments: frozenset[str] | None = None
     tasks: frozenset[str] | None = None
     project_limits: Mapping[str, RateLimitRecord] = field(default_factory=lambda: _NO_LIMITS, repr=False)
-
-    @property
-    def usable(self) -> bool:
-        """Whether a request may use it until it expires: not revoked, its organization is in the catalog."""
-        return self.revoked_at is None and self.org_active
-
-    @property
-    def redacted_value(self) -> str:
-        """What is shown of its secret."""
-        return redacted(self.prefix)
-
-    def is_expired(self, now: datetime) -> bool:
-        """Whether its time is over."""
-        return self.expires_at is not None and self.expires_at <= now
 
 
 def create(

@@ -50,3 +50,26 @@ def digest(secret: str) -> bytes:
 def redacted(prefix: str) -> str:
     """What is shown of a secret from what is kept of it."""
     return f"{prefix}..."
+
+
+class KeyStanding:
+    """What follows from what is stored of any key, an API key or an admin key."""
+
+    prefix: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    org_active: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether it opens anything until it expires: not revoked, its organization is in the catalog."""
+        return self.revoked_at is None and self.org_active
+
+    @property
+    def redacted_value(self) -> str:
+        """What is shown of its secret."""
+        return redacted(self.prefix)
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now

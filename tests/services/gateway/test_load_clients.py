@@ -40,8 +40,8 @@ def embedding(
         yield gateway
 
 
-def is_whole(serving: RunningGateway, ran: load.Ran, stream: bool) -> None:
-    """All that was asked was answered, and recorded as a success with the engine's own count."""
+def assert_whole(serving: RunningGateway, ran: load.Ran, stream: bool) -> None:
+    """Fails unless all that was asked was answered, and recorded as a success with the engine's own count."""
     assert (ran.answered, ran.failed) == (load.REQUESTS, 0), ran.said
     events = serving.events()
     assert [each["status"] for each in events] == ["success"] * len(events)
@@ -55,7 +55,7 @@ def test_aiperf_runs_without_an_error(
     serving: RunningGateway, tmp_path: Path, kind: str, stream: bool
 ) -> None:
     ran = load.aiperf(serving.url, serving.secrets["acme"], "assistant", kind, tmp_path, stream=stream)
-    is_whole(serving, ran, stream)
+    assert_whole(serving, ran, stream)
 
 
 @STREAMED
@@ -64,16 +64,16 @@ def test_guidellm_runs_without_an_error(
     serving: RunningGateway, tmp_path: Path, path: str, stream: bool
 ) -> None:
     ran = load.guidellm(serving.url, serving.secrets["acme"], "assistant", path, tmp_path, stream=stream)
-    is_whole(serving, ran, stream)
+    assert_whole(serving, ran, stream)
 
 
 def test_aiperf_asks_for_embeddings_without_an_error(embedding: RunningGateway, tmp_path: Path) -> None:
     key = embedding.secrets["acme"]
     ran = load.aiperf(embedding.url, key, "embedder", "embeddings", tmp_path, stream=False)
-    is_whole(embedding, ran, stream=False)
+    assert_whole(embedding, ran, stream=False)
 
 
 def test_guidellm_asks_for_embeddings_without_an_error(embedding: RunningGateway, tmp_path: Path) -> None:
     key = embedding.secrets["acme"]
     ran = load.guidellm(embedding.url, key, "embedder", "/v1/embeddings", tmp_path, stream=False)
-    is_whole(embedding, ran, stream=False)
+    assert_whole(embedding, ran, stream=False)
