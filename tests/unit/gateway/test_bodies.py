@@ -29,6 +29,12 @@ def test_a_body_that_is_no_json_object_is_refused(raw, says):
     assert refused.value.status == 400
 
 
+def test_of_a_model_that_is_named_twice_the_engine_is_sent_the_one_that_was_checked():
+    body = bodies.parse(b'{"model": "mine", "x": 1, "model": "theirs"}')
+    assert bodies.model_of(body) == "theirs"
+    assert orjson.dumps(body) == b'{"model":"theirs","x":1}'
+
+
 def test_what_is_taken_can_be_written_again_with_something_around_it():
     deep = bodies.parse(b'{"x":' * 250 + b"1" + b"}" * 250)
     assert orjson.loads(orjson.dumps([deep])) == [deep]
