@@ -74,11 +74,11 @@ def test_what_a_key_is_not_for_looks_exactly_like_what_does_not_exist(gateway, f
 
 def test_a_project_limits_itself_below_the_operator_and_never_above(gateway, fake, route, eventually):
     gateway.route(
-        route("chat", fake.url, limits=Limits(org=Limit(requests_per_minute=3))), route("more", fake.url)
+        route("bounded-1", fake.url, limits=Limits(org=Limit(requests_per_minute=3))), route("more", fake.url)
     )
     database = gateway.database
     web = projects.create(database, "acme", "web").id
-    for model, most in (("chat", 100), ("more", 1)):
+    for model, most in (("bounded-1", 100), ("more", 1)):
         projects.set_limit(database, "acme", web, RateLimitRecord(model, most, None))
     inside = keys.create(database, "acme", "someone", "x", project=web)
     outside = keys.create(database, "acme", "someone", "x")
@@ -94,8 +94,8 @@ def test_a_project_limits_itself_below_the_operator_and_never_above(gateway, fak
     status, _, body = asked("more", inside)
     assert (status, b"project limit of 1 requests per minute" in body) == (429, True)
     assert gateway.raw("/v1/chat/completions", {"model": "more", **CHAT}, secret=outside.secret)[0] == 200
-    assert [asked("chat", inside)[:2] for _ in range(4)] == [(200, "3")] * 3 + [(429, "3")]
-    assert b"organization limit of 3" in asked("chat", inside)[2]
+    assert [asked("bounded-1", inside)[:2] for _ in range(4)] == [(200, "3")] * 3 + [(429, "3")]
+    assert b"organization limit of 3" in asked("bounded-1", inside)[2]
 
 
 def test_nothing_that_a_tenant_sees_moves_with_what_other_orgs_models_do(gateway, fake, route):
