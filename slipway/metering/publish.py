@@ -6,8 +6,6 @@ Does not: reading them (published.py, queries.py).
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from slipway.metering.published import PublishedCopy
+from slipway.metering.schema import copy_durably
 from slipway.metering.troubles import explained
 from slipway.metering.warehouse import USAGE_TABLES, Warehouse, sql
 from slipway.objectstore import ObjectStore
@@ -50,7 +49,7 @@ def publish_copy(warehouse: Warehouse) -> int:
         # Written under a fixed name, so that what an interrupted publication left is overwritten.
         unfinished = warehouse.published_path.with_suffix(".unfinished")
         with explained(unfinished):
-            _copy_durably(warehouse.path, unfinished)
+            copy_durably(warehouse.path, unfinished)
         size_bytes = unfinished.stat().st_size
         unfinished.replace(warehouse.published_path)
     return size_bytes
@@ -102,10 +101,3 @@ def _unmark(warehouse: Warehouse, marks: Sequence[UUID]) -> None:
                 "DELETE FROM unpublished_day WHERE mark IN (SELECT unnest($marks::UUID[]))",
                 {"marks": list(marks)},
             )
-
-
-def _copy_durably(source: Path, target: Path) -> None:
-    with source.open("rb") as live, target.open("wb") as copy:
-        shutil.copyfileobj(live, copy, 8 * 2**20)
-        copy.flush()
-        os.fsync(copy.fileno())

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.metering import schema
 from slipway.metering.troubles import explained
 from slipway.metering.warehouse import Warehouse, WarehouseError, bound, sql
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 _READER_MEMORY_BYTES = 512 * 2**20
 _ATTEMPTS = 100
-_HAS_UNITS = (
-    "SELECT 1 FROM duckdb_columns() WHERE database_name = 'published' AND table_name = 'price' "
-    "AND column_name = 'searches'"
-)
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,13 @@ class PublishedCopy:
             bound(connection, _READER_MEMORY_BYTES)
             path = str(self.path).replace("'", "''")
             connection.execute(f"ATTACH '{path}' AS published (READ_ONLY); USE published; {sql('units')}")
-            if not connection.execute(_HAS_UNITS).fetchall():
-                connection.execute(sql("copy_without_units"))
+            found = schema.version(connection, "published")
+            schema.check_known(self.path, found)
+            if found != schema.VERSION:
+                schema.complete_with_views(connection, "published")
+        except WarehouseError:
+            connection.close()
+            raise
         except duckdb.Error as error:
             connection.close()
             return error

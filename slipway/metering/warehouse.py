@@ -1,8 +1,8 @@
 """The DuckDB warehouse: where its file lies, and the one writer that may open it.
 
-Belongs here: connections with bounded memory and UTC, the writer's lock, the schema and which of its tables
-have rows by the hour, the SQL files' loader.
-Does not: what is written (rollup.py, replicas.py, price_table.py), what readers open (published.py).
+Belongs here: connections with bounded memory and UTC, the writer's lock, which tables have rows by the hour.
+Does not: the schema and its versions (schema.py), what is written (rollup.py, replicas.py, price_table.py),
+what readers open (published.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.metering import schema
+from slipway.metering.statements import sql as sql
 from slipway.metering.troubles import WarehouseError as WarehouseError
 from slipway.metering.troubles import explained
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 # What a rollup of usage replaces by the hour and publishes by the day. replicas.TABLE has its own rollup.
 USAGE_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
 
-_SQL = Path(__file__).parent / "sql"
 _LOCK_TIMEOUT_S = 300.0
 _WRITER_MEMORY_BYTES = 2 * 2**30
 _THREADS = 2
@@ -100,17 +100,34 @@ class Warehouse:
     def opened(self) -> Iterator[DuckDBPyConnection]:
         """A read-write connection with the schema in place, for a caller that is `locked()`.
 
-        Raises WarehouseError when the file is locked by a program that is not Slipway, is no warehouse, or
+        A file of an earlier version is migrated, after a copy of it was kept beside it. Raises WarehouseError
+        when the file is of a later version, is locked by a program that is not Slipway, is no warehouse, or
         when disk or memory do not suffice; what was not committed is then not there.
         """
         shutil.rmtree(self.spill_dir, ignore_errors=True)  # what a killed writer left
         with explained(self.path):
-            connection = self._connect()
+            connection = self._migrated(self._connect())
             try:
-                connection.execute(sql("schema") + sql("units"))
+                connection.execute(sql("units"))
                 yield connection
             finally:
                 connection.close()
+
+    def _migrated(self, connection: DuckDBPyConnection) -> DuckDBPyConnection:
+        """The connection, or another one, with the schema of this version."""
+        try:
+            found = schema.version(connection)
+            schema.check_known(self.path, found)
+            if found is not None and found < schema.VERSION:
+                connection.execute("CHECKPOINT")  # all of it is in the file, none in a log beside it
+                connection.close()
+                schema.keep_copy(self.path, found)
+                connection = self._connect()
+            schema.migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _connect(self) -> DuckDBPyConnection:
         import duckdb
@@ -154,12 +171,6 @@ def delete_hours(connection: DuckDBPyConnection, table: str, hours: Sequence[dat
         f"DELETE FROM {table} WHERE hour IN (SELECT unnest($hours::TIMESTAMPTZ[]))",  # noqa: S608
         {"hours": list(hours)},
     )
-
-
-@cache
-def sql(name: str) -> str:
-    """The text of `sql/<name>.sql`."""
-    return (_SQL / f"{name}.sql").read_text()
 
 
 def _quoted(path: Path) -> str:

@@ -25,7 +25,8 @@ from slipway.metering.publish import publish, publish_copy, publish_parquet
 from slipway.metering.published import PublishedCopy
 from slipway.metering.queries import latencies, latency_by_hour
 from slipway.metering.rollup import roll_up
-from slipway.metering.warehouse import USAGE_TABLES, Warehouse, WarehouseError, sql
+from slipway.metering.schema import migrate
+from slipway.metering.warehouse import USAGE_TABLES, Warehouse, WarehouseError
 from slipway.objectstore import ObjectStore, ObjectStoreError
 from slipway.records.published_usage import COMPLETE_KEY
 
@@ -175,7 +176,7 @@ def test_a_copy_that_is_replaced_while_it_is_opened_is_opened_again(
     def publication(version: int) -> Path:
         path = tmp_path / f"{version}.duckdb"
         with duckdb.connect(path) as connection:
-            connection.execute(sql("schema"))
+            migrate(connection)
             connection.execute(f"CREATE TABLE t AS SELECT {version} AS version")
         return path
 
