@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 import slipway
-from slipway.commands import cluster, options
+from slipway.commands import cluster, metering, options
 from slipway.commands.admin_keys import admin_key
 from slipway.commands.image import image
 from slipway.commands.keys import key
@@ -170,7 +170,7 @@ cli.add_command(user)
 cli.add_command(project)
 cli.add_command(tenants)
 cli.add_command(warehouse)
-for command in cluster.COMMANDS:
+for command in (*cluster.COMMANDS, *metering.COMMANDS):
     cli.add_command(command)
 
 
