@@ -24,7 +24,7 @@ from slipway.environment import Environment
 if TYPE_CHECKING:
     from slipway.metering.asking import Answer, Question
 
-_STEPS = ("hour", "day", "month")
+_STEPS = ("hour", "day", "week", "month")
 _DIMENSIONS = ("org", "user", "key", "deployment", "model")
 _DEPLOYMENT = click.option(
     "--deployment", "deployments", multiple=True, help="Of this deployment; repeatable."
@@ -71,6 +71,16 @@ def usage(shape: str, **given: Any) -> None:
 def cost(shape: str, **given: Any) -> None:
     """What was used costs, by currency; exact, before an invoice rounds it."""
     answered("cost", question(**given), shape)
+
+
+@click.command()
+@asked(_DEPLOYMENT, _PERIOD, _BY, _OUTPUT)
+def latency(shape: str, **given: Any) -> None:
+    """How long requests took, in ms: first token, between tokens, whole request, and what they waited for.
+
+    Latency is kept by deployment, not by organisation or key: there are no filters for these.
+    """
+    answered("latency", question(**given, per=("deployment",)), shape)
 
 
 def question(
@@ -167,4 +177,4 @@ def _instant(instant: datetime) -> str:
 
 
 # Added to `slipway` one by one, in this order.
-COMMANDS = (usage, cost)
+COMMANDS = (usage, latency, cost)

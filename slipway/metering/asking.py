@@ -8,18 +8,18 @@ Does not: the SQL (sql/ask_*.sql), periods as people write them (periods.py), pr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from slipway.metering.periods import Period
+from slipway.metering.periods import Period, parts
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import sql
 
 # Steps of time that rows may be cut by; none: one row for the whole period.
-STEPS = ("hour", "day", "month")
+STEPS = ("hour", "day", "week", "month")
 # What rows may be told apart by, in the order of their columns.
 DIMENSIONS = ("org", "user", "key", "deployment", "model")
 _SHOWN_NAMES = 8
@@ -51,6 +51,7 @@ class Question:
             "keys": list(self.keys) or None,
             "step": self.by,
             "per": list(self.per),
+            **asdict(parts(self.period, self.by)),
         }
 
 
@@ -87,7 +88,7 @@ def ask(copy: PublishedCopy, query: str, question: Question) -> Answer:
             if names:
                 known = {row[0] for row in connection.execute(sql(f"known_{column}")).fetchall()}
                 _check_names(column, names, known)
-        cursor = connection.execute(sql(f"ask_{query}"), question.parameters)
+        cursor = connection.execute(sql(f"ask_{query}"), _used(sql(f"ask_{query}"), question.parameters))
         columns = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
         (until,) = connection.execute(sql("complete_until")).fetchone() or (None,)
@@ -107,6 +108,11 @@ def told(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return value
+
+
+def _used(statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that the statement has: DuckDB refuses others."""
+    return {name: value for name, value in parameters.items() if f"${name}" in statement}
 
 
 def _check_names(column: str, names: Sequence[str], known: set[str]) -> None:

@@ -6,6 +6,7 @@ Belongs here: reading it, in whole hours of UTC. Does not: what is asked of it (
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +26,48 @@ class Period:
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%MZ} to {self.end:%Y-%m-%dT%H:%MZ}"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A period as hours, days, months, days and hours, as large as may be, by where each of the five ends begins.
+
+    Hours are [start, first_day) and [end_of_days, end), days [first_day, first_month) and
+    [end_of_months, end_of_days), months what is between. Without a whole day or month these are empty.
+    """
+
+    first_day: datetime
+    first_month: datetime
+    end_of_months: datetime
+    end_of_days: datetime
+
+
+def parts(period: Period, step: str | None) -> Parts:
+    """The parts that rows cut by `step` may be merged from: none of them is larger than a row."""
+    start, end = period.start, period.end
+    if step == "hour":
+        return Parts(start, start, start, start)
+    first_day, end_of_days = _following(start, _day_of), _day_of(end)
+    if first_day >= end_of_days:
+        return Parts(start, start, start, start)
+    first_month, end_of_months = _following(first_day, _month_of), _month_of(end_of_days)
+    if step not in (None, "month") or first_month >= end_of_months:
+        first_month = end_of_months = first_day
+    return Parts(first_day, first_month, end_of_months, end_of_days)
+
+
+def _following(instant: datetime, floor: Callable[[datetime], datetime]) -> datetime:
+    """The first day or month that begins at the instant or after it."""
+    begun = floor(instant)
+    return begun if begun == instant else floor(begun + timedelta(days=31 if floor is _month_of else 1))
+
+
+def _day_of(instant: datetime) -> datetime:
+    return instant.replace(hour=0)
+
+
+def _month_of(instant: datetime) -> datetime:
+    return instant.replace(day=1, hour=0)
 
 
 def month_of(instant: datetime) -> Period:

@@ -23,6 +23,8 @@ from slipway.metering.troubles import explained
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Made of those below within the same transaction, by the day and the month: not published, as they follow.
+DERIVED_TABLES = ("latency_hist_daily", "latency_hist_monthly")
 # What a rollup of usage replaces by the hour and publishes by the day. replicas.TABLE has its own rollup.
 USAGE_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
 

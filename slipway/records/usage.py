@@ -73,21 +73,48 @@ class UsageEvent:
     cold_start: bool
     attempt: int
     counted_by: CountedBy | None = None  # None: written by a version that did not say
-    # The fields of Units, last in the line.
+    # The fields of Units.
     input_audio_ms: int = 0
     output_audio_ms: int = 0
     characters: int = 0
     documents: int = 0
     searches: int = 0
+    # What it waited for before an engine had it: its turn, and a replica that slept or was not there.
+    queue_us: int | None = None
+    hold_us: int | None = None
+    # Of the request that woke a replica: how long each phase of the wake took.
+    cold_detect_us: int | None = None
+    cold_schedule_us: int | None = None
+    cold_pull_us: int | None = None
+    cold_load_us: int | None = None
+    cold_init_us: int | None = None
+    cold_first_token_us: int | None = None
 
     def encode(self) -> bytes:
-        """One NDJSON line, newline included. Without the units where all are 0, as with most requests."""
+        """One NDJSON line, newline included. Without the waits and without the units where it has none of them.
+
+        Most requests have neither.
+        """
         import orjson
 
         line = orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+        if line.endswith(_WAITS_OF_NONE):
+            line = line[: -len(_WAITS_OF_NONE)] + b"}\n"
         return line[: -len(_UNITS_OF_NONE)] + b"}\n" if line.endswith(_UNITS_OF_NONE) else line
 
 
+# The fields of an event that say how long it waited, and for what; last in the line.
+WAITS = (
+    "queue_us",
+    "hold_us",
+    "cold_detect_us",
+    "cold_schedule_us",
+    "cold_pull_us",
+    "cold_load_us",
+    "cold_init_us",
+    "cold_first_token_us",
+)
+_WAITS_OF_NONE = "".join(f',"{name}":null' for name in WAITS).encode() + b"}\n"
 _UNITS_OF_NONE = "".join(f',"{unit.name}":0' for unit in fields(Units)).encode() + b"}\n"
 
 

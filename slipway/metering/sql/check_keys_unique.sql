@@ -6,6 +6,14 @@ UNION ALL
 SELECT 'latency_hist_hourly', [hour::VARCHAR, deployment, metric, bucket::VARCHAR]::VARCHAR, count(*) AS n
 FROM latency_hist_hourly SEMI JOIN asked USING (hour) GROUP BY hour, deployment, metric, bucket HAVING n > 1
 UNION ALL
+SELECT 'latency_hist_daily', [day::VARCHAR, deployment, metric, bucket::VARCHAR]::VARCHAR, count(*) AS n
+FROM latency_hist_daily WHERE day IN (SELECT date_trunc('day', hour) FROM asked)
+GROUP BY day, deployment, metric, bucket HAVING n > 1
+UNION ALL
+SELECT 'latency_hist_monthly', [month::VARCHAR, deployment, metric, bucket::VARCHAR]::VARCHAR, count(*) AS n
+FROM latency_hist_monthly WHERE month IN (SELECT date_trunc('month', hour) FROM asked)
+GROUP BY month, deployment, metric, bucket HAVING n > 1
+UNION ALL
 SELECT 'usage_hourly', [hour::VARCHAR, org, "user", api_key, deployment, model, price_version]::VARCHAR, count(*) AS n
 FROM usage_hourly SEMI JOIN asked USING (hour)
 GROUP BY hour, org, "user", api_key, deployment, model, price_version HAVING n > 1

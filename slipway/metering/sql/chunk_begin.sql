@@ -7,7 +7,9 @@ CREATE OR REPLACE TEMP TABLE request (
     status VARCHAR, stream BOOLEAN, cold_start BOOLEAN, counted_by VARCHAR,
     input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT, ttft_us BIGINT, duration_us BIGINT,
     input_audio_ms BIGINT, output_audio_ms BIGINT, characters BIGINT, documents BIGINT, searches BIGINT,
-    task VARCHAR
+    task VARCHAR,
+    queue_us BIGINT, hold_us BIGINT,
+    cold_detect_us BIGINT, cold_schedule_us BIGINT, cold_pull_us BIGINT, cold_load_us BIGINT, cold_init_us BIGINT, cold_first_token_us BIGINT
 );
 
 CREATE OR REPLACE TEMP TABLE unreadable (
@@ -73,6 +75,11 @@ CREATE OR REPLACE TEMP MACRO unit_problem(field, x) AS
     CASE WHEN x IS NOT NULL THEN count_problem(field, x, most_tokens()) END;
 CREATE OR REPLACE TEMP MACRO as_units(x) AS coalesce(as_count(x), 0);
 CREATE OR REPLACE TEMP MACRO is_units(x, n) AS x IS NULL OR is_count(x, n, most_tokens());
+
+-- Times that few requests have: what they waited for.
+CREATE OR REPLACE TEMP MACRO time_problem(field, x) AS
+    CASE WHEN x IS NOT NULL THEN count_problem(field, x, most_us()) END;
+CREATE OR REPLACE TEMP MACRO is_time(x, n) AS x IS NULL OR is_count(x, n, most_us());
 
 -- A task that the catalog knows. One that it does not tells nothing, and is no reason to leave a line out.
 CREATE OR REPLACE TEMP MACRO known_task(x) AS CASE WHEN x IN (

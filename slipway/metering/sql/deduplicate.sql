@@ -14,7 +14,9 @@ SELECT
             input_tokens + output_tokens DESC, output_tokens DESC, cached_tokens,
             input_audio_ms DESC, output_audio_ms DESC, characters DESC, documents DESC, searches DESC,
             status, org, "user", api_key, deployment, model, stream, cold_start,
-            ttft_us, duration_us DESC, counted_by, task, request.rowid
+            ttft_us, duration_us DESC, counted_by, task,
+            queue_us, hold_us, cold_detect_us, cold_schedule_us, cold_pull_us, cold_load_us, cold_init_us, cold_first_token_us,
+            request.rowid
     ) AS rank
 FROM request
 SEMI JOIN repeated USING (request_id);

@@ -13,6 +13,17 @@ WITH observed AS (
     UNION ALL
     SELECT hour, deployment, 'duration', duration_us / 1e3
     FROM request
+    UNION ALL
+    SELECT hour, deployment, metric, waited_us / 1e3
+    FROM (
+        SELECT
+            hour, deployment,
+            unnest(['queue', 'hold', 'cold_detect', 'cold_schedule', 'cold_pull', 'cold_load', 'cold_init', 'cold_first_token']) AS metric,
+            unnest([queue_us, hold_us, cold_detect_us, cold_schedule_us, cold_pull_us, cold_load_us, cold_init_us, cold_first_token_us]) AS waited_us
+        FROM request
+        WHERE coalesce(queue_us, hold_us, cold_detect_us, cold_schedule_us, cold_pull_us, cold_load_us, cold_init_us, cold_first_token_us) IS NOT NULL
+    )
+    WHERE waited_us IS NOT NULL
 )
 SELECT hour, deployment, metric, ceil(ln(greatest(x_ms, 0.001)) / ln(1.0202))::SMALLINT AS bucket, count(*)
 FROM observed

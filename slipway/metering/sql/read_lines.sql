@@ -11,7 +11,9 @@ WITH parsed AS (
             "deployment": "JSON", "model": "JSON", "status": "VARCHAR", "counted_by": "VARCHAR", "stream": "JSON",
             "cold_start": "JSON", "input_tokens": "JSON", "cached_tokens": "JSON", "output_tokens": "JSON",
             "ttft_us": "JSON", "duration_us": "JSON", "input_audio_ms": "JSON", "output_audio_ms": "JSON",
-            "characters": "JSON", "documents": "JSON", "searches": "JSON", "task": "VARCHAR"
+            "characters": "JSON", "documents": "JSON", "searches": "JSON", "task": "VARCHAR",
+            "queue_us": "JSON", "hold_us": "JSON", "cold_detect_us": "JSON", "cold_schedule_us": "JSON",
+            "cold_pull_us": "JSON", "cold_load_us": "JSON", "cold_init_us": "JSON", "cold_first_token_us": "JSON"
         }')) AS e
     FROM batch
 ),
@@ -27,7 +29,10 @@ typed AS (
         e.duration_us::VARCHAR AS duration_us, e.input_audio_ms::VARCHAR AS input_audio_ms,
         e.output_audio_ms::VARCHAR AS output_audio_ms, e.characters::VARCHAR AS characters,
         e.documents::VARCHAR AS documents, e.searches::VARCHAR AS searches,
-        e.task AS task
+        e.task AS task,
+        e.queue_us::VARCHAR AS queue_us, e.hold_us::VARCHAR AS hold_us, e.cold_detect_us::VARCHAR AS cold_detect_us,
+        e.cold_schedule_us::VARCHAR AS cold_schedule_us, e.cold_pull_us::VARCHAR AS cold_pull_us, e.cold_load_us::VARCHAR AS cold_load_us,
+        e.cold_init_us::VARCHAR AS cold_init_us, e.cold_first_token_us::VARCHAR AS cold_first_token_us
     FROM parsed
 )
 SELECT
@@ -41,7 +46,11 @@ SELECT
         counts_problem(input_tokens, cached_tokens, output_tokens, ttft_us, duration_us),
         unit_problem('input_audio_ms', input_audio_ms), unit_problem('output_audio_ms', output_audio_ms),
         unit_problem('characters', characters), unit_problem('documents', documents),
-        unit_problem('searches', searches)
+        unit_problem('searches', searches),
+        time_problem('queue_us', queue_us), time_problem('hold_us', hold_us),
+        time_problem('cold_detect_us', cold_detect_us), time_problem('cold_schedule_us', cold_schedule_us),
+        time_problem('cold_pull_us', cold_pull_us), time_problem('cold_load_us', cold_load_us),
+        time_problem('cold_init_us', cold_init_us), time_problem('cold_first_token_us', cold_first_token_us)
     ) AS reason
 FROM typed
 JOIN usage_object USING (object_number);
@@ -56,7 +65,9 @@ SELECT
     status, stream = 'true', cold_start = 'true', counted_by,
     as_count(input_tokens), as_count(cached_tokens), as_count(output_tokens), as_count(ttft_us), as_count(duration_us),
     as_units(input_audio_ms), as_units(output_audio_ms), as_units(characters), as_units(documents), as_units(searches),
-    known_task(task)
+    known_task(task),
+    as_count(queue_us), as_count(hold_us), as_count(cold_detect_us), as_count(cold_schedule_us),
+    as_count(cold_pull_us), as_count(cold_load_us), as_count(cold_init_us), as_count(cold_first_token_us)
 FROM judged
 WHERE reason IS NULL;
 

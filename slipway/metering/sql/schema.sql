@@ -28,8 +28,9 @@ ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS characters BIGINT DEFAULT
 ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS documents BIGINT DEFAULT 0;
 ALTER TABLE deployment_hourly ADD COLUMN IF NOT EXISTS searches BIGINT DEFAULT 0;
 
--- One row per hour, deployment, metric ('ttft', 'itl' or 'duration') and bucket with n values x in milliseconds;
--- bucket = ceil(ln(x) / ln(1.0202)), so that a bucket's middle is within 1% of everything in it.
+-- One row per hour, deployment, metric ('ttft', 'itl', 'duration', 'queue', 'hold', 'cold_detect' and the other phases)
+-- and bucket with n values x in milliseconds; bucket = ceil(ln(x) / ln(1.0202)), so that a bucket's middle is within
+-- 1.01% of everything in it.
 CREATE TABLE IF NOT EXISTS latency_hist_hourly (
     hour TIMESTAMPTZ, deployment VARCHAR, metric VARCHAR, bucket SMALLINT, n BIGINT
 );

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.metering import replicas
 from slipway.metering.schema import migrate
-from slipway.metering.warehouse import USAGE_TABLES, sql
+from slipway.metering.warehouse import DERIVED_TABLES, USAGE_TABLES, sql
 
 
 @pytest.fixture
@@ -18,7 +18,8 @@ def tables() -> set[str]:
 
 
 def test_every_table_belongs_to_a_rollup_or_holds_the_prices(tables: set[str]) -> None:
-    assert tables == {*USAGE_TABLES, replicas.TABLE, "price", "unpublished_day", "warehouse_version"}
+    notes = {"price", "unpublished_day", "warehouse_version"}
+    assert tables == {*USAGE_TABLES, *DERIVED_TABLES, replicas.TABLE, *notes}
 
 
 def test_every_table_with_hours_has_a_file_that_fills_it() -> None:
