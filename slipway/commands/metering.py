@@ -1,4 +1,4 @@
-"""`slipway usage`, `slipway cost`, `slipway latency`: what was metered, for people and for programs.
+"""`slipway usage`, `cost`, `latency` and `report`: what was metered, for people and for programs.
 
 Belongs here: shared options, and an answer as a table, JSON or CSV.
 Does not: what is asked and how (slipway.metering.asking), pages (slipway.metering.reports).
@@ -15,7 +15,8 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,6 +24,9 @@ from slipway.environment import Environment
 
 if TYPE_CHECKING:
     from slipway.metering.asking import Answer, Question
+    from slipway.metering.published import PublishedCopy
+
+Told = TypeVar("Told")
 
 _STEPS = ("hour", "day", "week", "month")
 _DIMENSIONS = ("org", "user", "key", "deployment", "model")
@@ -83,6 +87,31 @@ def latency(shape: str, **given: Any) -> None:
     answered("latency", question(**given, per=("deployment",)), shape)
 
 
+@click.command()
+@click.argument("kind", type=click.Choice(("latency", "usage", "economics")))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file. Default: slipway-KIND.html here.",
+)
+@asked(_DEPLOYMENT, _ORG, _PERIOD)
+def report(
+    kind: str, out: Path | None, period: str | None, deployments: tuple[str, ...], orgs: tuple[str, ...]
+) -> None:
+    """Write a report: one HTML file that needs no network. Default of the period: the last 7 days."""
+    from slipway.metering.reports.making import make
+
+    if orgs and kind != "usage":
+        raise click.UsageError(f"{kind} is kept by deployment, not by organisation. Leave --org out.")
+    wanted = question(period=period or "7d", by=None, deployments=deployments, orgs=orgs)
+    path = out or Path(f"slipway-{kind}.html")
+    made = _of_published(lambda copy: make(copy, kind, wanted, datetime.now(UTC)))
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(made)
+    unfinished.replace(path)
+    click.echo(f"{path}: {len(made.encode()) / 1e6:.1f} MB")
+
+
 def question(
     *,
     period: str | None,
@@ -106,14 +135,21 @@ def question(
 
 def answered(query: str, asked: Question, shape: str) -> None:
     """Ask the published copy and print what it says."""
-    from slipway.metering.asking import UnknownNameError, ask
+    from slipway.metering.asking import ask
+
+    answer = _of_published(lambda copy: ask(copy, query, asked))
+    {"table": _show_table, "json": _show_json, "csv": _show_csv}[shape](answer)
+
+
+def _of_published(ask: Callable[[PublishedCopy], Told]) -> Told:
+    """What the published copy says; a name that was never metered is wrong usage."""
+    from slipway.metering.asking import UnknownNameError
     from slipway.metering.published import PublishedCopy
 
     try:
-        answer = ask(PublishedCopy(Environment.load().warehouse_dir), query, asked)
+        return ask(PublishedCopy(Environment.load().warehouse_dir))
     except UnknownNameError as error:
         raise click.UsageError(str(error)) from error
-    {"table": _show_table, "json": _show_json, "csv": _show_csv}[shape](answer)
 
 
 def _show_json(answer: Answer) -> None:
@@ -177,4 +213,4 @@ def _instant(instant: datetime) -> str:
 
 
 # Added to `slipway` one by one, in this order.
-COMMANDS = (usage, latency, cost)
+COMMANDS = (usage, latency, cost, report)

@@ -81,14 +81,10 @@ def ask(copy: PublishedCopy, query: str, question: Question) -> Answer:
     left_out = {name for name in DIMENSIONS if name not in question.per} | (
         set() if question.by else {"start"}
     )
-    with copy.reading() as connection:
-        for column, names in (
-            ("deployment", question.deployments), ("org", question.orgs), ("key", question.keys)
-        ):  # fmt: skip
-            if names:
-                known = {row[0] for row in connection.execute(sql(f"known_{column}")).fetchall()}
-                _check_names(column, names, known)
-        cursor = connection.execute(sql(f"ask_{query}"), _used(sql(f"ask_{query}"), question.parameters))
+    statement = sql(f"ask_{query}")
+    with copy.held() as held, held.reading() as connection:
+        check_names(held, question)
+        cursor = connection.execute(statement, _used(statement, question.parameters))
         columns = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
         (until,) = connection.execute(sql("complete_until")).fetchone() or (None,)
@@ -108,6 +104,15 @@ def told(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return value
+
+
+def check_names(copy: PublishedCopy, question: Question) -> None:
+    """Refuse a filter that names what was never metered. Raises UnknownNameError."""
+    filters = {"deployment": question.deployments, "org": question.orgs, "key": question.keys}
+    for column, names in filters.items():
+        if names:
+            known = {next(iter(row.values())) for row in copy.rows(f"known_{column}")}
+            _check_names(column, names, known)
 
 
 def _used(statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

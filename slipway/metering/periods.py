@@ -30,7 +30,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Parts:
-    """A period as hours, days, months, days and hours, as large as may be, by where each of the five ends begins.
+    """A period cut into hours, days, months, days and hours, each as large as may be.
 
     Hours are [start, first_day) and [end_of_days, end), days [first_day, first_month) and
     [end_of_months, end_of_days), months what is between. Without a whole day or month these are empty.

@@ -53,6 +53,12 @@ class PublishedCopy:
         finally:
             connection.close()
 
+    @contextmanager
+    def held(self) -> Iterator[PublishedCopy]:
+        """The copy as it is now, for several questions that must be answered by the same one."""
+        with self.reading() as connection:
+            yield _HeldCopy(self.directory, connection)
+
     def _attached(self) -> DuckDBPyConnection:
         # DuckDB opens a file twice while it attaches it, once for its headers and once for its blocks:
         # of a copy that is replaced between the two it would show a mixture.
@@ -99,6 +105,21 @@ class PublishedCopy:
             connection.close()
             return error
         return connection
+
+
+@dataclass(frozen=True)
+class _HeldCopy(PublishedCopy):
+    """A copy that was opened once; whoever opened it closes it."""
+
+    connection: DuckDBPyConnection
+
+    @contextmanager
+    def reading(self) -> Iterator[DuckDBPyConnection]:
+        yield self.connection
+
+    @contextmanager
+    def held(self) -> Iterator[PublishedCopy]:
+        yield self
 
 
 def _plain(value: Any) -> Any:

@@ -91,7 +91,7 @@ class UsageEvent:
     cold_first_token_us: int | None = None
 
     def encode(self) -> bytes:
-        """One NDJSON line, newline included. Without the waits and without the units where it has none of them.
+        """One NDJSON line, newline included; without the waits, or the units, of which it has none.
 
         Most requests have neither.
         """
