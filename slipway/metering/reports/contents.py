@@ -125,7 +125,7 @@ def economics(copy: PublishedCopy, question: Question) -> Part:
     notes = [] if step == "hour" else ["Longer than a month: by the day."]
     left_out = {row["deployment"] for row in rows} - kept
     if left_out:
-        notes.append(f"{len(left_out)} deployments with the fewest requests are left out.")
+        notes.append(f"Left out: the {len(left_out)} deployments with the fewest requests.")
     counted = ["requests", "output", "replica_seconds", "gpu_seconds", "earned"]
     return {
         **_part("Economics", question.period, step_s, notes, _complete_until(copy)),
@@ -248,8 +248,8 @@ def _kept_deployments(
         kept[row["deployment"]] = row["requests"]
     left, requests = found[len(kept) :], sum(row["requests"] for row in found) or 1
     share = sum(row["requests"] for row in left) / requests
-    remedy = "Name some, or a shorter period."
-    note = f"{len(left)} deployments with {share:.1%} of the requests are left out. {remedy}"
+    what = f"{len(left)} of {len(found)} deployments, with {share:.1%} of the requests"
+    note = f"Left out: {what}. Name deployments, or a shorter period, to see them."
     return kept, [note] if left else []
 
 
