@@ -23,6 +23,7 @@ from assets import (
     metering,
     pools,
     replicas,
+    reports,
     retries,
     rollouts,
     routes,
@@ -35,6 +36,7 @@ from slipway.catalog.documents import Document
 DEPLOY = "deploy"
 MAINTENANCE = "maintenance"
 ROLLUP = "rollup"
+REPORTS = "reports"
 
 # The schedule rolls up at five past each hour: one missed hour warns, two are a failure.
 HOURLY = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=2), fail_window=timedelta(hours=3))
@@ -86,6 +88,8 @@ GROUPS = (
         freshness=HOURLY,
         needs_catalog=False,
     ),
+    # Of no pool: they read the published copy, which no writer is in the way of.
+    Group("reports", REPORTS, lambda catalog: reports.report_assets(), pool=None, needs_catalog=False),
 )
 CHECKS = (Checks(MAINTENANCE, weights.weights_checks),)
 

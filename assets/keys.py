@@ -44,6 +44,11 @@ def gateway(endpoint: str) -> dg.AssetKey:
     return dg.AssetKey(["gateway", endpoint])
 
 
+def report(kind: str) -> dg.AssetKey:
+    """A page for people: latency, usage or economics."""
+    return dg.AssetKey(["report", kind])
+
+
 def endpoint(deployment: str) -> dg.AssetKey:
     """A deployment validated as a client would."""
     return dg.AssetKey(["endpoint", deployment])

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from assets import keys
 from resources.artifacts import Pulled, Verified
-from resources.warehouse import Check, HourSummary, SampledHour
+from resources.warehouse import Check, HourSummary, Reported, SampledHour
 from slipway.artifacts.images.mirror import Mirrored
 from slipway.artifacts.weights.collection import Collected
 from slipway.records.revisions import Revision
@@ -208,8 +209,15 @@ def of_store_secret(prepared: Prepared, name: str, key: dg.AssetKey) -> dg.Asset
     )
 
 
+# What the UI plots of the latency of an hour.
+LATENCY_KEYS = ("ttft_p50_ms", "ttft_p95_ms", "itl_p50_ms", "itl_p95_ms")
+
+
 def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:
-    """Numbers of one hour for one metering asset; money as text, since a float would not be exact."""
+    """Numbers of one hour for one metering asset, under the same keys in an hour without requests.
+
+    0 where nothing was measured. Money is a number for the plot alone, with its exact text beside it.
+    """
     shared = {"requests": hour.requests, "final": hour.final}
     if key == keys.REQUESTS:
         return {
@@ -219,6 +227,9 @@ def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:
             "conflicts": hour.conflicts,
             "quarantined": hour.quarantined,
         }
+    if key == keys.LATENCY:
+        latency = {name: round(hour.latency_ms.get(name, 0.0), 3) for name in LATENCY_KEYS}
+        return {**shared, "output_tokens": hour.output_tokens, **latency}
     if key == keys.USAGE:
         return {
             **shared,
@@ -228,9 +239,22 @@ def of_hour(key: dg.AssetKey, hour: HourSummary) -> dict[str, Any]:
             **{unit: amount for unit, amount in asdict(hour.units).items() if amount},
         }
     if key == keys.COST:
-        costs = {f"cost_{currency.lower()}": str(amount) for currency, amount in hour.cost.items()}
-        return {**shared, "unpriced": hour.unpriced, **costs}
+        return {**shared, "unpriced": hour.unpriced, **_earned(hour)}
     return shared
+
+
+def _earned(hour: HourSummary) -> dict[str, Any]:
+    earned: dict[str, Any] = {}
+    for currency in sorted({*hour.currencies, *hour.cost}):
+        amount = hour.cost.get(currency, Decimal(0))
+        earned[f"earned_{currency.lower()}"] = float(amount)
+        earned[f"earned_{currency.lower()}_exact"] = format(amount, "f")
+    return earned
+
+
+def of_report(reported: Reported) -> dict[str, Any]:
+    """Where the page lies, and what it is of."""
+    return {"key": reported.key, "bytes": reported.size_bytes, "period": str(reported.period)}
 
 
 def of_sampled(hour: SampledHour) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from assets.structure import structure_of
 from pipelines import overriding
 from pipelines.jobs import Checks, asset_jobs
 from pipelines.overriding import Job
-from pipelines.schedules import daily_maintenance, hourly_rollup
+from pipelines.schedules import daily_maintenance, hourly_reports, hourly_rollup
 from resources.all import resources as all_resources
 from sensors.catalog_drift import catalog_drift
 from sensors.late_usage import late_usage
@@ -58,7 +58,11 @@ def build_definitions(
         structure=structure_of(own_assets),
         asset_groups=groups,
     )
-    clocks = [hourly_rollup(settings.usage_lookback_hours), *([daily_maintenance()] if catalog else [])]
+    clocks = [
+        hourly_rollup(settings.usage_lookback_hours),
+        hourly_reports(),
+        *([daily_maintenance()] if catalog else []),
+    ]
     every_check = [check for of_job in own_checks.values() for check in of_job]
     return dg.Definitions(
         assets=overriding.assets(own_assets, assets),

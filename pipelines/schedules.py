@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from assets.groups import MAINTENANCE, ROLLUP
+from assets.groups import MAINTENANCE, REPORTS, ROLLUP
 from assets.partitions import range_tags
 from pipelines.jobs import DESCRIPTIONS
 
@@ -30,6 +30,18 @@ def hourly_rollup(lookback_hours: int) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H}", tags=tags)
 
     return hourly_rollup
+
+
+def hourly_reports() -> dg.ScheduleDefinition:
+    """A quarter of an hour after each rollup began."""
+    return dg.ScheduleDefinition(
+        name="hourly_reports",
+        job_name=REPORTS,
+        cron_schedule="20 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=DESCRIPTIONS[REPORTS],
+    )
 
 
 def daily_maintenance() -> dg.ScheduleDefinition:

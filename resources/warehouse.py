@@ -7,16 +7,18 @@ Does not: the steps (slipway.control.accounting), the tables and their SQL (slip
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from resources.environment import EnvironmentResource
 from slipway.catalog import Catalog
-from slipway.control import accounting, observing
+from slipway.control import accounting, observing, reporting
 from slipway.control.accounting import RollupReport
 from slipway.control.connections import Connections
 from slipway.control.differences import Prices, Untold
+from slipway.control.reporting import KINDS as REPORTS
+from slipway.control.reporting import Reported
 from slipway.metering.checks import CheckResult as Check
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
@@ -24,8 +26,10 @@ from slipway.metering.staleness import StaleHour, Survey
 
 __all__ = [
     "CHECKS",
+    "REPORTS",
     "Check",
     "HourSummary",
+    "Reported",
     "RollupReport",
     "SampledHour",
     "StaleHour",
@@ -64,6 +68,10 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     ) -> list[SampledHour]:
         """Replace the rows of what ran in these hours, and publish them."""
         return accounting.roll_up_replicas(self._connected(), hours, progress)
+
+    def report(self, kind: str) -> Reported:
+        """Make the page of one of REPORTS and keep it in the store."""
+        return reporting.report(self._connected(), kind, datetime.now(UTC))
 
     def sync_prices(self, catalog: Catalog) -> Mapping[str, int]:
         """Bring the price table to the catalog, and publish it. Raises ClosedPriceError."""

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ __all__ = ["ObjectStore", "ObjectStoreError", "StoredObject"]
 # Making clients from one boto3 session is not safe between threads; using them is.
 _connecting = threading.Lock()
 _LINK_S = 3600
+_PART_BYTES = 64 * 2**20  # of a file that is sent; ten thousand parts are the most that S3 takes
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,28 @@ class ObjectStore:
                 Bucket=self.location.bucket, Key=key, Body=body, ContentType=content_type
             )
             return str(field(reply, "ETag"))
+
+    def put_file(self, key: str, file: BinaryIO, *, content_type: str = "application/octet-stream") -> None:
+        """Write the object from an open file of any size, in parts where it is large; replaced as a whole."""
+        at: dict[str, Any] = {"Bucket": self.location.bucket, "Key": key}
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        with self.explained(f"write {key}"):
+            if size_bytes <= _PART_BYTES:
+                self.client.put_object(**at, Body=file, ContentType=content_type)
+                return
+            upload = field(self.client.create_multipart_upload(**at, ContentType=content_type), "UploadId")
+            try:
+                parts = []
+                for number, body in enumerate(iter(lambda: file.read(_PART_BYTES), b""), 1):
+                    reply = self.client.upload_part(**at, UploadId=upload, PartNumber=number, Body=body)
+                    parts.append({"PartNumber": number, "ETag": field(reply, "ETag")})
+                done: Any = {"Parts": parts}
+                self.client.complete_multipart_upload(**at, UploadId=upload, MultipartUpload=done)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    self.client.abort_multipart_upload(**at, UploadId=upload)
+                raise
 
     def create(self, key: str, body: bytes, *, content_type: str = "application/json") -> bool:
         """Write the object unless one is there (`If-None-Match: *`); False when another was first."""

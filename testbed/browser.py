@@ -37,7 +37,7 @@ def chromium() -> tuple[Program, dict[str, str]]:
         return Program(Path(found)), {}
     root = unpacked("chromium", ("chromium-headless-shell", "fonts-dejavu-core", "fontconfig-config"))
     libraries = {path.parent for path in root.rglob("*.so.*")}
-    program = next(path for path in (root / "usr/lib/chromium").iterdir() if path.name == "headless_shell")
+    program = root / "usr/lib/chromium/chromium-headless-shell"
     fonts = {"FONTCONFIG_PATH": str(root / "etc/fonts"), "XDG_DATA_HOME": str(root / "usr/share")}
     return Program(program, tuple(sorted(libraries))), fonts
 

@@ -28,7 +28,8 @@ HOURS = 48
 REPLICA = "generated-gateway"
 _HOUR = timedelta(hours=1)
 _FAILED: tuple[Status, ...] = ("cancelled", "cancelled", "client_error", "server_error", "limited", "limited")
-_ENDS: tuple[Status, ...] = ("success",) * 94 + _FAILED
+_SUCCESS: Status = "success"
+_ENDS: tuple[Status, ...] = (_SUCCESS,) * 94 + _FAILED
 
 
 @dataclass(frozen=True)

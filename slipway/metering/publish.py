@@ -1,4 +1,4 @@
-"""Publishing: the read-only copy that readers open, and Parquet of the tables in the object store.
+"""Publishing: the read-only copy that readers open; in the object store, that copy and Parquet of the tables.
 
 Belongs here: making both without a reader ever seeing half of one.
 Does not: reading them (published.py, queries.py).
@@ -58,7 +58,9 @@ def publish_copy(warehouse: Warehouse) -> int:
 def publish_parquet(
     warehouse: Warehouse, store: ObjectStore, days: Sequence[date], tables: Sequence[str]
 ) -> list[str]:
-    """Write Parquet of each day of each table and of prices, then until when it is complete; Parquet's keys.
+    """Write Parquet of each day of each table and of prices, the copy, then until when all is complete.
+
+    Returns Parquet's keys.
 
     So are all days of all tables that changed and were not published since: what a publication that failed
     left is completed by the next one, whatever that one is of. Money is DECIMAL(38, 12) and counts are BIGINT
@@ -88,9 +90,19 @@ def publish_parquet(
                 put(day_key(table, day), f"FROM {table} WHERE {within} ORDER BY ALL")
             put(published_usage.PRICE_KEY, "FROM price ORDER BY ALL")
             (until,) = connection.execute(sql("complete_until")).fetchone() or (None,)
+        _put_copy(warehouse, store)
         published_usage.write_complete(store, Complete(until))
         _unmark(warehouse, [mark for _, _, mark in marked])
     return keys
+
+
+def _put_copy(warehouse: Warehouse, store: ObjectStore) -> None:
+    """Replace the DuckDB file in the store; it is there whole or as it was, whatever its size.
+
+    Opened once: a copy that takes its place meanwhile is another file, and sent by whoever made it.
+    """
+    with explained(warehouse.published_path), warehouse.published_path.open("rb") as copy:
+        store.put_file(published_usage.COPY_KEY, copy, content_type="application/vnd.duckdb")
 
 
 def _unmark(warehouse: Warehouse, marks: Sequence[UUID]) -> None:

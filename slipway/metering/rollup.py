@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,10 @@ class HourSummary:
     output_tokens: int
     units: Units = NO_UNITS
     cost: Mapping[str, Decimal] = field(default_factory=dict)
+    # Every currency that there is a price in, used in this hour or not.
+    currencies: tuple[str, ...] = ()
+    # Of all deployments together, by `<metric>_<quantile>_ms`; what was not measured is not in it.
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 def roll_up(
@@ -214,4 +218,23 @@ def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> lis
             costs[hour][currency] = cost
         values: list[Any] = [hour, *columns[1:-_UNITS], Units(*columns[-_UNITS:]), costs[hour]]
         summaries[hour] = HourSummary(*values)
-    return list(summaries.values())
+    currencies = tuple(
+        currency
+        for (currency,) in connection.execute(
+            "SELECT DISTINCT currency FROM price WHERE currency IS NOT NULL ORDER BY ALL"
+        ).fetchall()
+    )
+    latency = _latency(connection, chunk)
+    return [
+        replace(summary, currencies=currencies, latency_ms=latency.get(hour, {}))
+        for hour, summary in summaries.items()
+    ]
+
+
+def _latency(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> dict[datetime, dict[str, float]]:
+    latency: dict[datetime, dict[str, float]] = {}
+    rows = connection.execute(sql("hour_latency"), {"hours": list(chunk)}).fetchall()
+    for hour, metric, p50, p95 in rows:
+        of_hour = latency.setdefault(hour.astimezone(UTC), {})
+        of_hour |= {f"{metric}_p50_ms": p50, f"{metric}_p95_ms": p95}
+    return latency

@@ -1,5 +1,5 @@
-"""What metering publishes for those who may not open its warehouse: Parquet by table and day, and until when
-it is complete.
+"""What metering publishes for those who may not open its warehouse: Parquet by table and day, the read-only
+copy as one DuckDB file, and until when they are complete.
 
 Belongs here: keys, the tables that others read, the mark of completeness.
 Does not: making them (slipway.metering.publish), what is asked of them (slipway.gateway.admin.usage).
@@ -21,7 +21,14 @@ PREFIX = "metering/"
 USAGE = "usage_hourly"
 PRICE_KEY = f"{PREFIX}price.parquet"
 COMPLETE_KEY = f"{PREFIX}complete.json"
+# The published copy itself, for who has S3 alone: download it, and ATTACH it (READ_ONLY) in DuckDB.
+COPY_KEY = f"{PREFIX}published.duckdb"
 _DAY_SUFFIX = ".parquet"
+
+
+def report_key(kind: str) -> str:
+    """Key of the page of one kind of report, such as `metering/reports/latency.html`."""
+    return f"{PREFIX}reports/{kind}.html"
 
 
 def day_key(table: str, day: date) -> str:

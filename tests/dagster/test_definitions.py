@@ -46,7 +46,7 @@ def test_definitions_load_without_network_environment_or_writing_a_file() -> Non
     assert seen["connected"] == []
     assert [path for path in seen["wrote"] if path != os.devnull] == []
     assert seen["heavy"] == []
-    assert seen["assets"] == 16
+    assert seen["assets"] == 19
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,9 @@ def test_a_broken_catalog_leaves_metering_loaded(tmp_path: Path, caplog: pytest.
     (tmp_path / "broken.yaml").write_text("kind: Deployment\nname: x\n")
     definitions = build_definitions(tmp_path)
     found = definitions.resolve_asset_graph().materializable_asset_keys
-    assert found == {keys.CATALOG, keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
+    reports = {keys.report(kind) for kind in ("latency", "usage", "economics")}
+    hourly = {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
+    assert found == {keys.CATALOG, *hourly, *reports}
     sensors = [sensor.name for sensor in definitions.sensors or []]
     assert sensors == ["catalog_drift", "replica_samples", "late_usage"]
     assert "broken.yaml:1  deployments[x].model: is missing" in caplog.text

@@ -65,7 +65,11 @@ def test_a_schedule_and_a_sensor_take_the_place_of_those_of_their_name() -> None
         "late_usage",
         "replica_samples",
     }
-    assert {each.name for each in definitions.schedules or ()} == {"hourly_rollup", "daily_maintenance"}
+    assert {each.name for each in definitions.schedules or ()} == {
+        "hourly_rollup",
+        "hourly_reports",
+        "daily_maintenance",
+    }
 
 
 def test_resources_are_replaced_by_name() -> None:

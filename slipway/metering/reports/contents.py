@@ -240,7 +240,8 @@ def _kept_deployments(
         "report_deployments", start=period.start, end=period.end, deployments=list(named) or None
     )
     hours = (period.end - period.start).total_seconds() / _HOUR_S
-    most, counts, kept = max(1, int(MAX_ROWS // hours)), 0, {}
+    most, counts = max(1, int(MAX_ROWS // hours)), 0
+    kept: dict[str, int] = {}
     for row in found[:most]:
         counts += row["buckets"]
         if kept and counts > MAX_COUNTS:
@@ -259,7 +260,8 @@ def _busiest(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     for row in rows:
         requests[row["deployment"]] = requests.get(row["deployment"], 0) + row["requests"]
         counts[row["deployment"]] = counts.get(row["deployment"], 0) + 1
-    kept, total = [], 0
+    kept: list[tuple[str, int]] = []
+    total = 0
     for name, of_it in sorted(requests.items(), key=lambda each: (-each[1], each[0])):
         total += counts[name]
         if kept and total > MAX_ROWS:

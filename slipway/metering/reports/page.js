@@ -102,7 +102,7 @@
     const options = {
       width: Math.max(place.clientWidth, 200), height: 220, tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
       scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : 1] } },
-      axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => Intl.NumberFormat("en-US",
+      axes: [{ ...axis, size: 32, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => Intl.NumberFormat("en-US",
         { notation: "compact", maximumSignificantDigits: 4 }).format(tick)) }],
       series: [{ label: "UTC", value: (_, time) => time === null ? "" : instant(time) },
         ...series.map(([label], n) => ({ label, stroke: colour(Math.floor(n / many)), width: 1.5,

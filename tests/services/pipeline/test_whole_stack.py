@@ -15,6 +15,7 @@ import pytest
 
 from slipway.catalog.files.loader import load
 from slipway.control.plans import deployed_changes
+from slipway.control.reporting import KINDS as REPORTS
 from slipway.metering import price_table, prices, publish, queries, rollup
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
@@ -47,6 +48,7 @@ def _all_deployed(states: dict[str, Any]) -> bool:
     by_the_clock = {"/".join(path) for path in HOURLY} | {
         "maintenance/weights_gc",
         "metering/replicas_hourly",
+        *(f"report/{kind}" for kind in REPORTS),
     }
     judged = {"catalog"}  # the sensor reports its check: nothing makes it
     return all(state["materialized"] for name, state in states.items() if name not in by_the_clock | judged)
