@@ -26,7 +26,7 @@ from slipway.objectstore import ObjectStore
 from slipway.records.usage import hour_of
 from slipway.stack.ports import free_ports
 from testbed import demo_traffic, stores
-from testbed.browser import browser
+from testbed.browser import Page, browser
 from testbed.server_processes import process, wait_until_answered
 
 REPOSITORY = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ WIDTHS = (1280, 390)
 # What the UI plots, by the name of the picture.
 PLOTS = {"ui-latency": "metering/latency_hourly", "ui-cost": "metering/cost_hourly"}
 _HOUR = timedelta(hours=1)
-_PLOTTED = "document.querySelectorAll('canvas').length > 2"
+_PATIENCE_S = 60.0
 
 
 def main() -> int:
@@ -110,15 +110,29 @@ def _user_interface(root: Path) -> Iterator[str]:
 
 
 async def _plots(url: str) -> None:
+    """Of each asset's page, the part with the plots over its partitions."""
     async with browser(online=True) as page:
         for name, asset in PLOTS.items():
-            await page.open(f"{url}/assets/{asset}?view=plots", width=1280, dark=False)
-            for _ in range(60):
-                if await page.evaluate(_PLOTTED):
-                    break
-                await asyncio.sleep(1)
-            await asyncio.sleep(3)
-            await page.picture(PICTURES / f"{name}.png", most_px=1500)
+            await page.open(f"{url}/assets/{asset}?view=overview", width=1280, dark=False, height=1400)
+            for label in ("Skip", "Plots"):  # an invitation that stands before the page, once; then the plots
+                await _until(page, f"{_button(label)} !== undefined", _PATIENCE_S if label == "Plots" else 20)
+                await page.evaluate(f"{_button(label)}?.click()")
+            await _until(page, "document.querySelectorAll('canvas').length >= 4", _PATIENCE_S)
+            await asyncio.sleep(3)  # they are drawn one after the other
+            await page.picture(PICTURES / f"{name}.png", whole=False)
+
+
+def _button(label: str) -> str:
+    """A script that finds the button of that label."""
+    return f"[...document.querySelectorAll('button')].find((each) => each.innerText.trim() === '{label}')"
+
+
+async def _until(page: Page, condition: str, timeout_s: float) -> None:
+    """Wait for it, and go on all the same when the time is over: the picture shows what there is."""
+    for _ in range(round(timeout_s)):
+        if await page.evaluate(condition):
+            return
+        await asyncio.sleep(1)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ from slipway.artifacts.weights.manifest import Manifest
 from slipway.catalog.files.loader import LoadedCatalog
 from slipway.environment import Environment
 from slipway.metering import queries
+from slipway.metering.asking import Question
+from slipway.metering.periods import Period
 from slipway.metering.published import PublishedCopy
+from slipway.metering.reports import contents
 from slipway.stack import supervisor
 from slipway.stack.demo import claims, edits, report, tasks_claims, tasks_summary
 from slipway.stack.demo import summary as numbers
@@ -105,7 +108,9 @@ def _report(home: Path, loaded: LoadedCatalog, story: Story, progress: Say) -> b
     latencies = [latency for latency in queries.latencies(copy, first, until) if latency.deployment]
     document = numbers.summary(loaded.catalog, manifest, story.record, bills, latencies, prices)
     (home / "summary.json").write_text(json.dumps(document, indent=2) + "\n")
-    (home / "report.html").write_text(report.page(document, judged, datetime.now(UTC)))
+    asked = Question(Period(first, until))
+    parts = [contents.usage(copy, asked), contents.latency(copy, asked)]
+    (home / "report.html").write_text(report.page(document, judged, parts, datetime.now(UTC)))
     progress("")
     numbers.show(document, judged)
     return all(claim.held for claim in judged)
