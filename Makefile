@@ -53,8 +53,8 @@ test: $(READY) ## all tests: unit, dagster, services
 test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
 
-test-load: $(READY) ## aiperf and guidellm against a gateway; they take 6 GB
-	SLIPWAY_LOAD_CLIENTS=1 $(BIN)/pytest tests/services/gateway/test_load_clients.py $(TESTS)
+test-load: $(READY) ## aiperf and guidellm against a gateway, and what aiperf reports against the warehouse; 6 GB
+	SLIPWAY_LOAD_CLIENTS=1 $(BIN)/pytest -s tests/services/gateway/test_load_clients.py tests/services/gateway/test_load_agrees.py $(TESTS)
 
 test-dashboards: $(READY) ## the dashboards' queries by a real Prometheus, which takes some minutes to build once
 	SLIPWAY_TEST_DASHBOARDS=1 $(BIN)/pytest tests/services/gateway/test_dashboard.py
