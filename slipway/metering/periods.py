@@ -83,9 +83,9 @@ def read_period(text: str, now: datetime) -> Period:
         if last is not None:
             end = hour_of(now) + _HOUR
             return Period(end - int(last[1]) * (_HOUR if last[2] == "h" else 24 * _HOUR), end)
-        first, _, second = text.partition("..")
+        first, dots, second = text.partition("..")
         start, end = _unit(first)
-        if second:
+        if dots:
             _, end = _unit(second)
     except (ValueError, OverflowError):
         raise ValueError(f"{text}: no period. Write one such as {_EXAMPLES} (UTC).") from None

@@ -44,7 +44,7 @@ def aiperf(url: str, key: str, model: str, kind: str, out: Path, *, stream: bool
 
 @dataclass(frozen=True)
 class Streamed:
-    """What aiperf reports of streams: tokens by the engine's own count, quantiles in ms by name (p50, ...)."""
+    """What aiperf reports of streams: tokens as the engine counts, quantiles in ms by name (p50, ...)."""
 
     ran: Ran
     input_tokens: int
