@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,11 +23,14 @@ from slipway.metering.prices import PriceSchedule
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records.price_history import PriceRow
+from slipway.records.replica_samples import Instant, Sample
 from slipway.records.usage import Status, UsageEvent, request_id_at
 
 HOURS = 48
 REPLICA = "generated-gateway"
 _HOUR = timedelta(hours=1)
+_SAMPLED_S = 600
+_WRITERS = 8
 _FAILED: tuple[Status, ...] = ("cancelled", "cancelled", "client_error", "server_error", "limited", "limited")
 _SUCCESS: Status = "success"
 _ENDS: tuple[Status, ...] = (_SUCCESS,) * 94 + _FAILED
@@ -45,12 +49,13 @@ class Kind:
     input_pico: int
     output_pico: int
     currency: str
+    gpus: int  # of each replica
 
 
 KINDS = (
-    Kind("chat-8b", 220, 180, 14, 900, 260, 150_000, 600_000, "USD"),
-    Kind("code-32b", 90, 420, 27, 2_400, 420, 450_000, 1_800_000, "USD"),
-    Kind("assistant", 60, 90, 8, 300, 120, 80_000, 320_000, "EUR"),
+    Kind("chat-8b", 220, 180, 14, 900, 260, 150_000, 600_000, "USD", 1),
+    Kind("code-32b", 90, 420, 27, 2_400, 420, 450_000, 1_800_000, "USD", 2),
+    Kind("assistant", 60, 90, 8, 300, 120, 80_000, 320_000, "EUR", 1),
 )
 ORGS = ("generated-acme", "generated-globex", "generated-initech")
 
@@ -72,7 +77,7 @@ def events(first: datetime, hours: int = HOURS, seed: int = 7) -> Iterator[Usage
     chance = random.Random(seed)
     for number in range(hours):
         hour = first + number * _HOUR
-        load = 0.15 + 0.85 * max(0.0, math.sin(math.pi * ((hour.hour - 6) % 24) / 16))
+        load = _load(hour)
         for kind in KINDS:
             slow = 2.5 if number % 24 == 15 else 1.0
             count = 0 if number == 27 else round(kind.requests * load * chance.uniform(0.85, 1.15))
@@ -80,8 +85,20 @@ def events(first: datetime, hours: int = HOURS, seed: int = 7) -> Iterator[Usage
                 yield _event(hour, kind, slow * (1 + load), chance)
 
 
+def samples(first: datetime, hours: int = HOURS) -> Iterator[Instant]:
+    """What ran, six times an hour: a replica of each deployment, and two of each where much was asked."""
+    for number in range(hours * 3600 // _SAMPLED_S):
+        at = first + timedelta(seconds=number * _SAMPLED_S)
+        replicas = 2 if _load(at) > 0.6 else 1
+        running = (
+            Sample(each.deployment, "0" * 64, replicas, replicas * each.gpus, "generated-gpu")
+            for each in KINDS
+        )
+        yield Instant(at, _SAMPLED_S, tuple(running))
+
+
 def write(store: ObjectStore, warehouse: Warehouse, spool: Path, first: datetime, hours: int = HOURS) -> int:
-    """Take the prices, spool the events and ship them, as a gateway does; how many there are."""
+    """Take the prices, spool and ship the events as a gateway does, and say what ran; how many events."""
     sync_prices(store, warehouse, schedules(first), now=first)
     spooled = Spool(spool, REPLICA)
     shipper, count = Shipper(spooled, store), 0
@@ -89,8 +106,16 @@ def write(store: ObjectStore, warehouse: Warehouse, spool: Path, first: datetime
         spooled.append(event.encode())
         count += 1
     shipper.ship()
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for _ in pool.map(lambda instant: store.put(instant.key, instant.encode()), samples(first, hours)):
+            pass
     spooled.close()
     return count
+
+
+def _load(at: datetime) -> float:
+    """How busy that hour of the day is, up to 1."""
+    return 0.15 + 0.85 * max(0.0, math.sin(math.pi * ((at.hour - 6) % 24) / 16))
 
 
 def _event(hour: datetime, kind: Kind, slow: float, chance: random.Random) -> UsageEvent:

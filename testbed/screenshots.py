@@ -78,7 +78,7 @@ def _roll_up(store: ObjectStore, root: Path, first: datetime) -> PublishedCopy:
         done = job.execute_in_process(
             instance=instance,
             tags=range_tags(first, first + (demo_traffic.HOURS - 1) * _HOUR),
-            asset_selection=[keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST],
+            asset_selection=[keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS],
         )
         if not done.success:
             raise RuntimeError(f"the rollup ended badly: run {done.run_id}")

@@ -118,7 +118,7 @@
   const cells = (part, table, rows) => {
     const at = Object.fromEntries(part.columns.map((name, n) => [name, n]));
     const name = (row, dimension) => dimension === "hour" ? instant(row[at.hour])
-      : (part.names[dimension][row[at[dimension]]] ?? "-");
+      : (part.names[dimension][row[at[dimension]]] || "-");
     const sum = (some, column) => {
       const column_at = at[column];
       if (part.money.includes(column)) {

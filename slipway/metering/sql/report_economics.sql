@@ -1,4 +1,5 @@
--- One row per step of time, deployment and currency (NULL: nothing was earned): GPU time, and what requests earned.
+-- One row per step of time, deployment and currency: GPU time, and what requests earned. Where nothing was earned the
+-- currency is the one that the deployment mostly earns in (NULL: none), so that idle time stands beside what was earned.
 -- GPU time stands in the row of one currency alone, so that it can be summed. $deployments: as in report_usage.
 WITH summed AS (
     SELECT
@@ -11,6 +12,7 @@ WITH summed AS (
 earned AS (
     SELECT *, row_number() OVER (PARTITION BY hour, deployment ORDER BY currency NULLS LAST) AS place FROM summed
 ),
+usual AS (SELECT deployment, mode(currency) AS usual_currency FROM summed GROUP BY deployment),
 ran AS (
     SELECT
         date_trunc($step, hour) AS hour, deployment, 1 AS place,
@@ -20,9 +22,10 @@ ran AS (
     GROUP BY ALL
 )
 SELECT
-    hour, deployment, currency, coalesce(requests, 0) AS requests, coalesce(output, 0) AS output, earned,
+    hour, deployment, coalesce(currency, usual_currency) AS currency, coalesce(requests, 0) AS requests, coalesce(output, 0) AS output, earned,
     coalesce(replica_seconds, 0) AS replica_seconds, coalesce(gpu_seconds, 0) AS gpu_seconds
 FROM earned
 FULL JOIN ran USING (hour, deployment, place)
+LEFT JOIN usual USING (deployment)
 WHERE $deployments::VARCHAR[] IS NULL OR list_contains($deployments::VARCHAR[], deployment)
 ORDER BY hour, deployment, currency;

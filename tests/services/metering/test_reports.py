@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from slipway.environment import S3Location
+from slipway.metering import replicas
 from slipway.metering.asking import Question
 from slipway.metering.periods import Period
 from slipway.metering.publish import publish_copy
@@ -56,6 +57,7 @@ def rolled_up(store: ObjectStore, root: Path) -> PublishedCopy:
     demo_traffic.write(store, warehouse, root / "spool", FIRST)
     hours = [FIRST + timedelta(hours=n) for n in range(demo_traffic.HOURS)]
     roll_up(store, warehouse, hours, run_id="generated", now=MADE)
+    replicas.roll_up(store, warehouse, hours)
     publish_copy(warehouse)
     return PublishedCopy(warehouse.directory)
 
@@ -169,6 +171,28 @@ def test_what_does_not_fit_is_summed_and_said_and_totals_stay_exact(
     latency = contents.latency(two_days.copy, Question(PERIOD))
     kept = latency["names"]["deployment"]
     assert len(kept) == 2 and any("1 of 3 deployments" in note for note in latency["notes"])
+
+
+async def test_gpu_time_stands_beside_what_was_earned_and_each_is_counted_once(two_days: TwoDays) -> None:
+    sampled = list(demo_traffic.samples(FIRST))
+    seconds = {
+        kind.deployment: sum(
+            each.gpus * instant.interval_s
+            for instant in sampled
+            for each in instant.samples
+            if each.deployment == kind.deployment
+        )
+        for kind in demo_traffic.KINDS
+    }
+    async with browser() as page:
+        await page.open(two_days.pages["economics"].as_uri(), width=1280, dark=False)
+        heads = await page.evaluate(
+            "[...document.querySelectorAll('#report > section th')].map((each) => each.textContent)"
+        )
+        rows = await page.evaluate(table(0))
+    told = {row[0]: int(row[heads.index("gpu seconds")].replace(",", "")) for row in rows}
+    assert told == seconds and min(told.values()) > 0
+    assert {row[0]: row[1] for row in rows} == {kind.deployment: kind.currency for kind in demo_traffic.KINDS}
 
 
 def totals(part: dict[str, Any]) -> tuple[int, int]:
