@@ -10,8 +10,9 @@ from assets import keys, metadata
 from resources.warehouse import HourSummary
 
 COUNTS = (
-    "objects rows_in requests duplicates conflicts unpriced quarantined input_tokens cached_tokens output_tokens"
-).split()
+    *("objects", "rows_in", "requests", "duplicates", "conflicts", "unpriced", "quarantined"),
+    *("input_tokens", "cached_tokens", "output_tokens"),
+)
 HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 PLOTTED = {
     keys.LATENCY: {"requests", "output_tokens", "ttft_p50_ms", "ttft_p95_ms", "itl_p50_ms", "itl_p95_ms"},

@@ -363,7 +363,7 @@ def test_money_leaves_as_decimal_in_arrow_pandas_and_parquet(
             assert table.schema.field("cost").type == pa.decimal128(38, 12)
             assert table["cost"].to_pylist() == [exact]
             assert table.to_pandas()["cost"].tolist() == [exact]
-    assert all(name.endswith(("_ms", "_per_s")) for name in doubles)
+    assert all(name.endswith(("_ms", "_per_s", "_share")) for name in doubles)
 
     with copy.reading() as connection:
         bill = connection.sql("SELECT sum(cost)::DECIMAL(38, 12) AS cost FROM usage_hourly").to_arrow_table()
