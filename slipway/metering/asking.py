@@ -87,7 +87,7 @@ def ask(copy: PublishedCopy, query: str, question: Question) -> Answer:
         cursor = connection.execute(statement, _used(statement, question.parameters))
         columns = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
-        (until,) = connection.execute(sql("complete_until")).fetchone() or (None,)
+        ((until,),) = connection.execute(sql("complete_until")).fetchall() or ((None,),)
     kept = [place for place, name in enumerate(columns) if name not in left_out]
     return Answer(
         question,

@@ -127,7 +127,6 @@ def _columns(connection: DuckDBPyConnection, database: str, table: str) -> dict[
 
 
 def _one(connection: DuckDBPyConnection, statement: str) -> int | str:
-    row = connection.execute(statement).fetchone()
-    assert row is not None  # an aggregate or a constant has a row
+    (row,) = connection.execute(statement).fetchall()  # all of it: a result that waits holds the connection
     value: int | str = row[0]
     return value
