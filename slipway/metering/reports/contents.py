@@ -30,19 +30,19 @@ def latency(copy: PublishedCopy, question: Question) -> Part:
     """TTFT, ITL and whole duration by hour and deployment. Raises WarehouseError, UnknownNameError."""
     asked = replace(question, orgs=(), keys=(), by="hour", per=("deployment",))
     kept, notes = _kept_deployments(copy, asked.period, asked.deployments)
-    answer = ask(copy, "latency", replace(asked, deployments=asked.deployments or tuple(kept) or ("",)))
+    # Without any, no name is asked for: that would be all of them.
+    answers = [ask(copy, "latency", replace(asked, deployments=tuple(kept)))] if kept else []
     names = _Names()
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for given in answer.rows:
-        row = dict(zip(answer.columns, given, strict=True))
-        if row["deployment"] in kept and row["metric"] in _METRICS:
+    for row in (dict(zip(answer.columns, given, strict=True)) for answer in answers for given in answer.rows):
+        if row["metric"] in _METRICS:
             of_hour = rows.setdefault((row["start"], row["deployment"]), {"requests": row["requests"]})
             of_hour |= {f"{row['metric']}_{name}": row[f"{name}_ms"] for name in _QUANTILES}
             of_hour |= {name: row[name] for name in _RATES}
     columns = ["requests", *(f"{metric}_{name}" for metric in _METRICS for name in _QUANTILES), *_RATES]
     places = {key: place for place, key in enumerate(rows)}
     return {
-        **_part("Latency", answer.question.period, _HOUR_S, notes, answer.complete_until),
+        **_part("Latency", asked.period, _HOUR_S, notes, _complete_until(copy)),
         "columns": ["hour", "deployment", *columns, "histogram"],
         "names": {"deployment": names.listed},
         "rows": [

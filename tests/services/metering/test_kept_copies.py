@@ -67,6 +67,15 @@ def test_a_store_that_is_away_leaves_the_last_copy_and_the_mark_comes_after_it(
 
 
 @pytest.mark.parametrize("kind", list(reporting.KINDS))
+def test_a_report_without_a_request_is_a_report(store, warehouse, kind: str) -> None:
+    publish(warehouse, store, [])
+    variables = {**stores.variables(store.location), "SLIPWAY_WAREHOUSE": str(warehouse.directory)}
+    reporting.report(Connections(Environment(variables, warehouse.directory)), kind, NOW)
+    body = store.get(report_key(kind))
+    assert body is not None and b"No hour is complete yet." in body and b'"rows":[]' in body
+
+
+@pytest.mark.parametrize("kind", list(reporting.KINDS))
 def test_a_report_of_the_last_days_is_kept_in_the_bucket(
     store, warehouse, ship, new_event, kind: str
 ) -> None:

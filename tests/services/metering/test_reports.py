@@ -22,8 +22,11 @@ from slipway.metering.rollup import roll_up
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records.usage import UsageEvent, event_time
+from slipway.stack.demo import report
+from slipway.stack.demo.claims import Claim
 from testbed import demo_traffic, stores
-from testbed.browser import browser
+from testbed.browser import browser, chromium
+from testbed.programs import MissingProgramError
 
 FIRST = datetime(2026, 10, 5, tzinfo=UTC)
 PERIOD = Period(FIRST, FIRST + timedelta(hours=demo_traffic.HOURS))
@@ -38,6 +41,14 @@ class TwoDays:
     copy: PublishedCopy
     events: list[UsageEvent]
     pages: dict[str, Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_browser() -> None:
+    try:
+        chromium()
+    except MissingProgramError as error:
+        pytest.skip(f"{error} Reports are opened where Chromium is on the PATH, or in Debian's packages.")
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +204,31 @@ async def test_gpu_time_stands_beside_what_was_earned_and_each_is_counted_once(t
     told = {row[0]: int(row[heads.index("gpu seconds")].replace(",", "")) for row in rows}
     assert told == seconds and min(told.values()) > 0
     assert {row[0]: row[1] for row in rows} == {kind.deployment: kind.currency for kind in demo_traffic.KINDS}
+
+
+async def test_the_demo_s_page_has_the_same_plots_and_filters(two_days: TwoDays, tmp_path: Path) -> None:
+    document = {
+        "model": {"source": "hf://o/m", "bytes": 1_500_000, "files": 1, "commit": "0" * 40},
+        "tenants": [],
+        "prices": [],
+        "seconds": {"weights": 1.5, "rollup": 3.0},
+    }
+    parts = [
+        contents.usage(two_days.copy, Question(PERIOD)),
+        contents.latency(two_days.copy, Question(PERIOD)),
+    ]
+    path = tmp_path / "report.html"
+    path.write_text(report.page(document, [Claim("it is billed", True, "a < b")], parts, MADE))
+    async with browser() as page:
+        await page.open(path.as_uri(), width=390, dark=True)
+        drawn = await page.evaluate("document.querySelectorAll('.uplot canvas').length")
+        assert drawn == sum(len(part["plots"]) for part in parts)
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390
+        await page.evaluate(choose("org", "generated-acme"))
+        assert {row[0] for row in await page.evaluate(table(0))} == {"generated-acme"}
+        # Latency is of no organisation: it stays as it is.
+        assert len(await page.evaluate(table(2))) == len(demo_traffic.KINDS)
+        assert page.errors == [] and set(page.requested) == {path.as_uri()}
 
 
 def totals(part: dict[str, Any]) -> tuple[int, int]:
