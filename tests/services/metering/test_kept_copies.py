@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.definitions import build_definitions
 from slipway.control import reporting
 from slipway.control.connections import Connections
 from slipway.environment import Environment
@@ -73,6 +74,25 @@ def test_a_report_without_a_request_is_a_report(store, warehouse, kind: str) -> 
     reporting.report(Connections(Environment(variables, warehouse.directory)), kind, NOW)
     body = store.get(report_key(kind))
     assert body is not None and b"No hour is complete yet." in body and b'"rows":[]' in body
+
+
+def test_the_job_of_reports_makes_each_and_says_where_it_lies(
+    store, warehouse, ship, new_event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(HOUR, [new_event()])
+    roll_up(store, warehouse, [HOUR], run_id="1", now=NOW)
+    publish(warehouse, store, [HOUR])
+    for name, value in stores.variables(store.location).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLIPWAY_WAREHOUSE", str(warehouse.directory))
+    job = build_definitions(Path(__file__).parents[3] / "catalog").resolve_job_def("reports")
+    done = job.execute_in_process()
+    told = {
+        event.asset_key.to_user_string(): event.materialization.metadata["key"].value
+        for event in done.get_asset_materialization_events()
+    }
+    assert told == {f"report/{kind}": report_key(kind) for kind in reporting.KINDS}
+    assert all(store.get(key) for key in told.values())
 
 
 @pytest.mark.parametrize("kind", list(reporting.KINDS))
