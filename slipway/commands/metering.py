@@ -78,13 +78,15 @@ def cost(shape: str, **given: Any) -> None:
 
 
 @click.command()
-@asked(_DEPLOYMENT, _PERIOD, _BY, _OUTPUT)
-def latency(shape: str, **given: Any) -> None:
+@asked(_DEPLOYMENT, _ORG, _KEY, _PERIOD, _BY, _OUTPUT)
+def latency(shape: str, orgs: tuple[str, ...], keys: tuple[str, ...], **given: Any) -> None:
     """How long requests took, in ms: first token, between tokens, whole request, and what they waited for.
 
-    Latency is kept by deployment, not by organisation or key: there are no filters for these.
+    Quantiles are kept by deployment. Of an organisation or a key it says counts, means and maxima.
     """
-    answered("latency", question(**given, per=("deployment",)), shape)
+    per = (*(("org",) if orgs else ()), *(("key",) if keys else ()), "deployment")
+    query = "latency_by_key" if orgs or keys else "latency"
+    answered(query, question(**given, orgs=orgs, keys=keys, per=per), shape)
 
 
 @click.command()

@@ -199,6 +199,7 @@ def _replace_rows(
     connection.execute(sql("deployment_hourly"), {"run_id": run_id})
     connection.execute(sql("latency_hist_hourly"))
     connection.execute(sql("latency_hist_periods"))
+    connection.execute(sql("latency_by_key_hourly"))
     connection.execute(sql("metered"))
     connection.execute(sql("usage_hourly"))
     connection.execute(sql("quarantine"), {"run_id": run_id})

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 # Made of those below within the same transaction, by the day and the month: not published, as they follow.
 DERIVED_TABLES = ("latency_hist_daily", "latency_hist_monthly")
 # What a rollup of usage replaces by the hour and publishes by the day. replicas.TABLE has its own rollup.
-USAGE_TABLES = ("deployment_hourly", "latency_hist_hourly", "usage_hourly", "rollup_run", "quarantine")
+USAGE_TABLES = (
+    "deployment_hourly",
+    "latency_hist_hourly",
+    "latency_by_key_hourly",
+    "usage_hourly",
+    "rollup_run",
+    "quarantine",
+)
 
 _LOCK_TIMEOUT_S = 300.0
 _WRITER_MEMORY_BYTES = 2 * 2**30

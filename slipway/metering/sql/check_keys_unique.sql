@@ -6,6 +6,9 @@ UNION ALL
 SELECT 'latency_hist_hourly', [hour::VARCHAR, deployment, metric, bucket::VARCHAR]::VARCHAR, count(*) AS n
 FROM latency_hist_hourly SEMI JOIN asked USING (hour) GROUP BY hour, deployment, metric, bucket HAVING n > 1
 UNION ALL
+SELECT 'latency_by_key_hourly', [hour::VARCHAR, org, api_key, deployment]::VARCHAR, count(*) AS n
+FROM latency_by_key_hourly SEMI JOIN asked USING (hour) GROUP BY hour, org, api_key, deployment HAVING n > 1
+UNION ALL
 SELECT 'latency_hist_daily', [day::VARCHAR, deployment, metric, bucket::VARCHAR]::VARCHAR, count(*) AS n
 FROM latency_hist_daily WHERE day IN (SELECT date_trunc('day', hour) FROM asked)
 GROUP BY day, deployment, metric, bucket HAVING n > 1

@@ -60,6 +60,14 @@ CREATE TABLE IF NOT EXISTS latency_hist_monthly (
     month TIMESTAMPTZ, deployment VARCHAR, metric VARCHAR, bucket SMALLINT, n BIGINT
 );
 
+-- One row per hour, org, API key and deployment; hours that a version before it rolled up have none.
+CREATE TABLE IF NOT EXISTS latency_by_key_hourly (
+    hour TIMESTAMPTZ, org VARCHAR, api_key VARCHAR, deployment VARCHAR, requests BIGINT,
+    ttft_count BIGINT, ttft_mean_ms DOUBLE, ttft_max_ms DOUBLE,
+    itl_count BIGINT, itl_mean_ms DOUBLE, itl_max_ms DOUBLE,
+    duration_mean_ms DOUBLE, duration_max_ms DOUBLE
+);
+
 -- A warehouse of a version without them has hours already.
 INSERT INTO latency_hist_daily
 SELECT date_trunc('day', hour), deployment, metric, bucket, sum(n)::BIGINT

@@ -104,6 +104,24 @@ def test_latency_of_one_hour_is_exact(slipway: Run, metered: None) -> None:
     assert rows["ttft"]["requests_per_s"] == pytest.approx(2 / 3600)
 
 
+def test_latency_of_an_organisation_or_a_key_has_counts_means_and_maxima(slipway: Run, metered: None) -> None:
+    _, out, _ = slipway("latency", "--period", DAY, "--org", "globex", "--key", "key-2", "-o", "json")
+    rows = json.loads(out)["rows"]
+    assert [(row["org"], row["key"], row["deployment"], row["metric"]) for row in rows] == [
+        ("globex", "key-2", "chat", metric) for metric in ("ttft", "itl", "duration")
+    ]
+    assert [(row["count"], row["mean_ms"], row["max_ms"]) for row in rows] == [
+        (1, 50.0, 50.0),
+        (1, 20.0, 20.0),
+        (1, 250.0, 250.0),
+    ]
+    _, out, _ = slipway("latency", "--period", DAY, "--org", "acme", "--by", "hour", "-o", "csv")
+    lines = list(csv.DictReader(io.StringIO(out)))
+    assert len(lines) == 6 and {line["start"] for line in lines} == {
+        "2026-03-10T09:00:00Z"
+    }  # of two deployments
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
