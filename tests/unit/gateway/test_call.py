@@ -9,7 +9,7 @@ import pytest
 
 from slipway.gateway.usage.call import Call, Most
 from slipway.gateway.usage.pace import Paces
-from slipway.records.usage import Units, UsageEvent
+from slipway.records.usage import WAITS, Units, UsageEvent
 from slipway.tenants.database import KeyRecord, digest
 
 KEY = KeyRecord("key_1", "acme", "ann", "", digest("sk"), "sk", datetime.now(UTC), None, True)
@@ -83,12 +83,13 @@ def test_units_count_when_tokens_do(made, status, units):
     )
 
 
-def test_an_event_of_tokens_alone_is_written_without_other_units():
+def test_an_event_of_tokens_alone_is_written_without_other_units_and_waits():
     made = call(stream=False, said=SAID)
     made.end("success", None)
     event = made.event("gateway-0")
     written = json.loads(event.encode())
-    assert written.keys() == {each.name for each in fields(event)} - {each.name for each in fields(Units)}
+    units = {each.name for each in fields(Units)}
+    assert written.keys() == {each.name for each in fields(event)} - units - {*WAITS}
     assert UsageEvent(**written) == event
     spoken = replace(event, characters=1)
     assert UsageEvent(**json.loads(spoken.encode())) == spoken
