@@ -1,5 +1,6 @@
 """Latency as it is kept and asked: waits and cold starts, shares, and periods within the stated bound."""
 
+import json
 import math
 import random
 from collections.abc import Callable
@@ -74,6 +75,16 @@ def test_waits_and_phases_of_cold_starts_are_kept_and_absent_ones_are_null(
     ]
     assert len(absent) == 36 and {plain[name] for name in absent} == {None}
     assert [plain[f"{name}_share"] for name in ("client_error", "server_error", "limited")] == [0.25] * 3
+
+
+def test_an_event_has_waits_and_units_in_its_line_where_it_has_some(new_event) -> None:
+    for changes in ({}, {"documents": 2}, {"hold_us": 5}, {"documents": 2, "cold_pull_us": 7}):
+        line = json.loads(new_event(**changes).encode())
+        assert (
+            ("hold_us" in line) == ("cold_pull_us" in line) == any(name.endswith("_us") for name in changes)
+        )
+        assert ("documents" in line) == (changes != {})
+        assert {name: line[name] for name in changes} == changes
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "soon", True, 2**60])
