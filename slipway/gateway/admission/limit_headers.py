@@ -6,7 +6,7 @@ Belongs here: names, formats and words. Does not: counting (limits.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from slipway.gateway.admission.bounds import DIMENSIONS, Dimension
 from slipway.gateway.admission.limits import Denied, Standing
@@ -20,6 +20,13 @@ _WORDS: Mapping[Dimension, tuple[str, str]] = {
     "characters": ("characters", "of text. Send it in parts."),
     "documents": ("documents", "in all. Send fewer at a time."),
 }
+_NAMES: Mapping[Dimension, tuple[bytes, ...]] = {
+    dimension: tuple(
+        b"x-ratelimit-%b-%b" % (what, dimension.replace("_", "-").encode())
+        for what in (b"limit", b"remaining", b"reset")
+    )
+    for dimension in DIMENSIONS
+}
 _SCOPE = {"org": "organization", "project": "project", "user": "user", "api_key": "API key"}
 
 
@@ -28,16 +35,17 @@ def headers(standings: Sequence[Standing]) -> tuple[Header, ...]:
 
     Where several scopes have a limit, the one with the least left is shown. Resets are like `12.3s`.
     """
+    tightest: dict[Dimension, Standing] = {}
+    for standing in standings:
+        dimension = standing.bound.dimension
+        other = tightest.get(dimension)
+        if other is None or standing.remaining < other.remaining:
+            tightest[dimension] = standing
     shown: list[Header] = []
-    for dimension in DIMENSIONS:
-        tightest = _tightest(standing for standing in standings if standing.bound.dimension == dimension)
-        if tightest is not None:
-            name = dimension.replace("_", "-").encode()
-            shown += [
-                (b"x-ratelimit-limit-" + name, b"%d" % tightest.bound.limit),
-                (b"x-ratelimit-remaining-" + name, b"%d" % tightest.remaining),
-                (b"x-ratelimit-reset-" + name, b"%.1fs" % tightest.reset_s),
-            ]
+    for dimension, (limit, remaining, reset) in _NAMES.items():
+        if dimension in tightest:
+            bound, left, reset_s = tightest[dimension]
+            shown += ((limit, b"%d" % bound.limit), (remaining, b"%d" % left), (reset, b"%.1fs" % reset_s))
     return tuple(shown)
 
 
@@ -65,7 +73,3 @@ def rate_limited(model: str, denied: Denied) -> ApiError:
 
 def _error(message: str, own_headers: tuple[Header, ...]) -> ApiError:
     return ApiError(429, "rate_limit_exceeded", "rate_limit_exceeded", message, headers=own_headers)
-
-
-def _tightest(standings: Iterable[Standing]) -> Standing | None:
-    return min(standings, key=lambda standing: standing.remaining, default=None)

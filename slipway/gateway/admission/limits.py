@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from slipway.gateway.admission.bounds import Bound
 from slipway.records.usage import NO_UNITS, Units
@@ -25,8 +25,7 @@ WINDOW_S = 60.0
 _SLOT_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How one bound stands: what is left, and the seconds until all of it is back."""
 
     bound: Bound
@@ -49,8 +48,8 @@ class Reservation:
     """What an admitted request holds. `output_tokens` is what it was granted; settle or refund it once."""
 
     output_tokens: int
-    standings: tuple[Standing, ...]
-    taken: list[Taken] = field(default_factory=list)
+    standings: list[Standing]
+    taken: list[Taken]
 
     def release(self) -> list[Taken]:
         """What it holds, to be settled or refunded; nothing the second time."""
@@ -58,8 +57,7 @@ class Reservation:
         return taken
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(NamedTuple):
     """One amount in one window; `slot` once it runs down with time."""
 
     bound: Bound
@@ -158,7 +156,7 @@ class MemoryLimiter:
     """All windows of one gateway replica. Not for several threads: the event loop is its lock."""
 
     def __init__(self) -> None:
-        self._windows: dict[tuple[object, ...], Window] = {}
+        self._windows: dict[str, Window] = {}
         self._swept_at = 0.0
 
     @property
@@ -177,15 +175,27 @@ class MemoryLimiter:
     ) -> Reservation | Denied:
         """See `Limiter`. There is no await inside, so that check and take are one step."""
         self._sweep(now)
-        windows = [(bound, self._windows.setdefault(bound.window_key, Window())) for bound in bounds]
-        spare = [b.limit - w.used(now) - prompt for b, w in windows if b.dimension == "tokens"]
-        output = max(least, min([most, *spare]))
-        for bound, window in windows:
-            needed = bound.needs(prompt + output, units)
-            if needed and window.used(now) + needed > bound.counted:
+        spare, asked = most, []
+        for bound in bounds:
+            window = self._windows.get(bound.window_key)
+            if window is None:
+                window = self._windows[bound.window_key] = Window()
+            used = window.used(now)
+            if bound.dimension == "tokens":
+                spare = min(spare, bound.limit - used - prompt)
+            asked.append((bound, window, used))
+        output = max(least, spare)
+        needs = [bound.needs(prompt + output, units) for bound in bounds]
+        for (bound, window, used), needed in zip(asked, needs, strict=True):
+            if needed and used + needed > bound.counted:
+                windows = [(bound, window) for bound, window, _ in asked]
                 return self._denied(windows, bound, window, needed, now)
-        taken = [_take(bound, window, prompt + output, units, now) for bound, window in windows]
-        return Reservation(output, _standings(windows, now), taken)
+        reservation = Reservation(output, [], [])
+        for (bound, window, used), needed in zip(asked, needs, strict=True):
+            reservation.taken.append(_take(bound, window, needed, now))
+            left = max(0, bound.limit - bound.said(used + needed))
+            reservation.standings.append(Standing(bound, left, window.reset_in_s(now)))
+        return reservation
 
     async def settle(
         self, reservation: Reservation, tokens: int, now: float, units: Units = NO_UNITS
@@ -219,8 +229,7 @@ class MemoryLimiter:
             self._windows = {key: w for key, w in self._windows.items() if w.used(now)}
 
 
-def _take(bound: Bound, window: Window, tokens: int, units: Units, now: float) -> Taken:
-    amount = bound.needs(tokens, units)
+def _take(bound: Bound, window: Window, amount: int, now: float) -> Taken:
     if bound.dimension == "requests":
         return Taken(bound, window, amount, window.run_down(amount, now))
     window.held += amount

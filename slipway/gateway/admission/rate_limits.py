@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from slipway.gateway.admission import limit_headers
-from slipway.gateway.admission.bounds import bounds_of, project_bounds
+from slipway.gateway.admission.bounds import CallersBounds
 from slipway.gateway.admission.estimate import Demand, bind, demand_of
 from slipway.gateway.admission.limits import Denied, Limiter, Reservation
 from slipway.gateway.admission.template import Template, TemplateAllowance
@@ -29,6 +29,7 @@ class RateLimits:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
+        self._bounds = CallersBounds()
         self._allowance = TemplateAllowance()
 
     async def admit(self, call: Call, route: Route, body: Body) -> ReservedLimits | None:
@@ -37,8 +38,7 @@ class RateLimits:
         Raises ApiError: 429, and 400 for what cannot be bounded.
         """
         key = call.key
-        bounds = bounds_of(route.limits, route.deployment, key.org, key.user, key.id)
-        bounds += project_bounds(key.project_limits.get(route.model), key.project)
+        bounds = self._bounds.of(key, route)
         if not bounds:
             return None
         operation, now = OPERATIONS[call.path], time.monotonic()
@@ -67,7 +67,7 @@ class RateLimits:
             raise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Lesson:
     """What an engine's count of one request's prompt will teach."""
 
@@ -84,7 +84,7 @@ class _Lesson:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReservedLimits:
     """What one request holds of its limits; `prompt_bound` is 0 where none of them is in tokens."""
 

@@ -15,6 +15,7 @@ more is allowed for it, until a plain request's whole count says that it cannot 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # Two of these without seeing as much, while requests come, and the allowance shrinks to what was seen.
 _REMEMBERED_S = 120.0
@@ -35,8 +36,7 @@ class _Peak:
     before: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """Whose template it is: of what a deployment serves at one path, as one organization meets it."""
 
     serving: str

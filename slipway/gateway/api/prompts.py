@@ -161,7 +161,7 @@ class Reads:
         return (
             len(prompts) == 1
             and self.is_plain_prompt(prompts[0])
-            and body.keys() <= _NEVER_READ | self.fields
+            and all(name in _NEVER_READ or name in self.fields for name in body)
         )
 
     def answers(self, body: Body) -> int:
