@@ -180,7 +180,7 @@ class MemoryLimiter:
             window = self._windows.get(bound.window_key)
             if window is None:
                 window = self._windows[bound.window_key] = Window()
-            used = window.used(now)
+            used = window.used(now) if window.slots else window.held
             if bound.dimension == "tokens":
                 spare = min(spare, bound.limit - used - prompt)
             asked.append((bound, window, used))

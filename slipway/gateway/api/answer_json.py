@@ -45,9 +45,8 @@ def error_type(chunk: dict[str, Any], named: events.Event | None) -> str | None:
     """The type of the error that an event is: in OpenAI's shape, in vLLM's (`object`), or by its name."""
     error = chunk.get("error")
     if not error:
-        if "error" not in (chunk.get("object"), chunk.get("type")) and (
-            named is None or named.kind != b"error"
-        ):
+        is_error = chunk.get("object") == "error" or chunk.get("type") == "error"
+        if not is_error and (named is None or named.kind != b"error"):
             return None
         error = chunk
     kind = error.get("type") if isinstance(error, dict) else None

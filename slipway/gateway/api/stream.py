@@ -21,6 +21,7 @@ _LAST = b"data: [DONE]\n\n"
 _PREFIX = b"data:"
 _LONGEST_DONE = 16
 _NONE: tuple[int, ...] = ()
+_NO_TEXT = frozenset({"role", "content"})
 
 
 class StreamEditor:
@@ -57,7 +58,15 @@ class StreamEditor:
         split = self._split
         if split.takes_whole(data) and data.startswith(_PREFIX) and not self.done:
             return self._edit_data(data, None, data[len(_PREFIX) : -2])
-        return b"".join([self._edit(event) for event in split.feed(data) if not self.done])
+        edited = []
+        for event in split.feed(data):
+            if self.done:
+                break
+            if event.startswith(_PREFIX) and b"\n" not in event:
+                edited.append(self._edit_data(event + b"\n\n", None, event[len(_PREFIX) :]))
+            else:
+                edited.append(self._edit(event))
+        return b"".join(edited)
 
     def end(self) -> bytes:
         """The engine has closed the stream: what is left to forward. Raises AnswerError."""
@@ -189,7 +198,10 @@ def _has_text(choice: dict[str, Any]) -> bool:
     if delta and isinstance(delta, dict):
         if delta.get("content"):
             return True
-        return any(value for name, value in delta.items() if name not in {"role", "content"})
+        for name, value in delta.items():  # noqa: SIM110 - a generator for each token costs as much as all else
+            if value and name not in _NO_TEXT:
+                return True
+        return False
     return bool(choice.get("text"))
 
 
