@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from slipway.gateway.api import errors
 from slipway.gateway.api.asgi import Receive, Scope, Send
 from slipway.gateway.api.errors import ApiError
+from slipway.gateway.api.operations import api_of
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 256
@@ -48,6 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._app = self.app
         self.app = self._run
+        self.url = b""  # until a request says one
         self._in_head = True  # also before the first request
         self._is_read = True  # the last request has been read to its end
         self._progressed = False
@@ -248,7 +250,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True  # to the application its client is gone
             self.cycle.message_event.set()
-        body = error.body()
+        path = self.url.partition(b"?")[0].decode("latin-1")  # as far as it came
+        body = api_of(path).error(error, "")
         phrase = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}[error.status]
         start = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\n" % (error.status, phrase)
         self.transport.write(start + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)

@@ -205,6 +205,17 @@ class TestBytes:
         assert (status, json.loads(body)["error"]["type"]) == (431, "invalid_request_error")
         assert not application.began.is_set()
 
+    @pytest.mark.parametrize("path", ["/v1/messages?beta=true", "/v1/messages/count_tokens"])
+    def test_it_is_refused_in_the_shape_of_the_api_that_it_asks_for(self, connect, path):
+        client = connect()
+        client.sendall(head(path)[:-2] + b"X: " + b"y" * protocol.MAX_HEAD_BYTES + b"\r\n\r\n")
+        status, _, body = one(client)
+        refused = json.loads(body)
+        assert (status, refused["type"]) == (431, "error")
+        assert (
+            refused["error"]["type"] == "invalid_request_error" and "headers" in refused["error"]["message"]
+        )
+
     def test_one_of_just_its_bound_is_answered(self, connect):
         client, counted = connect(), len("/told" + "Host" + "x" + "X")
         value = b"y" * (protocol.MAX_HEAD_BYTES - counted)
@@ -246,6 +257,27 @@ class TestTime:
         assert one(client)[0] == 408
         assert application.gone.wait(10)
         assert everything(client) == b""
+
+    @pytest.mark.parametrize("sent", [b"", b"5\r\nhello\r\n", b"5\r\nhel", b"5", b"0\r\nX: y"])
+    def test_one_in_chunks_that_stalls_is_not_waited_for_either(self, connect, quick, application, sent):
+        client = connect()
+        client.sendall(head(Transfer_Encoding="chunked") + sent)
+        status, _, body = one(client)
+        assert (status, json.loads(body)["error"]["code"]) == (408, "request_timeout")
+        assert application.gone.wait(10)
+        assert everything(client) == b""
+
+    @pytest.mark.parametrize(
+        "sent",
+        [head("/v1/messages", Content_Length=9), b"POST /v1/messages HTTP/1.1\r\nX: "],
+        ids=["body", "head"],
+    )
+    def test_who_is_late_reads_so_in_the_shape_of_its_api(self, connect, quick, sent):
+        client = connect()
+        client.sendall(sent)
+        status, _, body = one(client)
+        refused = json.loads(body)
+        assert (status, refused["type"], refused["error"]["type"]) == (408, "error", "invalid_request_error")
 
     def test_a_body_that_nobody_reads_is_not_late(self, connect, quick, application):
         client = connect()
