@@ -18,6 +18,7 @@ import click
 import slipway
 from slipway.commands import cluster, metering, options
 from slipway.commands.admin_keys import admin_key
+from slipway.commands.billing import invoice, month
 from slipway.commands.image import image
 from slipway.commands.keys import key
 from slipway.commands.tenants import tenants
@@ -170,6 +171,8 @@ cli.add_command(user)
 cli.add_command(project)
 cli.add_command(tenants)
 cli.add_command(warehouse)
+cli.add_command(month)
+cli.add_command(invoice)
 for command in (*cluster.COMMANDS, *metering.COMMANDS):
     cli.add_command(command)
 

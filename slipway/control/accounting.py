@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from slipway.catalog import Catalog
+from slipway.control import billing
 from slipway.control.connections import Connections
 from slipway.metering import price_table, prices, publish, replicas, rollup
 from slipway.metering.checks import CheckResult, evaluate
@@ -38,6 +39,7 @@ def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -
     summaries = rollup.roll_up(at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC))
     events = sum(summary.requests for summary in summaries)
     say(f"{events} requests in {len(summaries)} hours")
+    billing.adjust(at, hours, run_id, datetime.now(UTC), say)
     published = publish.publish(at.warehouse, at.store, hours)
     say(f"published {published.copy_bytes} bytes and {len(published.parquet_keys)} Parquet objects")
     return RollupReport(tuple(summaries), evaluate(at.metered, hours))

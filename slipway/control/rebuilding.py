@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from slipway.billing import adjusting
+from slipway.control import billing
 from slipway.control.connections import Connections
 from slipway.metering import fingerprint, publish, replicas, rollup
 from slipway.metering.price_table import bring_prices
@@ -75,6 +77,7 @@ def rebuild(at: Connections, say: Say, *, without_gone: bool = False) -> Rebuilt
                 summaries[summary.hour] = summary
             late = [hour for hour in replica_samples.hours(at.store)[0] if hour > begun - 2 * _HOUR]
             _sampled(at, anew, late, say)
+            _billed(at, anew, run_id, begun, say)
             _put_in_place(anew, at.warehouse)
         sampled_hours = sorted({*sampled_hours, *late})
         _publish(at, sorted(summaries), sampled_hours, say)
@@ -165,6 +168,15 @@ def _sampled(at: Connections, anew: Warehouse, hours: Sequence[datetime], say: S
     for some in _pieces(hours):
         done = replicas.roll_up(at.store, anew, some)
         say(f"samples, {_span(some)}: {sum(hour.instants for hour in done)} instants")
+
+
+def _billed(at: Connections, anew: Warehouse, run_id: str, now: datetime, say: Say) -> None:
+    """What was billed is brought as it was kept; what came since for closed months becomes adjustments."""
+    with anew.writing() as connection:
+        compared = adjusting.compare(at.store, connection, run_id, now)
+        invoices = billing.restore(at, connection)
+    found = len(compared.adjusted.rows) if compared.adjusted else 0
+    say(f"bills: {len(invoices)} invoices, {found} adjustments more")
 
 
 def _span(hours: Sequence[datetime]) -> str:

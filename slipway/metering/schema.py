@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Files of sql/ that make the schema, in order. Each can be run again, and only adds: tables `IF NOT EXISTS`,
 # and columns `ADD COLUMN IF NOT EXISTS` with a default that is true of the rows before. A topic has a file of
 # its own, `schema_<topic>`.
-SCHEMA: tuple[str, ...] = ("schema", "schema_latency", "schema_rating")
+SCHEMA: tuple[str, ...] = ("schema", "schema_latency", "schema_rating", "schema_billing")
 
 # To be raised by one with the first change of SCHEMA after a release. 1 is what files have that say none.
 VERSION = 2

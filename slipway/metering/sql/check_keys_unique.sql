@@ -29,4 +29,25 @@ FROM rollup_run SEMI JOIN asked USING (hour) GROUP BY hour HAVING n > 1
 UNION ALL
 SELECT 'price', [deployment, org, effective_from::VARCHAR]::VARCHAR, count(*) AS n
 FROM price GROUP BY deployment, org, effective_from HAVING n > 1
+UNION ALL
+SELECT 'closed_month', month, count(*) AS n
+FROM closed_month GROUP BY month HAVING n > 1
+UNION ALL
+SELECT
+    'closed_line', [month, org, hour::VARCHAR, deployment, model, unit, price_version, tier::VARCHAR, price_pico::VARCHAR,
+    currency]::VARCHAR, count(*) AS n
+FROM closed_line SEMI JOIN asked USING (hour)
+GROUP BY month, org, hour, deployment, model, unit, price_version, tier, price_pico, currency HAVING n > 1
+UNION ALL
+SELECT
+    'usage_adjustment', [number::VARCHAR, month, org, hour::VARCHAR, deployment, model, unit, price_version, tier::VARCHAR,
+    price_pico::VARCHAR, currency]::VARCHAR, count(*) AS n
+FROM usage_adjustment SEMI JOIN asked USING (hour)
+GROUP BY number, month, org, hour, deployment, model, unit, price_version, tier, price_pico, currency HAVING n > 1
+UNION ALL
+SELECT 'invoice', invoice, count(*) AS n
+FROM invoice GROUP BY invoice HAVING n > 1
+UNION ALL
+SELECT 'invoice_line', [invoice, number::VARCHAR]::VARCHAR, count(*) AS n
+FROM invoice_line GROUP BY invoice, number HAVING n > 1
 ORDER BY ALL;

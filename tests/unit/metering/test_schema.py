@@ -2,6 +2,7 @@
 
 import pytest
 
+from slipway.billing import tables as billing_tables
 from slipway.metering import replicas
 from slipway.metering.schema import migrate
 from slipway.metering.warehouse import DERIVED_TABLES, USAGE_TABLES, sql
@@ -19,7 +20,7 @@ def tables() -> set[str]:
 
 def test_every_table_belongs_to_a_rollup_or_holds_the_prices(tables: set[str]) -> None:
     notes = {"price", "unpublished_day", "warehouse_version"}
-    assert tables == {*USAGE_TABLES, *DERIVED_TABLES, replicas.TABLE, *notes}
+    assert tables == {*USAGE_TABLES, *DERIVED_TABLES, *billing_tables.TABLES, replicas.TABLE, *notes}
 
 
 def test_every_table_with_hours_has_a_file_that_fills_it() -> None:

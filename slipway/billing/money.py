@@ -1,0 +1,47 @@
+"""Rounding: exact costs to the minor unit of a currency, by one rule, once per line.
+
+Belongs here: minor units of ISO 4217, the rule, how an amount is written.
+Does not: which costs make a line (invoicing.py).
+
+The rule is half to even: of many lines, as many are rounded up as down, so that no side gains by it.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+RULE = "half to even"
+
+# ISO 4217 list one: currencies whose minor unit is not a hundredth.
+# Funds, metals and units of account have none at all: whole units of them are counted.
+_OTHERS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "
+    "XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_DIGITS = {currency: digits for digits, currencies in _OTHERS.items() for currency in currencies.split()}
+_EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
+
+
+def minor_digits(currency: str) -> int:
+    """Decimal places of a currency's minor unit (ISO 4217), such as 2 for cents."""
+    return _DIGITS.get(currency, 2)
+
+
+def to_minor(cost: Decimal, currency: str) -> int:
+    """The cost in whole minor units, rounded half to even."""
+    return int(cost.scaleb(minor_digits(currency), _EXACT).to_integral_value(ROUND_HALF_EVEN, _EXACT))
+
+
+def written(minor: int, digits: int) -> str:
+    """An amount of minor units as people read it, such as `12.05`."""
+    return format(Decimal(minor).scaleb(-digits, _EXACT), "f")
+
+
+def added(*costs: Decimal) -> Decimal:
+    """The exact sum: Python's own context would round at 28 digits."""
+    total = Decimal(0)
+    for cost in costs:
+        total = _EXACT.add(total, cost)
+    return total
