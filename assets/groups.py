@@ -14,6 +14,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets import (
+    billing,
     catalog_documents,
     data_planes,
     endpoint_gateways,
@@ -33,6 +34,7 @@ from assets.declared import DATA_PLANE_TAG, Declared
 from slipway.catalog import Catalog
 from slipway.catalog.documents import Document
 
+CLOSE_MONTH = "close_month"
 DEPLOY = "deploy"
 MAINTENANCE = "maintenance"
 ROLLUP = "rollup"
@@ -79,6 +81,14 @@ GROUPS = (
     Group("tenants", DEPLOY, routes.tenant_assets, pool=None),
     Group("gateway", DEPLOY, lambda catalog: _gateway(catalog), pools.ROUTES),
     Group("billing", DEPLOY, metering.price_assets, pools.WAREHOUSE),
+    # Of what holds a month up, a retry changes nothing: a person is told.
+    Group(
+        "invoices",
+        CLOSE_MONTH,
+        lambda catalog: billing.invoice_assets(),
+        pools.WAREHOUSE,
+        needs_catalog=False,
+    ),
     Group("maintenance", MAINTENANCE, garbage.garbage_assets, pools.GARBAGE),
     Group(
         "metering",

@@ -13,6 +13,8 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 # The running hour is included; its rows are marked not final.
 HOURLY = dg.HourlyPartitionsDefinition(start_date=FIRST, timezone="UTC", end_offset=1)
+# Months end before they are closed: the running one is not among them.
+MONTHLY = dg.MonthlyPartitionsDefinition(start_date=FIRST, timezone="UTC", fmt="%Y-%m")
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from assets.groups import DEPLOY, MAINTENANCE, REPORTS, ROLLUP, Group
+from assets.groups import CLOSE_MONTH, DEPLOY, MAINTENANCE, REPORTS, ROLLUP, Group
 from pipelines.overriding import Job
 from slipway.catalog import Settings
 
 DESCRIPTIONS = {
+    CLOSE_MONTH: "Close months, make their invoices, and tell the webhook of them. It cannot be undone.",
     ROLLUP: "Roll up hours of usage into latency, usage and cost, and of samples into what ran.",
     REPORTS: "Make the pages of latency, usage and economics anew.",
     DEPLOY: "Bring deployments to the catalog's spec: weights and images, rollouts, routes, prices.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from resources.artifacts import WeightsResource
+from resources.billing import BillingResource
 from resources.cluster_parts import ClusterPartsResource
 from resources.dataplane import DataPlaneResource
 from resources.environment import EnvironmentResource, StoreResource
@@ -22,6 +23,7 @@ def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
     store = StoreResource(environment=environment)
     return {
         "environment": environment,
+        "billing": BillingResource(environment=environment),
         "store": store,
         "weights_store": WeightsResource(environment=environment, store=store),
         "images": ImagesResource(environment=environment, store=store),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.billing.invoicing import Correction, LineKey, Used
 from slipway.billing.months import end_of, start_of
+from slipway.metering.staleness import RolledUp
 from slipway.metering.warehouse import sql, transaction
 from slipway.objectstore import ObjectStore
 from slipway.records.adjustments import Adjusted, Adjustments
@@ -202,7 +203,7 @@ def _column(connection: DuckDBPyConnection, statement: str) -> list[Any]:
     return [row[0] for row in connection.execute(statement).fetchall()]
 
 
-def rolled_up(connection: DuckDBPyConnection) -> list[tuple[datetime, str, int, bool]]:
-    """Hour, fingerprint, number of objects and whether it is final, of each hour that was rolled up."""
-    rows = connection.execute("SELECT hour, input_fingerprint, objects, final FROM rollup_run ORDER BY hour")
-    return [(hour.astimezone(UTC), *others) for hour, *others in rows.fetchall()]
+def rolled_up(connection: DuckDBPyConnection) -> dict[datetime, RolledUp]:
+    """What each hour was rolled up from, and whether it was over by then."""
+    rows = connection.execute("SELECT hour, input_fingerprint, objects, final FROM rollup_run").fetchall()
+    return {hour.astimezone(UTC): RolledUp(*others) for hour, *others in rows}

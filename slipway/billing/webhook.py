@@ -120,10 +120,14 @@ def _post(
             )  # fmt: skip
             status = reply.status
             reply.close()
+    except urllib3.exceptions.NewConnectionError:  # which urllib3 counts among its time-outs
+        return 0, "cannot be reached"
     except urllib3.exceptions.TimeoutError:
         return 0, f"no answer within {timeout_s:g} s"
-    except urllib3.exceptions.HTTPError as error:
-        return 0, f"cannot be reached: {type(error).__name__}"
+    except urllib3.exceptions.SSLError:
+        return 0, "its certificate is not trusted"
+    except (urllib3.exceptions.HTTPError, OSError):
+        return 0, "cannot be reached, or hung up"
     if 300 <= status < 400:
         return status, f"answered {status}, a redirect, which is not followed: set its new address"
     return status, f"answered {status}"

@@ -24,7 +24,6 @@ from slipway.environment import MissingSettingError
 from slipway.metering import publish
 from slipway.metering.checks import evaluate
 from slipway.metering.fingerprint import list_hours
-from slipway.metering.staleness import RolledUp
 from slipway.records import usage
 from slipway.records.adjustments import Adjustments
 from slipway.records.closed_months import ClosedMonth, ClosedMonths
@@ -186,7 +185,7 @@ def _close(at: Connections, month: str, run_id: str, now: datetime, say: Say) ->
 
 def _facts(at: Connections, month: str, now: datetime) -> Facts:
     with at.metered.reading() as copy:
-        rolled_up = {hour: RolledUp(*others) for hour, *others in tables.rolled_up(copy)}
+        rolled_up = tables.rolled_up(copy)
         months = tables.months_with_cost(copy)
     with_usage, _ = usage.hours(at.store)
     first = min([*with_usage, *rolled_up], default=None)
