@@ -81,9 +81,8 @@ GROUPS = (
     Group("tenants", DEPLOY, routes.tenant_assets, pool=None),
     Group("gateway", DEPLOY, lambda catalog: _gateway(catalog), pools.ROUTES),
     Group("billing", DEPLOY, metering.price_assets, pools.WAREHOUSE),
-    # Of what holds a month up, a retry changes nothing: a person is told.
     Group(
-        "invoices",
+        "month_close",
         CLOSE_MONTH,
         lambda catalog: billing.invoice_assets(),
         pools.WAREHOUSE,

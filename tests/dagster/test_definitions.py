@@ -46,7 +46,7 @@ def test_definitions_load_without_network_environment_or_writing_a_file() -> Non
     assert seen["connected"] == []
     assert [path for path in seen["wrote"] if path != os.devnull] == []
     assert seen["heavy"] == []
-    assert seen["assets"] == 19
+    assert seen["assets"] == 20
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,8 @@ def test_assets_of_the_catalog_carry_the_digest_of_the_spec_that_makes_them(grap
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
     for node in nodes:
         if node.key.path[0] in {"weights", "rollout", "billing", "tenants"}:
-            assert node.code_version, node.key
+            # Invoices follow from usage and prices; no document makes them.
+            assert node.code_version or node.key == keys.INVOICES, node.key
         assert node.group_name != "default", node.key
 
 
@@ -102,7 +103,7 @@ def test_a_broken_catalog_leaves_metering_loaded(tmp_path: Path, caplog: pytest.
     found = definitions.resolve_asset_graph().materializable_asset_keys
     reports = {keys.report(kind) for kind in ("latency", "usage", "economics")}
     hourly = {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
-    assert found == {keys.CATALOG, *hourly, *reports}
+    assert found == {keys.CATALOG, keys.INVOICES, *hourly, *reports}
     sensors = [sensor.name for sensor in definitions.sensors or []]
     assert sensors == ["catalog_drift", "replica_samples", "late_usage"]
     assert "broken.yaml:1  deployments[x].model: is missing" in caplog.text

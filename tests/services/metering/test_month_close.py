@@ -361,3 +361,28 @@ def test_the_command_line_closes_shows_and_prints(world: World, monkeypatch: pyt
     assert "<title>2026-03-acme-USD" in run("invoice", "acme", "2026-03", "-o", "html").output
     assert "no organisation of that name" in str(run("invoice", "nobody", "2026-03").exception)
     assert "in the future" in str(run("invoice", "acme", "2999-01").exception)
+
+
+def test_materializing_an_invoice_closes_the_month_and_says_what_it_came_to(world: World) -> None:
+    import dagster as dg
+
+    from assets import groups, keys
+    from resources.all import resources
+    from slipway.catalog import Catalog
+
+    variables = {**world.at.environment.variables, "SLIPWAY_HOME": str(world.at.environment.home)}
+    made = groups.build([groups.named("month_close")], Catalog())
+
+    def materialize(month: str) -> dg.ExecuteInProcessResult:
+        given = {"billing": resources(variables)["billing"]}
+        return dg.materialize(made, partition_key=month, resources=given, raise_on_error=False)
+
+    done = materialize("2026-03")
+    assert done.success
+    (event,) = done.asset_materializations_for_node(keys.INVOICES.to_python_identifier())
+    invoices = Invoices(world.at.store).of("2026-03")
+    assert event.partition == "2026-03"
+    assert event.metadata["total_minor_USD"].value == sum(each.total_minor for each in invoices)
+    failed = materialize("2026-05")
+    assert not failed.success  # 2026-04 is open
+    assert "2026-04 is open: close it first" in str(failed.all_events)
