@@ -182,6 +182,5 @@ def _row(line: BilledLine) -> list[Any]:
 
 def _lines(plain: dict[str, Any]) -> list[BilledLine]:
     return [
-        BilledLine(datetime.fromisoformat(row[0]), *row[1:-1], cost=Decimal(row[-1]))
-        for row in plain["lines"]
+        BilledLine(*(datetime.fromisoformat(row[0]), *row[1:-1], Decimal(row[-1]))) for row in plain["lines"]
     ]
