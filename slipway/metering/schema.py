@@ -18,9 +18,9 @@ from slipway.metering.troubles import WarehouseError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Files of sql/ that make the schema, in order. Each can be run again, and only adds: tables `IF NOT EXISTS`,
-# and columns `ADD COLUMN IF NOT EXISTS` with a default that is true of the rows before. A topic has a file of
-# its own, `schema_<topic>`.
+# Files of sql/ that make the schema, in order. Each can be run again, and only adds: tables and views `IF NOT
+# EXISTS`, and columns `ADD COLUMN IF NOT EXISTS` with a default that is true of the rows before. A topic has
+# a file of its own, `schema_<topic>`. Views of an earlier version are made anew: they hold no rows.
 SCHEMA: tuple[str, ...] = ("schema", "schema_latency", "schema_rating", "schema_billing")
 
 # To be raised by one with the first change of SCHEMA after a release. 1 is what files have that say none.
@@ -61,6 +61,9 @@ def migrate(connection: DuckDBPyConnection) -> None:
     """Bring the current database to VERSION, as a whole or not at all; harmless when it is there."""
     connection.execute("BEGIN")
     try:
+        if (version(connection) or VERSION) < VERSION:
+            for name in _views(connection):
+                connection.execute(f'DROP VIEW "{name}"')
         connection.execute(statements())
         connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (version INTEGER, since TIMESTAMPTZ)")
         connection.execute(
@@ -114,6 +117,18 @@ def complete_with_views(connection: DuckDBPyConnection, database: str) -> None:
             added = ", ".join(f'{wanted[name][1]}::{wanted[name][0]} AS "{name}"' for name in missing)
             view = f'SELECT *, {added} FROM "{database}".main."{table}"'  # noqa: S608
             connection.execute(f'CREATE TEMP VIEW "{table}" AS {view}')
+    for view in _views(connection, "memory").values():
+        connection.execute(view.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+
+
+def _views(connection: DuckDBPyConnection, database: str | None = None) -> dict[str, str]:
+    """The views of a database (default: the current one), and the statement that makes each."""
+    rows = connection.execute(
+        "SELECT view_name, sql FROM duckdb_views() "
+        "WHERE database_name = coalesce($database, current_database()) AND NOT internal AND NOT temporary",
+        {"database": database},
+    ).fetchall()
+    return dict(rows)
 
 
 def _columns(connection: DuckDBPyConnection, database: str, table: str) -> dict[str, tuple[str, str]]:

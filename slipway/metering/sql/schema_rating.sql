@@ -5,7 +5,7 @@
 -- tier: 0 where the unit has one price whatever the volume. cost = quantity x price_pico x 10^-12, exact; the costs of a
 -- row of usage_hourly sum to its cost. A unit without a price has no row here; one that is free ("0") has.
 -- A view, so that a rollup writes nothing more for it.
-CREATE OR REPLACE VIEW cost_hourly AS
+CREATE VIEW IF NOT EXISTS cost_hourly AS
 SELECT
     hour, org, "user", api_key, deployment, model, price_version,
     rated.unit AS unit, rated.tier AS tier, rated.quantity AS quantity, rated.price_pico AS price_pico,

@@ -1,6 +1,7 @@
 """A warehouse of another version: an earlier one is brought forward and kept, a later one is left alone."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -18,12 +19,34 @@ NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
 
 def made_by_the_first_version(path: Path) -> None:
-    """Before units and versions: the tables that it knew, with a row."""
+    """Before units and versions: tables that it knew, with a row each, and a view as it was then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(path) as connection:
-        connection.execute("CREATE TABLE usage_hourly (hour TIMESTAMPTZ, org VARCHAR, requests BIGINT)")
-        connection.execute("INSERT INTO usage_hourly VALUES ($hour, 'acme', 3)", {"hour": HOUR})
+        connection.execute(
+            'CREATE TABLE usage_hourly (hour TIMESTAMPTZ, org VARCHAR, "user" VARCHAR, api_key VARCHAR, '
+            "deployment VARCHAR, model VARCHAR, price_version VARCHAR, requests BIGINT, "
+            "input_uncached BIGINT, input_cached BIGINT, output BIGINT, currency VARCHAR)"
+        )
+        connection.execute(
+            "INSERT INTO usage_hourly (hour, org, deployment, price_version, requests, input_uncached) "
+            "VALUES ($hour, 'acme', 'small', 'v', 3, 5)",
+            {"hour": HOUR},
+        )
+        connection.execute(
+            "CREATE TABLE price (deployment VARCHAR, org VARCHAR, effective_from TIMESTAMPTZ, "
+            "effective_to TIMESTAMPTZ, version VARCHAR, input BIGINT, cached BIGINT, output BIGINT, "
+            "currency VARCHAR, bill_failed VARCHAR, book VARCHAR, assigned_from TIMESTAMPTZ)"
+        )
+        connection.execute(
+            "INSERT INTO price (deployment, effective_from, version, input, currency) "
+            "VALUES ('small', '2026-01-01', 'v', 2000000, 'EUR')"
+        )
+        connection.execute("CREATE VIEW cost_hourly AS SELECT org FROM usage_hourly")
         connection.execute("CREATE TABLE rollup_run (hour TIMESTAMPTZ, run_id VARCHAR)")
+
+
+def costs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int, Decimal]]:
+    return connection.execute("SELECT org, unit, quantity, cost FROM cost_hourly").fetchall()
 
 
 def of_a_later_version(path: Path) -> None:
@@ -41,10 +64,13 @@ def test_an_earlier_one_is_brought_forward_and_a_copy_is_kept(tmp_path: Path) ->
             rows = connection.execute("SELECT org, requests, documents, task FROM usage_hourly").fetchall()
             assert rows == [("acme", 3, 0, None)]
             assert connection.execute("SELECT count(*) FROM deployment_hourly").fetchone() == (0,)
+            assert costs(connection) == [("acme", "input_uncached", 5, Decimal("0.000010000000"))]
     kept = tmp_path / "warehouse.version-1.duckdb"
     with duckdb.connect(kept, read_only=True) as connection:
         assert schema.version(connection) == 1
-        assert connection.execute("FROM usage_hourly").fetchall() == [(HOUR, "acme", 3)]
+        assert connection.execute("SELECT hour, org, requests FROM usage_hourly").fetchall() == [
+            (HOUR, "acme", 3)
+        ]
     assert sorted(path.name for path in tmp_path.glob("*.duckdb")) == sorted([kept.name, warehouse.path.name])
 
 
@@ -80,7 +106,8 @@ def test_a_migration_that_fails_has_changed_nothing_and_the_next_one_completes(
             pass
     with duckdb.connect(warehouse.path, read_only=True) as connection:
         assert schema.version(connection) == 1
-        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (3,)
+        assert connection.execute("SELECT org FROM cost_hourly").fetchall() == [("acme",)]
     with warehouse.writing() as connection:
         assert schema.version(connection) == schema.VERSION
 
@@ -111,4 +138,5 @@ def test_a_copy_that_an_earlier_version_published_is_read_as_one_of_this(tmp_pat
         rows = connection.execute("SELECT hour, org, requests, searches, task FROM usage_hourly").fetchall()
         assert rows == [(HOUR, "acme", 3, 0, None)]
         assert connection.execute("SELECT count(*) FROM quarantine").fetchone() == (0,)
-    assert copy.rows("prices") == []
+        assert costs(connection) == [("acme", "input_uncached", 5, Decimal("0.000010000000"))]
+    assert [row["searches"] for row in copy.rows("prices")] == [None]
