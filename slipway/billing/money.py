@@ -34,9 +34,9 @@ def to_minor(cost: Decimal, currency: str) -> int:
     return int(cost.scaleb(minor_digits(currency), _EXACT).to_integral_value(ROUND_HALF_EVEN, _EXACT))
 
 
-def written(minor: int, digits: int) -> str:
-    """An amount of minor units as people read it, such as `12.05`."""
-    return format(Decimal(minor).scaleb(-digits, _EXACT), "f")
+def written(minor: int, digits: int, *, grouped: bool = False) -> str:
+    """An amount of minor units in whole ones, such as `1234.05`, or `1,234.05` as people read it."""
+    return format(Decimal(minor).scaleb(-digits, _EXACT), ",f" if grouped else "f")
 
 
 def added(*costs: Decimal) -> Decimal:

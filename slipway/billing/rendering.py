@@ -10,10 +10,10 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 
 from slipway.billing.money import RULE, written
+from slipway.billing.units import unit
 from slipway.records.invoices import Invoice, InvoiceLine
 
 COLUMNS = (
@@ -46,11 +46,13 @@ def as_text(invoices: Sequence[Invoice]) -> str:
     for invoice in invoices:
         parts.append(f"{invoice.id}{'   DRAFT: the month is not closed' if invoice.is_draft else ''}")
         parts += [
-            f"  {line.number:>4}  {_what(line)}  {line.quantity} x {price(line)} = "
-            f"{written(line.amount_minor, invoice.minor_digits)}"
+            f"  {line.number:>4}  {_what(line)}, {unit(line.unit).price(line.price_pico)} = "
+            f"{written(line.amount_minor, invoice.minor_digits, grouped=True)}"
             for line in invoice.lines
         ]
-        parts.append(f"  total {written(invoice.total_minor, invoice.minor_digits)} {invoice.currency}")
+        parts.append(
+            f"  total {written(invoice.total_minor, invoice.minor_digits, grouped=True)} {invoice.currency}"
+        )
     return "\n".join(parts)
 
 
@@ -62,16 +64,13 @@ def as_html(invoices: Sequence[Invoice]) -> str:
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     template = environment.get_template("invoice.html.j2")
-    return template.render(invoices=invoices, money=written, price=price, rule=RULE)
-
-
-def price(line: InvoiceLine) -> str:
-    """The price of one unit in whole units of the currency, exact."""
-    return format(Decimal(line.price_pico).scaleb(-12).normalize(), "f")
+    return template.render(invoices=invoices, money=written, unit=unit, rule=RULE)
 
 
 def _what(line: InvoiceLine) -> str:
-    what = f"{line.deployment} {line.unit} {line.price_version} tier {line.tier}"
+    counted = unit(line.unit)
+    what = f"{line.deployment} {line.price_version} tier {line.tier}  "
+    what += f"{counted.quantity(line.quantity)} {counted.name}"
     if line.hour is None:
         return what
     return f"{what} [{line.hour:%Y-%m-%dT%H} {line.reason}; run {line.run_id}]"

@@ -75,6 +75,21 @@ def test_html_escapes_every_value_and_needs_nothing_from_elsewhere() -> None:
     assert "Adjustments of earlier months" in rendering.as_html([an_invoice()])
 
 
+def test_people_read_quantities_and_prices_as_the_catalog_states_them() -> None:
+    sound = LineKey("whisper", "input_audio_ms", "v", 0, 100_000)
+    lines = [
+        Used("acme", "USD", KEY, 1_234_567, Decimal("1234567.5")),
+        Used("acme", "USD", sound, 61_500, Decimal("0.01")),
+    ]
+    for page in (rendering.as_html, rendering.as_text):
+        said = page(invoices("2026-03", AT, lines, ()))
+        for words in (
+            "1,234,567", "output tokens", "0.000007 per 1M", "1,234,567.50",
+            "61.500", "seconds of audio in", "0.006 per minute",
+        ):  # fmt: skip
+            assert words in said
+
+
 def test_a_draft_says_that_it_is_one() -> None:
     (draft,) = invoices("2026-03", None, [used("1")], ())
     assert draft.id.startswith("draft-") and draft.plain()["draft"]
