@@ -20,6 +20,7 @@ from pipelines.jobs import Checks, asset_jobs
 from pipelines.overriding import Job
 from pipelines.schedules import daily_maintenance, hourly_reports, hourly_rollup
 from resources.all import resources as all_resources
+from sensors.alerts import alerts
 from sensors.catalog_drift import catalog_drift
 from sensors.late_usage import late_usage
 from sensors.replica_samples import replica_samples
@@ -63,13 +64,19 @@ def build_definitions(
         hourly_reports(),
         *([daily_maintenance()] if catalog else []),
     ]
+    own_sensors = [
+        drift_sensor,
+        replica_samples(),
+        late_usage(ROLLUP),
+        alerts(catalog, drift_sensor.name),
+    ]
     every_check = [check for of_job in own_checks.values() for check in of_job]
     return dg.Definitions(
         assets=overriding.assets(own_assets, assets),
         asset_checks=overriding.checks(every_check, checks),
         jobs=overriding.named(asset_jobs(able, own_checks, settings, executor), jobs),
         schedules=overriding.named(clocks, schedules),
-        sensors=overriding.named([drift_sensor, replica_samples(), late_usage(ROLLUP)], sensors),
+        sensors=overriding.named(own_sensors, sensors),
         resources={**all_resources(), **(resources or {})},
         executor=executor,
     )

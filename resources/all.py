@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from resources.alerting import AlertingResource
 from resources.artifacts import WeightsResource
 from resources.billing import BillingResource
 from resources.cluster_parts import ClusterPartsResource
@@ -23,6 +24,7 @@ def resources(variables: dict[str, str] | None = None) -> dict[str, Any]:
     store = StoreResource(environment=environment)
     return {
         "environment": environment,
+        "alerting": AlertingResource(environment=environment),
         "billing": BillingResource(environment=environment),
         "store": store,
         "weights_store": WeightsResource(environment=environment, store=store),

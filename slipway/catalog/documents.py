@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from slipway.catalog.alerts import AlertReceiver
 from slipway.catalog.fields import (
     MOST_REPLICAS,
     Accelerator,
@@ -256,7 +257,43 @@ class Settings(Document):
         3, ge=1, description="Closed hours that each hourly rollup looks at again."
     )
     drift_attempts: int = Field(3, ge=1, description="Repairs tried per spec digest before an alert.")
-    alert_webhook: SecretRef | None = Field(None, description="Slack-compatible webhook for alerts.")
+    alert_webhook: SecretRef | None = Field(
+        None,
+        description="Slack-compatible webhook that is told of every alert, as one of `alert_receivers`.",
+    )
+    alert_receivers: tuple[AlertReceiver, ...] = Field((), description="Who is told of which alerts.")
+    gpu_idle_hours: int = Field(
+        6,
+        ge=1,
+        le=168,
+        description="After so many whole hours without a request, GPUs that run are an alert.",
+    )
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _in_the_environment(cls, webhook: SecretRef | None) -> SecretRef | None:
+        if webhook is not None and webhook.env is None:
+            raise ValueError("is read from the environment. Write {env: VARIABLE}")
+        return webhook
+
+    @field_validator("alert_receivers")
+    @classmethod
+    def _names_differ(cls, receivers: tuple[AlertReceiver, ...]) -> tuple[AlertReceiver, ...]:
+        names = [receiver.name for receiver in receivers]
+        for name in names:
+            if names.count(name) > 1 or name == "alert-webhook":
+                raise ValueError(f"two receivers are named {name}. Rename one")
+        return receivers
+
+    @property
+    def receivers(self) -> tuple[AlertReceiver, ...]:
+        """All receivers of alerts, `alert_webhook` among them under the name `alert-webhook`."""
+        if self.alert_webhook is None:
+            return self.alert_receivers
+        return (
+            AlertReceiver(name="alert-webhook", kind="slack", url=self.alert_webhook),
+            *self.alert_receivers,
+        )
 
     @property
     def node_cache_bytes(self) -> int | None:

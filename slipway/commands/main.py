@@ -18,6 +18,7 @@ import click
 import slipway
 from slipway.commands import cluster, metering, options
 from slipway.commands.admin_keys import admin_key
+from slipway.commands.alert import alert
 from slipway.commands.billing import invoice, month
 from slipway.commands.image import image
 from slipway.commands.keys import key
@@ -173,6 +174,7 @@ cli.add_command(tenants)
 cli.add_command(warehouse)
 cli.add_command(month)
 cli.add_command(invoice)
+cli.add_command(alert)
 for command in (*cluster.COMMANDS, *metering.COMMANDS):
     cli.add_command(command)
 

@@ -92,6 +92,19 @@ def survey(
     return Survey(tuple(sorted(stale, key=lambda each: each.hour)), tuple(sorted(shrunk)), compared_up_to)
 
 
+def overdue(
+    store: ObjectStore, warehouse: Warehouse, *, now: datetime, earliest: datetime, patience: timedelta
+) -> list[StaleHour]:
+    """The hours, in order, that were over and unfinished so long ago that a rollup should have been.
+
+    Their objects are not compared: a sensor does that in turn. Raises as `survey`.
+    """
+    rolled_up = _rolled_up(warehouse)
+    stored = {hour for hour in map(hour_in, store.folders(PREFIX)) if hour is not None}
+    settled = settled_hours(stored | rolled_up.keys(), earliest, now - patience)
+    return [wrong for hour in settled if (wrong := unfinished(hour, rolled_up.get(hour))) is not None]
+
+
 def settled_hours(known: set[datetime], earliest: datetime, now: datetime) -> list[datetime]:
     """Every hour that has settled by now, without a gap from the first one that anybody knows of."""
     first = min((hour for hour in known if hour >= earliest), default=None)
