@@ -32,12 +32,12 @@ def send(receiver: AlertReceiver, notice: Notice, variables: Mapping[str, str], 
         _send_mail(receiver, notice, variables, now)
     elif receiver.kind == "pagerduty":
         key = _secret(receiver, "routing_key", receiver.routing_key, variables)
-        url = _secret(receiver, "url", receiver.url, variables) if receiver.url else PAGERDUTY_URL
+        url = _secret(receiver, "webhook", receiver.webhook, variables) if receiver.webhook else PAGERDUTY_URL
         for entry in (*notice.begun, *notice.over):
             _post(receiver, url, formats.pagerduty(entry, key))
     else:
         body = formats.slack(notice) if receiver.kind == "slack" else formats.webhook(notice)
-        _post(receiver, _secret(receiver, "url", receiver.url, variables), body)
+        _post(receiver, _secret(receiver, "webhook", receiver.webhook, variables), body)
 
 
 def _secret(receiver: AlertReceiver, field: str, ref: SecretRef | None, variables: Mapping[str, str]) -> str:
@@ -56,7 +56,7 @@ def _post(receiver: AlertReceiver, url: str, body: object) -> None:
     link = _address(url, "http", "https")
     if link is None:
         raise SendError(
-            f"alert receiver {receiver.name}: what its url's variable holds is not an address. "
+            f"alert receiver {receiver.name}: what its webhook's variable holds is not an address. "
             "Write it as https://host[:port]/path."
         )
     trouble = "cannot be reached"

@@ -35,7 +35,7 @@ class AlertReceiver(Spec):
         "`webhook`: JSON of our own; `email`: through the server in `SLIPWAY_SMTP_URL`; `pagerduty`: "
         "Events API v2."
     )
-    url: SecretRef | None = Field(
+    webhook: SecretRef | None = Field(
         None, description="Where to post; of `pagerduty` only where it is not the public address."
     )
     routing_key: SecretRef | None = Field(None, description="Integration key of a PagerDuty service.")
@@ -48,15 +48,17 @@ class AlertReceiver(Spec):
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
-        needed = {"slack": "url", "webhook": "url", "email": "to", "pagerduty": "routing_key"}[self.kind]
-        given = {"url": self.url, "to": self.to or None, "routing_key": self.routing_key}
+        needed = {"slack": "webhook", "webhook": "webhook", "email": "to", "pagerduty": "routing_key"}[
+            self.kind
+        ]
+        given = {"webhook": self.webhook, "to": self.to or None, "routing_key": self.routing_key}
         if given[needed] is None:
             raise ValueError(f"a receiver of kind {self.kind} needs {needed}. Add it")
-        allowed = {needed, "url"} if self.kind == "pagerduty" else {needed}
+        allowed = {needed, "webhook"} if self.kind == "pagerduty" else {needed}
         for name, value in given.items():
             if value is not None and name not in allowed:
                 raise ValueError(f"{name} means nothing to a receiver of kind {self.kind}. Remove it")
-        for name, ref in (("url", self.url), ("routing_key", self.routing_key)):
+        for name, ref in (("webhook", self.webhook), ("routing_key", self.routing_key)):
             if ref is not None and ref.env is None:
                 raise ValueError(f"{name} is read from the environment. Write {name}: {{env: VARIABLE}}")
         return self

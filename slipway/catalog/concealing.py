@@ -15,7 +15,7 @@ HIDDEN = "(not shown)"
 # A field by its name, letters and digits alone. `tokens_per_minute` and `max_tokens` are none.
 _BEARING = re.compile(
     r"secret|password|passwd|passphrase|credential|"
-    r"(token|apikey|accesskey|privatekey|signingkey|licen[cs]ekey|authorization|bearer|webhook|pwd)$"
+    r"(token|apikey|accesskey|privatekey|signingkey|routingkey|licen[cs]ekey|authorization|bearer|webhook|pwd)$"
 )
 # Where a field has such a name and holds no secret: limits of each API key.
 _NO_SECRETS = (("limits", "api_key"), ("spec", "limits", "api_key"))

@@ -291,7 +291,7 @@ class Settings(Document):
         if self.alert_webhook is None:
             return self.alert_receivers
         return (
-            AlertReceiver(name="alert-webhook", kind="slack", url=self.alert_webhook),
+            AlertReceiver(name="alert-webhook", kind="slack", webhook=self.alert_webhook),
             *self.alert_receivers,
         )
 

@@ -136,7 +136,7 @@ def tell(
 
 
 def try_out(receiver: AlertReceiver, variables: Mapping[str, str], now: datetime) -> str | None:
-    """Tell one receiver of a trial that begins and is over, whatever it wants to hear; what went wrong, if so."""
+    """Tell one receiver of a trial that begins and is over; what went wrong, or None."""
     entry = Entry(Alert("check_failed", "slipway/trial", "a trial, nothing is wrong"), now, now)
     try:
         sending.send(receiver, Notice((entry,), ()), variables, now)

@@ -105,5 +105,5 @@ def test_a_broken_catalog_leaves_metering_loaded(tmp_path: Path, caplog: pytest.
     hourly = {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
     assert found == {keys.CATALOG, keys.INVOICES, *hourly, *reports}
     sensors = [sensor.name for sensor in definitions.sensors or []]
-    assert sensors == ["catalog_drift", "replica_samples", "late_usage"]
+    assert sensors == ["catalog_drift", "replica_samples", "late_usage", "alerts"]
     assert "broken.yaml:1  deployments[x].model: is missing" in caplog.text

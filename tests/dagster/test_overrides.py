@@ -61,6 +61,7 @@ def test_a_schedule_and_a_sensor_take_the_place_of_those_of_their_name() -> None
     assert definitions.resolve_schedule_def("daily_maintenance").cron_schedule == "0 4 * * *"
     assert definitions.resolve_sensor_def("catalog_drift") is quiet
     assert {each.name for each in definitions.sensors or ()} == {
+        "alerts",
         "catalog_drift",
         "late_usage",
         "replica_samples",

@@ -8,16 +8,19 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from click.testing import CliRunner
 
 from slipway.alerts import formats, ledger
 from slipway.alerts.alert import Alert
 from slipway.alerts.ledger import Ledger, Observation
 from slipway.catalog.alerts import AlertReceiver
+from slipway.commands.alert import alert
 from slipway.control.alerting import tell
 from slipway.stack.ports import free_ports
 
@@ -90,9 +93,9 @@ def receiver(**fields: object) -> AlertReceiver:
     return AlertReceiver.model_validate({"name": "ops", **fields})
 
 
-SLACK = receiver(kind="slack", url={"env": "HOOK"})
-WEBHOOK = receiver(kind="webhook", url={"env": "HOOK"})
-PAGER = receiver(kind="pagerduty", url={"env": "HOOK"}, routing_key={"env": "KEY"})
+SLACK = receiver(kind="slack", webhook={"env": "HOOK"})
+WEBHOOK = receiver(kind="webhook", webhook={"env": "HOOK"})
+PAGER = receiver(kind="pagerduty", webhook={"env": "HOOK"}, routing_key={"env": "KEY"})
 MAIL = receiver(kind="email", to=["ops@example.com", "night@example.com"])
 
 
@@ -173,8 +176,8 @@ def test_what_is_not_taken_is_told_later_and_only_once(hook: Hook) -> None:
 
 def test_one_that_is_away_keeps_no_other_from_being_told(hook: Hook) -> None:
     (closed,) = free_ports(1)
-    away = receiver(kind="slack", url={"env": "AWAY"})
-    here = receiver(name="here", kind="slack", url={"env": "HOOK"})
+    away = receiver(kind="slack", webhook={"env": "AWAY"})
+    here = receiver(name="here", kind="slack", webhook={"env": "HOOK"})
     said: list[str] = []
     variables = {"AWAY": f"http://127.0.0.1:{closed}/s3cret", "HOOK": hook.url}
     memory = ledger.observed(Ledger(), Observation([STALE]), NOW)
@@ -187,7 +190,7 @@ def test_one_that_is_away_keeps_no_other_from_being_told(hook: Hook) -> None:
 @pytest.mark.parametrize(
     ("who", "variables", "message"),
     [
-        (SLACK, {}, "its url is to come from HOOK, which is not set"),
+        (SLACK, {}, "its webhook is to come from HOOK, which is not set"),
         (SLACK, {"HOOK": "hooks.example/s3cret"}, "not an address"),
         (SLACK, {"HOOK": "https://[s3cret/x"}, "not an address"),
         (PAGER, {"HOOK": "http://127.0.0.1:1"}, "its routing_key is to come from KEY"),
@@ -214,7 +217,7 @@ def test_what_nobody_expected_of_one_receiver_keeps_no_other_from_being_told(
 
     monkeypatch.setattr(formats, "pagerduty", fails)
     said: list[str] = []
-    here = receiver(name="here", kind="slack", url={"env": "HOOK"})
+    here = receiver(name="here", kind="slack", webhook={"env": "HOOK"})
     memory = ledger.observed(Ledger(), Observation([STALE]), NOW)
     memory = tell(memory, [PAGER, here], {"HOOK": hook.url, "KEY": KEY}, NOW, said.append)
     assert len(hook.bodies) == 1 and memory.troubles["ops"].count == 1
@@ -239,3 +242,20 @@ def test_a_password_is_not_sent_without_tls(mail: tuple[Mailbox, str]) -> None:
     }
     tell(ledger.observed(Ledger(), Observation([STALE]), NOW), [MAIL], variables, NOW, said.append)
     assert "offers no TLS, and the password is not sent without" in said[0] and mailbox.taken == []
+
+
+def test_the_command_tries_every_receiver_and_fails_where_one_was_not_told(
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings.yaml").write_text(
+        "kind: Settings\nname: settings\nspec:\n  alert_receivers:\n"
+        "    - {name: ops, kind: slack, webhook: {env: HOOK}, least: critical}\n"
+        "    - {name: night, kind: pagerduty, routing_key: {env: UNSET_KEY}}\n"
+    )
+    monkeypatch.setenv("HOOK", hook.url)
+    run = CliRunner().invoke(alert, ["test", "--catalog", str(tmp_path)])
+    assert (run.exit_code, len(hook.bodies)) == (1, 2)
+    assert "ops: told" in run.output and "UNSET_KEY, which is not set" in run.output
+    assert CliRunner().invoke(alert, ["test", "--catalog", str(tmp_path), "ops"]).exit_code == 0
+    unknown = CliRunner().invoke(alert, ["test", "--catalog", str(tmp_path), "day"])
+    assert unknown.exit_code == 2 and "The catalog has: ops, night" in unknown.output

@@ -16,7 +16,7 @@ IDLE = Alert("gpu_idle", "deployment/chat", "6 hours", "team:chat")
 
 
 def receiver(name: str = "ops", **fields: object) -> AlertReceiver:
-    return AlertReceiver.model_validate({"name": name, "kind": "slack", "url": {"env": "HOOK"}, **fields})
+    return AlertReceiver.model_validate({"name": name, "kind": "slack", "webhook": {"env": "HOOK"}, **fields})
 
 
 OPS = receiver()
