@@ -28,6 +28,7 @@ from assets import (
     retries,
     rollouts,
     routes,
+    usage_compaction,
     weights,
 )
 from assets.declared import DATA_PLANE_TAG, Declared
@@ -88,7 +89,12 @@ GROUPS = (
         pools.WAREHOUSE,
         needs_catalog=False,
     ),
-    Group("maintenance", MAINTENANCE, garbage.garbage_assets, pools.GARBAGE),
+    Group(
+        "maintenance",
+        MAINTENANCE,
+        lambda catalog: [*garbage.garbage_assets(catalog), *usage_compaction.compaction_assets()],
+        pools.GARBAGE,
+    ),
     Group(
         "metering",
         ROLLUP,

@@ -17,6 +17,7 @@ LATENCY = dg.AssetKey(["metering", "latency_hourly"])
 USAGE = dg.AssetKey(["metering", "usage_hourly"])
 COST = dg.AssetKey(["metering", "cost_hourly"])
 REPLICAS = dg.AssetKey(["metering", "replicas_hourly"])
+USAGE_COMPACTION = dg.AssetKey(["maintenance", "usage_compaction"])
 WEIGHTS_GC = dg.AssetKey(["maintenance", "weights_gc"])
 
 

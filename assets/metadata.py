@@ -14,7 +14,7 @@ import dagster as dg
 
 from assets import keys
 from resources.artifacts import Pulled, Verified
-from resources.warehouse import Check, HourSummary, Reported, SampledHour
+from resources.warehouse import Check, CompactedHour, HourSummary, Reported, SampledHour
 from slipway.artifacts.images.mirror import Mirrored
 from slipway.artifacts.weights.collection import Collected
 from slipway.records.revisions import Revision
@@ -107,6 +107,19 @@ def of_collection(collected: Collected) -> dict[str, Any]:
         "aborted_uploads": collected.aborted_uploads,
         "left_for_next_run": len(collected.unfinished),
         **({"verdicts": dg.MetadataValue.table(rows)} if rows else {}),
+    }
+
+
+def of_compaction(compacted: Iterable[CompactedHour]) -> dict[str, Any]:
+    """How many hours became one object each, of how many lines and objects, and how many objects went."""
+    hours = list(compacted)
+    made = [each.made for each in hours if each.made is not None]
+    return {
+        "hours": len(made),
+        "lines": sum(each.contents.lines for each in made),
+        "objects": sum(len(each.made_of) for each in made),
+        "bytes": sum(each.stored.size_bytes for each in made),
+        "removed": sum(each.removed for each in hours),
     }
 
 

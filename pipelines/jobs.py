@@ -19,7 +19,10 @@ DESCRIPTIONS = {
     ROLLUP: "Roll up hours of usage into latency, usage and cost, and of samples into what ran.",
     REPORTS: "Make the pages of latency, usage and economics anew.",
     DEPLOY: "Bring deployments to the catalog's spec: weights and images, rollouts, routes, prices.",
-    MAINTENANCE: "Remove weights that nobody names any more, and verify those that are stored.",
+    MAINTENANCE: (
+        "Remove weights that nobody names any more, verify those that are stored, and let the usage of hours "
+        "that are long over become one object each."
+    ),
 }
 
 # The checks that run on their own, by the name of their job.

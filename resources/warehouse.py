@@ -20,6 +20,7 @@ from slipway.control.differences import Prices, Untold
 from slipway.control.reporting import KINDS as REPORTS
 from slipway.control.reporting import Reported
 from slipway.metering.checks import CheckResult as Check
+from slipway.metering.compaction import CompactedHour
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
 from slipway.metering.staleness import StaleHour, Survey
@@ -28,6 +29,7 @@ __all__ = [
     "CHECKS",
     "REPORTS",
     "Check",
+    "CompactedHour",
     "HourSummary",
     "Reported",
     "RollupReport",
@@ -62,6 +64,10 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     def late_usage(self, now: datetime, earliest: datetime, after: datetime | None) -> Survey:
         """Which hours differ in the store from what was rolled up; raises MissingSettingError."""
         return accounting.late_usage(self._connected(), now, earliest, after)
+
+    def compact_usage(self, progress: Callable[[str], None]) -> list[CompactedHour]:
+        """Compact the usage of hours that are long over; those in which something was done."""
+        return accounting.compact_usage(self._connected(), datetime.now(UTC), progress)
 
     def roll_up_replicas(
         self, hours: Sequence[datetime], progress: Callable[[str], None]

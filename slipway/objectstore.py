@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -41,6 +42,7 @@ __all__ = ["ObjectStore", "ObjectStoreError", "StoredObject"]
 _connecting = threading.Lock()
 _LINK_S = 3600
 _PART_BYTES = 64 * 2**20  # of a file that is sent; ten thousand parts are the most that S3 takes
+_PIECE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,44 @@ class ObjectStore:
                     return None
                 raise
             return reply["Body"].read(), field(reply, "ETag")
+
+    def part(self, key: str, start: int, end: int) -> bytes | None:
+        """Return the bytes from `start` up to `end` of the object, or None when there is none."""
+        from botocore.exceptions import ClientError
+
+        with self.explained(f"read {key}"):
+            try:
+                reply = self.client.get_object(
+                    Bucket=self.location.bucket, Key=key, Range=f"bytes={start}-{end - 1}"
+                )
+            except ClientError as error:
+                if code_of(error) in {"NoSuchKey", "404"}:
+                    return None
+                raise
+            return reply["Body"].read()[: end - start]
+
+    def download(self, key: str, path: Path) -> int | None:
+        """Bring the object to a file, a piece at a time; its size in bytes, or None when there is none."""
+        from botocore.exceptions import ClientError
+
+        with self.explained(f"read {key}"):
+            try:
+                reply = self.client.get_object(Bucket=self.location.bucket, Key=key)
+            except ClientError as error:
+                if code_of(error) in {"NoSuchKey", "404"}:
+                    return None
+                raise
+            pieces = reply["Body"].iter_chunks(_PIECE_BYTES)
+            with path.open("wb") as file:
+                return sum(file.write(piece) for piece in pieces)
+
+    def upload(self, key: str, path: Path, *, content_type: str = "application/octet-stream") -> str:
+        """Write the object from a file of at most 5 GB; returns its entity tag."""
+        with self.explained(f"write {key}"), path.open("rb") as file:
+            reply = self.client.put_object(
+                Bucket=self.location.bucket, Key=key, Body=file, ContentType=content_type
+            )
+            return str(field(reply, "ETag"))
 
     def put(self, key: str, body: bytes, *, content_type: str = "application/octet-stream") -> str:
         """Write the object, replacing what is there; returns its entity tag."""

@@ -1,6 +1,7 @@
 """`slipway warehouse ...`: the file of usage, latency and cost.
 
-Belongs here: arguments, printing. Does not: doing the work (slipway.control.rebuilding).
+Belongs here: arguments, printing.
+Does not: doing the work (slipway.control.rebuilding, slipway.control.accounting).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from slipway.environment import Environment
 
 @click.group()
 def warehouse() -> None:
-    """The warehouse of usage, latency and cost: making it anew."""
+    """The warehouse of usage, latency and cost: making it anew, and compacting what it is made of."""
 
 
 @warehouse.command("rebuild")
@@ -47,3 +48,36 @@ def warehouse_rebuild(without_gone: bool) -> None:
         f"{requests} requests, of them {unpriced} without a price; {quarantined} lines set aside; cost {cost}"
     )
     click.echo(f"{at.warehouse.path}: made anew")
+
+
+@warehouse.command("compact")
+@click.option(
+    "--after-hours",
+    type=click.IntRange(1),
+    default=48,
+    show_default=True,
+    help="Hours that an hour has to be over: what comes later makes one more compaction.",
+)
+@click.option(
+    "--grace-hours",
+    type=click.IntRange(0),
+    default=24,
+    show_default=True,
+    help="Hours that small objects stay beside what they became.",
+)
+def warehouse_compact(after_hours: int, grace_hours: int) -> None:  # fmt: skip
+    """Let the small usage objects of hours that are long over become one Parquet object for each hour.
+
+    Dagster's job `maintenance` does it every night. What is interrupted has lost nothing.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from slipway.control.accounting import compact_usage
+    from slipway.control.connections import Connections
+
+    compacted = compact_usage(
+        Connections(Environment.load()), datetime.now(UTC), click.echo,
+        after=timedelta(hours=after_hours), grace=timedelta(hours=grace_hours),
+    )  # fmt: skip
+    made = sum(each.made is not None for each in compacted)
+    click.echo(f"{made} hours compacted, {sum(each.removed for each in compacted)} objects removed")

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from slipway.catalog import Catalog
 from slipway.control import billing
 from slipway.control.connections import Connections
-from slipway.metering import price_table, prices, publish, replicas, rollup
+from slipway.metering import compaction, price_table, prices, publish, replicas, rollup
 from slipway.metering.checks import CheckResult, evaluate
+from slipway.metering.compaction import CompactedHour
 from slipway.metering.price_table import PriceSync
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
 from slipway.metering.staleness import Survey, survey
+from slipway.records import usage
 
 Say = Callable[[str], None]
 
@@ -48,6 +50,29 @@ def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -
 def late_usage(at: Connections, now: datetime, earliest: datetime, after: datetime | None) -> Survey:
     """Which hours since `earliest` differ in the store from what was rolled up; see staleness.survey."""
     return survey(at.store, at.warehouse, now=now, earliest=earliest, after=after)
+
+
+def compact_usage(
+    at: Connections,
+    now: datetime,
+    say: Say,
+    *,
+    after: timedelta = compaction.AFTER,
+    grace: timedelta = compaction.GRACE,
+) -> list[CompactedHour]:
+    """Compact the usage of every hour that has settled, and remove what was compacted long enough ago."""
+    hours, _ = usage.hours(at.store)
+    compacted = []
+    for each in compaction.compact(at.store, at.warehouse, hours, now=now, after=after, grace=grace):
+        compacted.append(each)
+        if each.made is not None:
+            say(
+                f"{each.hour:%Y-%m-%dT%H}: {each.made.contents.lines} lines of {len(each.made.made_of)} "
+                f"objects became one of {each.made.stored.size_bytes} bytes"
+            )
+        if each.removed:
+            say(f"{each.hour:%Y-%m-%dT%H}: {each.removed} objects removed")
+    return compacted
 
 
 def roll_up_replicas(at: Connections, hours: Sequence[datetime], say: Say) -> list[SampledHour]:

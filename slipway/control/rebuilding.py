@@ -88,7 +88,7 @@ def rebuild(at: Connections, say: Say, *, without_gone: bool = False) -> Rebuilt
 def _usage_hours(at: Connections, without_gone: bool) -> tuple[list[datetime], list[str]]:
     """The hours with usage in the store, and the prefixes that are no hour's. Raises RebuildError."""
     folders, strays = usage.hours(at.store)
-    objects = {hour: len(listed) for hour, listed in fingerprint.list_hours(at.store, folders).items()}
+    objects = {hour: count for hour, (_, count) in fingerprint.shipped_to(at.store, folders).items()}
     gone = [hour for hour, count in _counted(at).items() if objects.get(hour, 0) < count]
     if gone and not without_gone:
         raise RebuildError(
@@ -191,14 +191,13 @@ def _pieces(hours: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
 def _changed(at: Connections, anew: Warehouse) -> list[datetime]:
     """Hours whose objects are not those that the new file was made from."""
     hours, _ = usage.hours(at.store)
-    listing = fingerprint.list_hours(at.store, hours)
-    live = {hour: fingerprint.fingerprint(objects) for hour, objects in listing.items()}
+    live = fingerprint.shipped_to(at.store, hours)
     with anew.writing() as connection:
         bring_prices(at.store, connection, now=datetime.now(UTC))  # where there is no usage at all, too
         rows = connection.execute("SELECT hour, input_fingerprint FROM rollup_run").fetchall()
     made_from = {hour.astimezone(UTC): digest for hour, digest in rows}
-    with_rows = [hour for hour in hours if listing[hour] or hour in made_from]
-    return [hour for hour in with_rows if made_from.get(hour) != live[hour]]
+    with_rows = [hour for hour in hours if live[hour][1] or hour in made_from]
+    return [hour for hour in with_rows if made_from.get(hour) != live[hour][0]]
 
 
 def _put_in_place(anew: Warehouse, warehouse: Warehouse) -> None:

@@ -30,6 +30,7 @@ class Scratch:
 
     descriptor: int
     path: str
+    directory: Path  # for what has to be on disk
 
     def write(self, texts: Sequence[bytes]) -> None:
         """Replace what it holds."""
@@ -47,19 +48,20 @@ def scratch(directory: Path) -> Iterator[Scratch]:
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
         descriptor = os.memfd_create("slipway-usage")
         try:
-            yield Scratch(descriptor, f"/proc/self/fd/{descriptor}")
+            yield Scratch(descriptor, f"/proc/self/fd/{descriptor}", directory)
         finally:
             os.close(descriptor)
         return
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=directory, prefix="usage-") as file:
-        yield Scratch(file.fileno(), file.name)
+        yield Scratch(file.fileno(), file.name, directory)
 
 
 def read(connection: DuckDBPyConnection, batch: Sequence[FetchedObject], file: Scratch) -> None:
     """Bring the lines of a batch of one hour into `request`, those that do not count into `unreadable`."""
     if not _read_at_once(connection, batch, file):
-        _read_line_by_line(connection, batch)
+        judge(connection, batch)
+        connection.execute(sql("take_lines"))
 
 
 def _read_at_once(connection: DuckDBPyConnection, batch: Sequence[FetchedObject], file: Scratch) -> bool:
@@ -84,7 +86,8 @@ class _OddLinesError(Exception):
     """A batch has empty lines, or lines with more than one document."""
 
 
-def _read_line_by_line(connection: DuckDBPyConnection, batch: Sequence[FetchedObject]) -> None:
+def judge(connection: DuckDBPyConnection, batch: Sequence[FetchedObject]) -> None:
+    """Bring every line of a batch of one hour into `judged`, with what is wrong with it."""
     import pyarrow as pa
 
     connection.register("batch", pa.Table.from_batches([_lines(part) for part in _parts(batch)]))

@@ -6,15 +6,18 @@ Does not: the arithmetic (sql/), reading objects (events.py), publishing (publis
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.metering.compacted import damaged, fetch_compacted, load_compacted
 from slipway.metering.events import FetchedObject, batches, fetch
-from slipway.metering.fingerprint import fingerprint, list_hours
+from slipway.metering.fingerprint import HourOfUsage, fingerprint, list_hours
 from slipway.metering.price_table import bring_prices
 from slipway.metering.reading import Scratch, read, scratch
 from slipway.metering.warehouse import (
@@ -76,8 +79,8 @@ def roll_up(
 
     Prices are those of the price history. Each chunk is one transaction: a run that dies has replaced whole
     chunks or nothing, and running it again gives the same rows. Readers see them after `publish`. Raises
-    ObjectStoreError, WarehouseError, PriceHistoryError without a price history, and ValueError for an hour
-    that does not start one.
+    ObjectStoreError, WarehouseError, DamagedObjectError, PriceHistoryError without a price history, and
+    ValueError for an hour that does not start one.
     """
     asked = sorted({_checked(hour) for hour in hours})
     summaries: list[HourSummary] = []
@@ -85,7 +88,7 @@ def roll_up(
         bring_prices(store, connection, now=now)
         # Listed as the one writer: another one that went first may have seen objects which came later.
         listing = list_hours(store, asked)
-        sizes = {hour: sum(stored.size_bytes for stored in objects) for hour, objects in listing.items()}
+        sizes = {hour: contents.size_bytes for hour, contents in listing.items()}
         with scratch(warehouse.spill_dir) as file:
             for chunk in chunks(sizes):
                 connection.execute(sql("chunk_begin"))
@@ -120,12 +123,12 @@ def _checked(hour: datetime) -> datetime:
 def _load(
     connection: DuckDBPyConnection,
     store: ObjectStore,
-    listing: Mapping[datetime, Sequence[StoredObject]],
+    listing: Mapping[datetime, HourOfUsage],
     now: datetime,
     file: Scratch,
 ) -> None:
     """Fill the chunk's temporary tables: chunk_hour, request (each id once), copies and unreadable."""
-    flat = [(hour, stored) for hour, objects in listing.items() for stored in objects]
+    flat = [(hour, stored) for hour, contents in listing.items() for stored in contents.small]
     _insert_many(
         connection,
         "INSERT INTO usage_object SELECT unnest($number::INTEGER[]), unnest($hour::TIMESTAMPTZ[]), "
@@ -135,13 +138,41 @@ def _load(
         key=[stored.key for _, stored in flat],
     )
     objects_read: dict[datetime, list[StoredObject]] = {hour: [] for hour in listing}
+    _load_compacted(connection, store, listing, file.directory)
     broken: list[FetchedObject] = []
     with closing(fetch(store, flat)) as fetched:
         for batch in batches(_noted(fetched, objects_read, broken)):
             read(connection, batch, file)
     _set_aside(connection, broken)
     connection.execute(sql("deduplicate"))
-    _insert_hours(connection, objects_read, now)
+    shipped = {
+        hour: replace(contents, small=tuple(objects_read[hour])).shipped for hour, contents in listing.items()
+    }
+    _insert_hours(connection, shipped, now)
+
+
+def _load_compacted(
+    connection: DuckDBPyConnection,
+    store: ObjectStore,
+    listing: Mapping[datetime, HourOfUsage],
+    directory: Path,
+) -> None:
+    """Bring what was compacted, an object at a time."""
+    import duckdb
+
+    compacted = [each for contents in listing.values() for each in contents.compacted]
+    if not compacted:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix="usage-") as folder:
+        path = Path(folder) / "hour.parquet"
+        for each in compacted:
+            fetch_compacted(store, each, path)
+            try:
+                with transaction(connection):
+                    load_compacted(connection, path)
+            except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException) as error:
+                raise damaged(store, each.stored.key, "cannot be read as Parquet") from error
 
 
 def _noted(
@@ -170,17 +201,17 @@ def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) 
 
 
 def _insert_hours(
-    connection: DuckDBPyConnection, objects_read: Mapping[datetime, Sequence[StoredObject]], now: datetime
+    connection: DuckDBPyConnection, shipped: Mapping[datetime, Sequence[StoredObject]], now: datetime
 ) -> None:
     _insert_many(
         connection,
         "INSERT INTO chunk_hour SELECT unnest($hour::TIMESTAMPTZ[]), unnest($fingerprint::VARCHAR[]), "
         "unnest($objects::BIGINT[]), unnest($final::BOOLEAN[]), unnest($elapsed_s::DOUBLE[])",
-        hour=list(objects_read),
-        fingerprint=[fingerprint(objects) for objects in objects_read.values()],
-        objects=[len(objects) for objects in objects_read.values()],
-        final=[now >= hour + _HOUR for hour in objects_read],
-        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in objects_read],
+        hour=list(shipped),
+        fingerprint=[fingerprint(objects) for objects in shipped.values()],
+        objects=[len(objects) for objects in shipped.values()],
+        final=[now >= hour + _HOUR for hour in shipped],
+        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in shipped],
     )
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from slipway.metering.fingerprint import fingerprint, list_hours
+from slipway.metering.fingerprint import shipped_to
 from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import Warehouse
-from slipway.objectstore import ObjectStore, StoredObject
+from slipway.objectstore import ObjectStore
 from slipway.records.usage import PREFIX, hour_in, hour_of
 
 _HOUR = timedelta(hours=1)
@@ -81,10 +81,10 @@ def survey(
     compared_up_to = None  # all of them: the next survey begins anew
     ends_at = time.monotonic() + budget_s
     for hours, is_recent in in_turn(compared, after, now):
-        for hour, objects in list_hours(store, hours).items():
+        for hour, (digest, objects) in shipped_to(store, hours).items():
             if lost_objects(rolled_up[hour], objects):
                 shrunk.append(hour)
-            elif (wrong := differs(hour, rolled_up[hour], objects)) is not None:
+            elif (wrong := differs(hour, rolled_up[hour], digest, objects)) is not None:
                 stale.append(wrong)
         if not is_recent and time.monotonic() >= ends_at:
             compared_up_to = hours[-1]
@@ -121,17 +121,16 @@ def unfinished(hour: datetime, rolled_up: RolledUp | None) -> StaleHour | None:
     return None if rolled_up.final else StaleHour(hour, "rolled up before it was over")
 
 
-def lost_objects(rolled_up: RolledUp, objects: Sequence[StoredObject]) -> bool:
-    """Whether the hour has fewer objects than it was made of: usage objects are never removed by Slipway."""
-    return len(objects) < rolled_up.objects
+def lost_objects(rolled_up: RolledUp, objects: int) -> bool:
+    """Whether the hour has fewer objects than it was made of: none is removed that is in no compacted one."""
+    return objects < rolled_up.objects
 
 
-def differs(hour: datetime, rolled_up: RolledUp, objects: Sequence[StoredObject]) -> StaleHour | None:
-    """Whether the hour's objects are other ones than it was made of."""
-    now = fingerprint(objects)
-    if now == rolled_up.fingerprint:
+def differs(hour: datetime, rolled_up: RolledUp, digest: str, objects: int) -> StaleHour | None:
+    """Whether the hour's objects, by their fingerprint and number, are other ones than it was made of."""
+    if digest == rolled_up.fingerprint:
         return None
-    return StaleHour(hour, f"{len(objects)} objects, rolled up from {rolled_up.objects} others", now)
+    return StaleHour(hour, f"{objects} objects, rolled up from {rolled_up.objects} others", digest)
 
 
 def in_turn(

@@ -81,6 +81,12 @@ class Warehouse:
             yield
 
     @contextmanager
+    def compacting(self) -> Iterator[None]:
+        """Be the one who compacts usage: two at once would do everything twice."""
+        with self._alone("compaction.lock", "compacting usage", "that compaction"):
+            yield
+
+    @contextmanager
     def _alone(self, name: str, doing: str, end: str) -> Iterator[None]:
         from filelock import FileLock, Timeout
 

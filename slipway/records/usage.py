@@ -7,6 +7,7 @@ Does not: how events are spooled (slipway.gateway) or rated (slipway.metering).
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -172,6 +173,29 @@ def hours(store: ObjectStore) -> tuple[list[datetime], list[str]]:
         else:
             seen.append(hour)
     return sorted(seen), strays
+
+
+@dataclass(frozen=True)
+class CompactedName:
+    """What the key of a compacted object says: fingerprint and number of what it was made of, its own size."""
+
+    fingerprint: str
+    objects: int
+    size_bytes: int
+
+
+def compacted_key(hour: datetime, name: CompactedName) -> str:
+    """Key of the Parquet object that small objects of an hour became."""
+    return f"{hour_prefix(hour)}compacted-{name.fingerprint}-{name.objects}-{name.size_bytes}.parquet"
+
+
+def compacted_name(key: str) -> CompactedName | None:
+    """What a key says of a compacted object; None where it is another one's."""
+    found = _COMPACTED.search(key)
+    return CompactedName(found[1], int(found[2]), int(found[3])) if found else None
+
+
+_COMPACTED = re.compile(r"/compacted-([0-9a-f]{64})-([0-9]+)-([0-9]+)\.parquet$")
 
 
 def object_key(hour: datetime, replica: str, sequence: str) -> str:

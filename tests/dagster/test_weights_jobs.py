@@ -43,9 +43,9 @@ def on_kubernetes(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
 
 def test_the_nightly_job_collects_garbage_and_verifies_all_weights(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("maintenance")
-    assert job.asset_layer.executable_asset_keys == {keys.WEIGHTS_GC}
+    assert job.asset_layer.executable_asset_keys == {keys.WEIGHTS_GC, keys.USAGE_COMPACTION}
     assert set(job.asset_layer.asset_graph.asset_check_keys) >= CHECKS
-    assert len(list(job.nodes)) == 1 + len(CHECKS)
+    assert len(list(job.nodes)) == 2 + len(CHECKS)
     schedule = definitions.resolve_schedule_def("daily_maintenance")
     assert (schedule.cron_schedule, schedule.default_status) == (
         "30 3 * * *",

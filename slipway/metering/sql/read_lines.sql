@@ -1,4 +1,5 @@
--- One row per line of a batch of usage objects: into `request` those that count, into `unreadable` the others.
+-- One row per line of a batch of usage objects: its object, the columns of `request`, and what is wrong with it (NULL:
+-- it counts). take_lines.sql and compaction take it from here.
 -- In: batch(object_number, line_number, line), usage_object.
 -- from_json and not read_json: lines come with the object's name and number, and one bad line spoils no other.
 -- Values are read as JSON, which keeps what they are (see read_objects.sql).
@@ -36,39 +37,34 @@ typed AS (
     FROM parsed
 )
 SELECT
-    typed.*, usage_object.hour, usage_object.key,
+    usage_object.hour, arrived_at, id AS request_id, org ->> '$' AS org, "user" ->> '$' AS "user",
+    api_key ->> '$' AS api_key, deployment ->> '$' AS deployment,
+    CASE WHEN deployment = '""' THEN '' ELSE model ->> '$' END AS model,
+    status, stream = 'true' AS stream, cold_start = 'true' AS cold_start, counted_by,
+    as_count(input_tokens) AS input_tokens, as_count(cached_tokens) AS cached_tokens,
+    as_count(output_tokens) AS output_tokens, as_count(ttft_us) AS ttft_us, as_count(duration_us) AS duration_us,
+    as_units(input_audio_ms) AS input_audio_ms, as_units(output_audio_ms) AS output_audio_ms,
+    as_units(characters) AS characters, as_units(documents) AS documents, as_units(searches) AS searches,
+    known_task(task) AS task,
+    as_count(queue_us) AS queue_us, as_count(hold_us) AS hold_us,
+    as_count(cold_detect_us) AS cold_detect_us, as_count(cold_schedule_us) AS cold_schedule_us,
+    as_count(cold_pull_us) AS cold_pull_us, as_count(cold_load_us) AS cold_load_us,
+    as_count(cold_init_us) AS cold_init_us, as_count(cold_first_token_us) AS cold_first_token_us,
+    usage_object.key AS object, line_number, line,
     coalesce(
         CASE WHEN not_json THEN 'not a line of JSON (half a line?)' END,
-        identity_problem(usage_object.hour, request_id, arrived_at, ts, status),
-        text_problem('org', org), text_problem('user', "user"), text_problem('api_key', api_key),
-        text_problem('deployment', deployment), text_problem('model', model),
-        flag_problem('stream', stream), flag_problem('cold_start', cold_start),
-        counts_problem(input_tokens, cached_tokens, output_tokens, ttft_us, duration_us),
-        unit_problem('input_audio_ms', input_audio_ms), unit_problem('output_audio_ms', output_audio_ms),
-        unit_problem('characters', characters), unit_problem('documents', documents),
-        unit_problem('searches', searches),
-        time_problem('queue_us', queue_us), time_problem('hold_us', hold_us),
-        time_problem('cold_detect_us', cold_detect_us), time_problem('cold_schedule_us', cold_schedule_us),
-        time_problem('cold_pull_us', cold_pull_us), time_problem('cold_load_us', cold_load_us),
-        time_problem('cold_init_us', cold_init_us), time_problem('cold_first_token_us', cold_first_token_us)
+        identity_problem(usage_object.hour, typed.request_id, arrived_at, ts, typed.status),
+        text_problem('org', typed.org), text_problem('user', typed."user"), text_problem('api_key', typed.api_key),
+        text_problem('deployment', typed.deployment), text_problem('model', typed.model),
+        flag_problem('stream', typed.stream), flag_problem('cold_start', typed.cold_start),
+        counts_problem(typed.input_tokens, typed.cached_tokens, typed.output_tokens, typed.ttft_us, typed.duration_us),
+        unit_problem('input_audio_ms', typed.input_audio_ms), unit_problem('output_audio_ms', typed.output_audio_ms),
+        unit_problem('characters', typed.characters), unit_problem('documents', typed.documents),
+        unit_problem('searches', typed.searches),
+        time_problem('queue_us', typed.queue_us), time_problem('hold_us', typed.hold_us),
+        time_problem('cold_detect_us', typed.cold_detect_us), time_problem('cold_schedule_us', typed.cold_schedule_us),
+        time_problem('cold_pull_us', typed.cold_pull_us), time_problem('cold_load_us', typed.cold_load_us),
+        time_problem('cold_init_us', typed.cold_init_us), time_problem('cold_first_token_us', typed.cold_first_token_us)
     ) AS reason
 FROM typed
 JOIN usage_object USING (object_number);
-
-INSERT INTO unreadable
-SELECT hour, key, line_number, reason, left(line, 512) FROM judged WHERE reason IS NOT NULL;
-
-INSERT INTO request
-SELECT
-    hour, arrived_at, id, org ->> '$', "user" ->> '$', api_key ->> '$', deployment ->> '$',
-    CASE WHEN deployment = '""' THEN '' ELSE model ->> '$' END,
-    status, stream = 'true', cold_start = 'true', counted_by,
-    as_count(input_tokens), as_count(cached_tokens), as_count(output_tokens), as_count(ttft_us), as_count(duration_us),
-    as_units(input_audio_ms), as_units(output_audio_ms), as_units(characters), as_units(documents), as_units(searches),
-    known_task(task),
-    as_count(queue_us), as_count(hold_us), as_count(cold_detect_us), as_count(cold_schedule_us),
-    as_count(cold_pull_us), as_count(cold_load_us), as_count(cold_init_us), as_count(cold_first_token_us)
-FROM judged
-WHERE reason IS NULL;
-
-DROP TABLE judged;

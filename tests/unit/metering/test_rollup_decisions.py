@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from slipway.metering.checks import cost_reconciles, keys_unique, tokens_conserved
-from slipway.metering.fingerprint import fingerprint
+from slipway.metering.compacted import Compacted, Contents
+from slipway.metering.fingerprint import arranged, fingerprint
 from slipway.metering.rollup import MAX_CHUNK_BYTES, chunks
 from slipway.metering.staleness import RolledUp, differs, lost_objects
 from slipway.objectstore import StoredObject
@@ -51,11 +52,30 @@ def test_a_fingerprint_does_not_mind_how_a_store_quotes_its_tags() -> None:
 def test_an_hour_differs_when_its_objects_do() -> None:
     one, two = StoredObject("usage/a", 1, "x"), StoredObject("usage/b", 2, "y")
     rolled_up = RolledUp(fingerprint([one]), 1, True)
-    assert differs(HOUR, rolled_up, [one]) is None and not lost_objects(rolled_up, [one])
+    assert differs(HOUR, rolled_up, fingerprint([one]), 1) is None and not lost_objects(rolled_up, 1)
     for others in ([two], [one, two]):
-        found = differs(HOUR, rolled_up, others)
+        found = differs(HOUR, rolled_up, fingerprint(others), len(others))
         assert found is not None and found.fingerprint == fingerprint(others)
-    assert lost_objects(rolled_up, [])
+    assert lost_objects(rolled_up, 0)
+
+
+def test_a_compacted_hour_is_read_once_whatever_is_beside_it() -> None:
+    first, second, late = (StoredObject(f"usage/{name}", 1, "x") for name in "abc")
+    changed = StoredObject("usage/a", 2, "y")
+    old, new = compacted("old", first), compacted("new", first, second)
+    hour = arranged([first, second], [old, new])
+    assert (hour.compacted, hour.small) == ((new,), ())
+    assert (hour.covered, hour.superseded) == ((first, second), (old,))
+    assert arranged([late], [new]).small == (late,)
+    assert arranged([changed], [new]).small == (changed,)
+    for small, there in (([first, second], ()), ([], (new,)), ([second], (new, old)), ([second], (old,))):
+        assert fingerprint(arranged(small, there).shipped) == fingerprint([first, second])
+    assert fingerprint(arranged([late], [new]).shipped) == fingerprint([first, second, late])
+
+
+def compacted(name: str, *made_of: StoredObject) -> Compacted:
+    stored = StoredObject(f"usage/{name}.parquet", 9, "z")
+    return Compacted(stored, HOUR, made_of, Contents(1, 1, 1, "", ""))
 
 
 UNITS = {"input_audio_ms": 60_000, "output_audio_ms": 7, "characters": 5, "documents": 40, "searches": 2}
