@@ -177,7 +177,7 @@ def hours(store: ObjectStore) -> tuple[list[datetime], list[str]]:
 
 @dataclass(frozen=True)
 class CompactedName:
-    """What the key of a compacted object says: fingerprint and number of what it was made of, its own size."""
+    """What the key of a compacted object says: fingerprint and number of what it was made of, its size."""
 
     fingerprint: str
     objects: int
