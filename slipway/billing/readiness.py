@@ -11,8 +11,10 @@ from datetime import datetime
 
 from slipway.billing.months import end_of, month_of, start_of
 from slipway.metering.checks import CheckResult
+from slipway.metering.fingerprint import fingerprint
 from slipway.metering.staleness import SETTLED_AFTER, RolledUp, differs, lost_objects, unfinished
-from slipway.objectstore import StoredObject
+
+_NOTHING = (fingerprint(()), 0)
 
 
 class NotReadyError(RuntimeError):
@@ -21,7 +23,10 @@ class NotReadyError(RuntimeError):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a judgement looks at. `wanted` are the hours of the month that must be final."""
+    """What a judgement looks at. `wanted` are the hours of the month that must be final.
+
+    `shipped` is the fingerprint and number of an hour's usage objects in the store, where it has any.
+    """
 
     month: str
     now: datetime
@@ -29,7 +34,7 @@ class Facts:
     months_with_cost: Sequence[str]
     wanted: Sequence[datetime]
     rolled_up: Mapping[datetime, RolledUp]
-    stored: Mapping[datetime, Sequence[StoredObject]]
+    shipped: Mapping[datetime, tuple[str, int]]
     checks: Sequence[CheckResult] = ()
 
 
@@ -65,16 +70,17 @@ def _order(facts: Facts) -> list[str]:
 def _hours(facts: Facts) -> list[str]:
     reasons = []
     for hour in facts.wanted:
-        rolled_up, objects = facts.rolled_up.get(hour), facts.stored.get(hour, ())
+        rolled_up = facts.rolled_up.get(hour)
+        digest, objects = facts.shipped.get(hour, _NOTHING)
         stale = unfinished(hour, rolled_up)
         if stale is None and rolled_up is not None:
             if lost_objects(rolled_up, objects):
                 reasons.append(
-                    f"hour {hour:%Y-%m-%dT%H}: has {len(objects)} usage objects and was rolled up from "
+                    f"hour {hour:%Y-%m-%dT%H}: has {objects} usage objects and was rolled up from "
                     f"{rolled_up.objects}; restore the others"
                 )
                 continue
-            stale = differs(hour, rolled_up, objects)
+            stale = differs(hour, rolled_up, digest, objects)
         if stale is not None:
             reasons.append(f"hour {hour:%Y-%m-%dT%H}: {stale.reason}; roll it up (metering/usage_hourly)")
     return reasons

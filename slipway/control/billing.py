@@ -23,7 +23,7 @@ from slipway.control.connections import Connections
 from slipway.environment import MissingSettingError
 from slipway.metering import publish
 from slipway.metering.checks import evaluate
-from slipway.metering.fingerprint import list_hours
+from slipway.metering.fingerprint import shipped_to
 from slipway.records import usage
 from slipway.records.adjustments import Adjustments
 from slipway.records.closed_months import ClosedMonth, ClosedMonths
@@ -191,10 +191,10 @@ def _facts(at: Connections, month: str, now: datetime) -> Facts:
     first = min([*with_usage, *rolled_up], default=None)
     # Before the first usage of all, nothing ran that could have been rolled up.
     wanted = [hour for hour in hours_of(month) if first is not None and hour >= first]
-    stored = list_hours(at.store, sorted(set(wanted) & {*with_usage}))
+    shipped = shipped_to(at.store, sorted(set(wanted) & {*with_usage}))
     closed = closed_months(at)
     last = closed[-1].month if closed else None
-    return Facts(month, now, last, months, wanted, rolled_up, stored, evaluate(at.metered, wanted))
+    return Facts(month, now, last, months, wanted, rolled_up, shipped, evaluate(at.metered, wanted))
 
 
 def _invoices(
