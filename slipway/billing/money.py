@@ -1,7 +1,7 @@
 """Rounding: exact costs to the minor unit of a currency, by one rule, once per line.
 
-Belongs here: minor units of ISO 4217, the rule, how an amount is written.
-Does not: which costs make a line (invoicing.py).
+Belongs here: the rule, how an amount is written.
+Does not: which costs make a line (invoicing.py), currencies (slipway.catalog.currencies).
 
 The rule is half to even: of many lines, as many are rounded up as down, so that no side gains by it.
 """
@@ -10,23 +10,22 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
+from slipway.catalog.currencies import minor_units
+
 RULE = "half to even"
 
-# ISO 4217 list one: currencies whose minor unit is not a hundredth.
-# Funds, metals and units of account have none at all: whole units of them are counted.
-_OTHERS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "
-    "XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-_DIGITS = {currency: digits for digits, currencies in _OTHERS.items() for currency in currencies.split()}
 _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 
 def minor_digits(currency: str) -> int:
-    """Decimal places of a currency's minor unit (ISO 4217), such as 2 for cents."""
-    return _DIGITS.get(currency, 2)
+    """Decimal places of a currency's minor unit (ISO 4217), such as 2 for cents.
+
+    Of what has none (metals, funds), whole units are counted: an earlier version took prices in them.
+    """
+    try:
+        return minor_units(currency)
+    except ValueError:
+        return 0
 
 
 def to_minor(cost: Decimal, currency: str) -> int:

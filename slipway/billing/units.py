@@ -31,6 +31,13 @@ class Unit:
         return f"{whole:,f} per {self.per}"
 
 
+class _Topped(Unit):
+    """Requests that cost less than the least: what they lacked together has no price of each."""
+
+    def price(self, pico: int) -> str:
+        return "up to it"
+
+
 _MILLION, _MINUTE_MS = 10**6, 60_000
 _UNITS = {
     "input_uncached": Unit("input tokens", _MILLION, "1M"),
@@ -39,6 +46,7 @@ _UNITS = {
     "input_audio_ms": Unit("seconds of audio in", _MINUTE_MS, "minute", 3),
     "output_audio_ms": Unit("seconds of audio out", _MINUTE_MS, "minute", 3),
     "characters": Unit("characters", _MILLION, "1M"),
+    "minimum": _Topped("requests below their minimum", 1, "request"),
     "documents": Unit("documents", 1000, "1,000"),
     "searches": Unit("searches", 1000, "1,000"),
 }

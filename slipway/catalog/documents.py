@@ -14,6 +14,7 @@ from slipway.catalog.alerts import AlertReceiver
 from slipway.catalog.fields import (
     MOST_REPLICAS,
     Accelerator,
+    ModelName,
     Name,
     SecretRef,
     Size,
@@ -28,8 +29,10 @@ from slipway.catalog.price_fields import (
     Instant,
     PricePerMillion,
     PricePerMinute,
+    PricePerRequest,
     PricePerThousand,
 )
+from slipway.catalog.price_volumes import PRICE_OF, FreeVolume, Tiers, problem
 from slipway.catalog.servers import ServerName
 from slipway.catalog.sources import BucketName
 
@@ -211,6 +214,25 @@ class Price(Spec):
     org: Name | None = Field(
         None, description="Only for this organisation; it goes before the general price."
     )
+    model: ModelName | None = Field(
+        None,
+        description="Only for requests for this model name, an adapter's or a public one, as clients write "
+        "it; it goes before the price of all names, and after an organisation's own.",
+    )
+    tiers: Tiers = Field(Tiers(), description="Other prices above a volume of the month.")
+    free_per_month: FreeVolume = Field(FreeVolume(), description="What is free of each unit in a month.")
+    minimum_per_request: PricePerRequest | None = Field(
+        None,
+        description="Least that a successful request costs, off by default: what its units at the entry's "
+        "own prices lack is added.",
+    )
+
+    @model_validator(mode="after")
+    def _volumes(self) -> Price:
+        prices = {term: getattr(self, term) for term in PRICE_OF.values()}
+        if (wrong := problem(self.tiers, self.free_per_month, prices)) is not None:
+            raise ValueError(wrong)
+        return self
 
 
 class PriceBook(Document):

@@ -14,6 +14,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from slipway.catalog.currencies import minor_units
+
 # As YAML writes instants: a date, a time, and a zone that may be apart.
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d?)-(\d\d?)(?:[Tt]|[ \t]+)(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
@@ -132,10 +134,7 @@ def _plain(price: Decimal) -> str:
 
 
 def _known_currency(code: str) -> str:
-    from babel.numbers import is_currency
-
-    if not is_currency(code):
-        raise ValueError("no currency of ISO 4217. Write one, such as USD or EUR")
+    minor_units(code)  # raises for what is none
     return code
 
 
@@ -156,4 +155,9 @@ PricePerThousand = Annotated[
     Decimal,
     BeforeValidator(_price, json_schema_input_type=Decimal),
     AfterValidator(_exact(PER_THOUSAND, "per 1,000")),
+]
+PricePerRequest = Annotated[
+    Decimal,
+    BeforeValidator(_price, json_schema_input_type=Decimal),
+    AfterValidator(_exact(1, "per request")),
 ]

@@ -38,7 +38,7 @@ def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -
 
     Prices are those that were taken by then; PriceHistoryError when none ever were.
     """
-    summaries = rollup.roll_up(at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC))
+    summaries = rollup.roll_up(at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC), say=say)
     events = sum(summary.requests for summary in summaries)
     say(f"{events} requests in {len(summaries)} hours")
     billing.adjust(at, hours, run_id, datetime.now(UTC), say)

@@ -80,7 +80,8 @@ def tokens_conserved(rows: Rows) -> CheckResult:
 def cost_reconciles(rows: Rows) -> CheckResult:
     """Cost is tokens and units x price, to the last digit. In: a row per hour, org, deployment and version.
 
-    Worked out again here from sums of them, in Python's integers.
+    Worked out again here from sums of them, in Python's integers; of units with tiers, all of what was used
+    stands in one.
     """
     differing = []
     with localcontext() as exact:
@@ -88,7 +89,7 @@ def cost_reconciles(rows: Rows) -> CheckResult:
         for row in rows:
             if row["cost"] is None and row["price_version"] is None:
                 continue
-            if row["prices_found"] != 1 or row["cost"] != _cost(row):
+            if row["prices_found"] != 1 or row["cost"] != _cost(row) or row["in_tiers"] != row["by_tier"]:
                 differing.append({**row, "used_times_price": str(_cost(row)), "cost": str(row["cost"])})
     evidence = {"groups": len(rows), "groups_that_differ": _shown(differing)}
     return CheckResult("cost_reconciles", not differing, evidence, "error")
@@ -102,8 +103,10 @@ def _cost(row: Mapping[str, Any]) -> Decimal | None:
         + row["input_cached"] * row["price_cached"]
         + row["output"] * row["price_output"]
         + sum(row[unit] * row[f"price_{unit}"] for unit in UNITS)
+        + row["tier_pico"]
     )
-    return Decimal(pico).scaleb(-12)
+    lacked: Decimal = row["minimum_cost"]
+    return Decimal(pico).scaleb(-12) + lacked
 
 
 def _none(name: str, severity: Literal["error", "warn"], rows: Rows, counted: str) -> CheckResult:

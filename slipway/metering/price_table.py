@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from slipway.metering.prices import PriceSchedule, check_append_only, merge, month_start, order
 from slipway.metering.warehouse import Warehouse, sql, transaction
 from slipway.objectstore import ObjectStore
-from slipway.records.price_history import PriceHistory, PriceRow, TakenPrices
+from slipway.records.price_history import PriceHistory, PriceRow, TakenPrices, UnitTiers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -93,7 +93,15 @@ def price_row(*columns: Any) -> PriceRow:
     values: list[Any] = [
         column.astimezone(UTC) if isinstance(column, datetime) else column for column in columns
     ]
-    return PriceRow(*values)
+    *plain, model, tiers, minimum = values
+    return replace(PriceRow(*plain), model=model, tiers=_unit_tiers(tiers or []), minimum_pico=minimum)
+
+
+def _unit_tiers(tiers: list[dict[str, Any]]) -> tuple[UnitTiers, ...]:
+    steps: dict[str, list[tuple[int, int]]] = {}
+    for tier in tiers:
+        steps.setdefault(tier["unit"], []).append((tier["above"], tier["price"]))
+    return tuple(UnitTiers(unit, tuple(each)) for unit, each in steps.items())
 
 
 def _values(row: PriceRow) -> dict[str, Any]:
@@ -104,4 +112,9 @@ def _values(row: PriceRow) -> dict[str, Any]:
         "bill_failed": row.bill_failed, "book": row.book, "assigned_from": row.assigned_from,
         "input_audio": row.input_audio_pico, "output_audio": row.output_audio_pico,
         "characters": row.character_pico, "documents": row.document_pico, "searches": row.search_pico,
+        "model": row.model, "minimum": row.minimum_pico,
+        "tiers": [
+            {"unit": unit.unit, "above": above, "price": pico}
+            for unit in row.tiers for above, pico in unit.steps
+        ] or None,
     }  # fmt: skip

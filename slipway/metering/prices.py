@@ -12,14 +12,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from slipway.catalog import Catalog, PriceBook
 from slipway.catalog.documents import Price
-from slipway.records.price_history import UNIT_PRICES, PriceRow, instant_text, per_million
+from slipway.catalog.price_volumes import PRICE_OF
+from slipway.records.price_history import (
+    ALL_PRICES,
+    UNIT_PRICES,
+    PriceRow,
+    UnitPrice,
+    UnitTiers,
+    instant_text,
+)
 
-_MICRO = 1_000_000
 _LARGEST_PRICE_PICO = 2**63 - 1  # a BIGINT
 
 Span = tuple[datetime, datetime | None]  # from the first instant to before the second; None: for ever
@@ -96,10 +103,18 @@ def month_start(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
-def in_force(rows: Iterable[PriceRow], org: str | None, at: datetime) -> PriceRow | None:
-    """The price for an org at an instant: its own, else the general one, else None."""
-    covering = {row.org: row for row in rows if row.covers(at) and row.org in (None, org)}
-    return covering.get(org) or covering.get(None)
+def in_force(
+    rows: Iterable[PriceRow], org: str | None, at: datetime, model: str | None = None
+) -> PriceRow | None:
+    """The price for an org and a model name at an instant, else None.
+
+    An org's own goes before all others, and among those of the same org one of the model's own before the
+    one of all models: org and model, org, model, general.
+    """
+    covering = [
+        row for row in rows if row.covers(at) and row.org in (None, org) and row.model in (None, model)
+    ]
+    return max(covering, key=lambda row: (row.org is not None, row.model is not None), default=None)
 
 
 def _by_deployment(rows: Iterable[PriceRow]) -> defaultdict[str, list[PriceRow]]:
@@ -111,36 +126,62 @@ def _by_deployment(rows: Iterable[PriceRow]) -> defaultdict[str, list[PriceRow]]
 
 def _rows(deployment: str, book: PriceBook) -> tuple[PriceRow, ...]:
     rows: list[PriceRow] = []
-    for org in sorted({price.org for price in book.prices}, key=lambda name: name or ""):
-        entries = sorted((p for p in book.prices if p.org == org), key=lambda p: p.effective_from)
+    for org, model in _scopes(book.prices):
+        in_scope = [price for price in book.prices if (price.org, price.model) == (org, model)]
+        entries = sorted(in_scope, key=lambda price: price.effective_from)
         starts = [entry.effective_from for entry in entries]
         for entry, until in zip(entries, [*starts[1:], None], strict=True):
             if until == entry.effective_from:
                 raise PriceBookError(
                     f"price book {book.name}: two entries with effective_from = {instant_text(until)}"
-                    f"{f' and org = {org}' if org else ''}. Keep one, or give the newer one a later instant."
+                    f"{f' and org = {org}' if org else ''}{f' and model = {model}' if model else ''}. Keep "
+                    "one, or give the newer one a later instant."
                 )
+            picos: dict[str, Any] = {
+                unit.name: _pico(book, unit, getattr(entry, unit.term)) for unit in ALL_PRICES
+            }
             rows.append(
                 PriceRow(
                     deployment, org, entry.effective_from, until, book.name,
-                    _pico(book, "input", entry.input), _pico(book, "cached_input", entry.cached_input),
-                    _pico(book, "output", entry.output), book.currency, book.bill_failed,
-                    **_unit_picos(entry),
+                    currency=book.currency, bill_failed=book.bill_failed,
+                    model=model, tiers=_tiers(book, entry),
+                    minimum_pico=None if entry.minimum_per_request is None
+                    else int(entry.minimum_per_request.scaleb(12)),
+                    **picos,
                 )
             )  # fmt: skip
     return tuple(rows)
 
 
-def _unit_picos(entry: Price) -> dict[str, Any]:
-    return {unit.name: unit.pico(getattr(entry, unit.term)) for unit in UNIT_PRICES}
+def _scopes(prices: Iterable[Price | PriceRow]) -> list[tuple[str | None, str | None]]:
+    """Whom and which model name prices are for, each pair once."""
+    return sorted(
+        {(price.org, price.model) for price in prices}, key=lambda scope: [name or "" for name in scope]
+    )
 
 
-def _pico(book: PriceBook, field: str, price: Decimal) -> int:
-    pico = int(price * _MICRO)
-    if pico > _LARGEST_PRICE_PICO:
+def _tiers(book: PriceBook, entry: Price) -> tuple[UnitTiers, ...]:
+    """What depends on the month's volume, with what is free as the first tier."""
+    tiered: list[UnitTiers] = []
+    by_term = {price.term: price for price in ALL_PRICES}
+    for volume, term in PRICE_OF.items():
+        unit, free, tiers = by_term[term], entry.free_per_month.of(volume), entry.tiers.of(volume)
+        if free is None and not tiers:
+            continue
+        begin = (free or 0) * unit.volume_units
+        steps = [(0, 0)] if begin else []
+        steps += [(begin, _pico(book, unit, getattr(entry, term)) or 0)]
+        steps += [(tier.above * unit.volume_units, _pico(book, unit, tier.price) or 0) for tier in tiers]
+        tiered.append(UnitTiers(unit.unit, tuple(steps)))
+    return tuple(tiered)
+
+
+def _pico(book: PriceBook, unit: UnitPrice, price: Decimal | None) -> int | None:
+    pico = unit.pico(price)
+    if pico is not None and pico > _LARGEST_PRICE_PICO:
         raise PriceBookError(
-            f"price book {book.name}: {field} = {price}: larger than "
-            f"{per_million(_LARGEST_PRICE_PICO)}. Write the price per 1M tokens."
+            f"price book {book.name}: {unit.term} = {price}: larger than "
+            f"{unit.written(_LARGEST_PRICE_PICO)}. Write a smaller price."
         )
     return pico
 
@@ -158,7 +199,9 @@ def _not_backwards(before: Sequence[PriceRow], rows: Iterable[PriceRow], now: da
     """The rows without what would bill instants before `now` at which nothing was in force."""
     kept: list[PriceRow] = []
     for row in rows:
-        in_scope = [each for each in before if each.org in (None, row.org)]
+        in_scope = [
+            each for each in before if each.org in (None, row.org) and each.model in (None, row.model)
+        ]
         spans = [*((each.effective_from, each.effective_to) for each in in_scope), (now, None)]
         for since, until in _joined(spans):
             start, end = max(row.effective_from, since), _earlier(row.effective_to, until)
@@ -176,9 +219,16 @@ def _unpriced_stays_free(before: Sequence[PriceRow], row: PriceRow, now: datetim
     parts: list[PriceRow] = []
     for start, end in pairwise([row.effective_from, *within, row.effective_to]):
         assert start is not None
-        was = None if start >= now else in_force(before, row.org, start)
-        free = {u.name: None for u in UNIT_PRICES if was is not None and getattr(was, u.name) is None}
-        part = replace(row, effective_from=start, effective_to=end, **free)  # type: ignore[arg-type]
+        was = None if start >= now else in_force(before, row.org, start, row.model)
+        free = {u.name: u.unit for u in UNIT_PRICES if was is not None and getattr(was, u.name) is None}
+        tiers = tuple(unit for unit in row.tiers if unit.unit not in free.values())
+        part = replace(
+            row,
+            effective_from=start,
+            effective_to=end,
+            tiers=tiers,
+            **dict.fromkeys(free),  # type: ignore[arg-type]
+        )
         if parts and replace(part, effective_from=parts[-1].effective_from, effective_to=start) == parts[-1]:
             parts[-1] = replace(parts[-1], effective_to=end)
         else:
@@ -231,14 +281,21 @@ def _changes(before: list[PriceRow], after: list[PriceRow], closed_before: datet
     instants = {row.effective_from for row in (*before, *after)}
     instants |= {row.effective_to for row in (*before, *after) if row.effective_to is not None}
     messages: dict[str, None] = {}
-    for org in sorted({row.org for row in (*before, *after)}, key=lambda name: name or ""):
+    for org, model in _scopes_within([*before, *after]):
         for at in sorted(instant for instant in instants if instant < closed_before):
-            was, now = in_force(before, org, at), in_force(after, org, at)
+            was, now = in_force(before, org, at, model), in_force(after, org, at, model)
             if was is None and now is not None:
                 messages[_filled_gap(now, at, closed_before)] = None
             elif was is not None and (now is None or now.terms() != was.terms()):
                 messages[_change(was, now, closed_before)] = None
     return list(messages)
+
+
+def _scopes_within(rows: Iterable[PriceRow]) -> list[tuple[str | None, str | None]]:
+    """Every pair of an org and a model name whose price rows of either may decide."""
+    scopes = _scopes(rows)
+    orgs, models = {None, *(org for org, _ in scopes)}, {None, *(model for _, model in scopes)}
+    return sorted(product(orgs, models), key=lambda scope: [name or "" for name in scope])
 
 
 def _change(was: PriceRow, now: PriceRow | None, closed_before: datetime) -> str:
@@ -267,6 +324,6 @@ def _filled_gap(now: PriceRow, at: datetime, closed_before: datetime) -> str:
     )
 
 
-def order(row: PriceRow) -> tuple[str, str, datetime]:
-    """The order of rows in a table: by deployment, org and instant."""
-    return (row.deployment, row.org or "", row.effective_from)
+def order(row: PriceRow) -> tuple[str, str, str, datetime]:
+    """The order of rows in a table: by deployment, org, model and instant."""
+    return (row.deployment, row.org or "", row.model or "", row.effective_from)

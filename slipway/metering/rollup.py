@@ -7,7 +7,7 @@ Does not: the arithmetic (sql/), reading objects (events.py), publishing (publis
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from slipway.metering.compacted import damaged, fetch_compacted, load_compacted
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import HourOfUsage, fingerprint, list_hours
 from slipway.metering.price_table import bring_prices
+from slipway.metering.rating import ReRated, rate
 from slipway.metering.reading import Scratch, read, scratch
 from slipway.metering.warehouse import (
     USAGE_TABLES,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _MAX_CHUNK_HOURS = 24
 # Compressed bytes of one chunk: some ten million events, whose exact quantiles still fit into memory.
 MAX_CHUNK_BYTES = 512 * 2**20
+
+Say = Callable[[str], None]
 
 _HOUR = timedelta(hours=1)
 _UNITS = len(fields(Units))
@@ -74,8 +77,11 @@ def roll_up(
     *,
     run_id: str,
     now: datetime,
+    say: Say = lambda _: None,
 ) -> list[HourSummary]:
     """Replace the rows of these hours by what their usage objects say now; one summary per hour, in order.
+
+    Where prices have tiers, later hours of the month may cost something else for it: `say` is told which.
 
     Prices are those of the price history. Each chunk is one transaction: a run that dies has replaced whole
     chunks or nothing, and running it again gives the same rows. Readers see them after `publish`. Raises
@@ -94,7 +100,9 @@ def roll_up(
                 connection.execute(sql("chunk_begin"))
                 _load(connection, store, {hour: listing[hour] for hour in chunk}, now, file)
                 with transaction(connection):
-                    _replace_rows(connection, chunk, run_id, now)
+                    later = _replace_rows(connection, chunk, run_id, now)
+                for rerated in later:
+                    say(rerated.told())
                 summaries += _summaries(connection, chunk)
     return summaries
 
@@ -223,8 +231,8 @@ def _insert_many(connection: DuckDBPyConnection, statement: str, **columns: list
 
 def _replace_rows(
     connection: DuckDBPyConnection, chunk: Sequence[datetime], run_id: str, now: datetime
-) -> None:
-    """DELETE and INSERT of the chunk's hours, within the caller's transaction."""
+) -> list[ReRated]:
+    """DELETE and INSERT of the chunk's hours, within the caller's transaction; and later ones re-rated."""
     for table in USAGE_TABLES:
         delete_hours(connection, table, chunk)
     connection.execute(sql("deployment_hourly"), {"run_id": run_id})
@@ -233,9 +241,11 @@ def _replace_rows(
     connection.execute(sql("latency_by_key_hourly"))
     connection.execute(sql("metered"))
     connection.execute(sql("usage_hourly"))
+    later = rate(connection, chunk)
     connection.execute(sql("quarantine"), {"run_id": run_id})
     connection.execute(sql("rollup_run"), {"run_id": run_id, "now": now})
     mark_unpublished(connection, USAGE_TABLES, chunk)
+    return later
 
 
 def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[HourSummary]:

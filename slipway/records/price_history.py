@@ -36,15 +36,18 @@ class PriceHistoryError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class UnitPrice:
-    """A price that an entry may have besides those of tokens.
+    """A price that an entry has.
 
     `name` is that of the row's field, `term` what the catalog calls it, and `base_units` how many of what is
-    counted that is the price of.
+    counted that is the price of. `unit` is what is counted, as cost is told by it, and `volume_units` how
+    many of them the catalog's volumes are in.
     """
 
     name: str
     term: str
     base_units: int
+    unit: str
+    volume_units: int = 1
 
     def pico(self, price: Decimal | None) -> int | None:
         """A price of the catalog, which is a whole number of pico-units for each."""
@@ -56,12 +59,43 @@ class UnitPrice:
 
 
 UNIT_PRICES = (
-    UnitPrice("input_audio_pico", "input_audio_per_minute", MS_PER_MINUTE),
-    UnitPrice("output_audio_pico", "output_audio_per_minute", MS_PER_MINUTE),
-    UnitPrice("character_pico", "characters_per_million", PER_MILLION),
-    UnitPrice("document_pico", "documents_per_thousand", PER_THOUSAND),
-    UnitPrice("search_pico", "searches_per_thousand", PER_THOUSAND),
+    UnitPrice("input_audio_pico", "input_audio_per_minute", MS_PER_MINUTE, "input_audio_ms", MS_PER_MINUTE),
+    UnitPrice(
+        "output_audio_pico", "output_audio_per_minute", MS_PER_MINUTE, "output_audio_ms", MS_PER_MINUTE
+    ),
+    UnitPrice("character_pico", "characters_per_million", PER_MILLION, "characters"),
+    UnitPrice("document_pico", "documents_per_thousand", PER_THOUSAND, "documents"),
+    UnitPrice("search_pico", "searches_per_thousand", PER_THOUSAND, "searches"),
 )
+TOKEN_PRICES = (
+    UnitPrice("input_pico", "input", PER_MILLION, "input_uncached"),
+    UnitPrice("cached_pico", "cached_input", PER_MILLION, "input_cached"),
+    UnitPrice("output_pico", "output", PER_MILLION, "output"),
+)
+ALL_PRICES = (*TOKEN_PRICES, *UNIT_PRICES)
+_PRICE_OF = {price.unit: price for price in ALL_PRICES}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class UnitTiers:
+    """Prices of a unit by the volume of the month: `steps` are (volume above which it begins, pico-units).
+
+    `unit` is what cost is told by (UnitPrice.unit). The first step begins at 0; each ends where the next
+    begins.
+    """
+
+    unit: str
+    steps: tuple[tuple[int, int], ...]
+
+    def written(self) -> str:
+        """As people read it: `output: 0, 0.6 above 1000000`."""
+        price = _PRICE_OF[self.unit]
+        steps = [
+            price.written(pico)
+            + (f" above {_plain_decimal(Decimal(above) / price.volume_units)}" if above else "")
+            for above, pico in self.steps
+        ]
+        return f"{self.unit}: {', '.join(steps)}"
 
 
 @dataclass(frozen=True, order=True)
@@ -71,6 +105,8 @@ class PriceRow:
     Prices are pico-units of the currency per token, which is micro-units per 1M tokens, and per millisecond
     of audio, character, document and search; None of these has no price. `assigned_from` is the instant at
     which the deployment came to this book; it may be None where a version before the history took the price.
+    `model` is the one name in requests that it is for. Units with `tiers` cost by the month's volume, the
+    others always the same; `minimum_pico` is the least that a successful request costs.
     """
 
     deployment: str
@@ -90,11 +126,16 @@ class PriceRow:
     character_pico: int | None = None
     document_pico: int | None = None
     search_pico: int | None = None
+    model: str | None = None
+    tiers: tuple[UnitTiers, ...] = ()
+    minimum_pico: int | None = None
 
     @property
     def version(self) -> str:
-        """Stable name of this price, such as `standard@2026-01-01T00:00:00Z` or `standard/acme@...`."""
+        """Stable name of this price, such as `standard@2026-01-01T00:00:00Z`, `standard/acme[law]@...`."""
         scope = self.book if self.org is None else f"{self.book}/{self.org}"
+        if self.model is not None:
+            scope += f"[{self.model}]"
         return f"{scope}@{instant_text(self.effective_from)}"
 
     def covers(self, at: datetime) -> bool:
@@ -110,6 +151,10 @@ class PriceRow:
             "currency": self.currency,
             "bill_failed": self.bill_failed,
             **{unit.term: unit.written(getattr(self, unit.name)) for unit in UNIT_PRICES},
+            "tiers": "; ".join(unit.written() for unit in self.tiers) or "none",
+            "minimum_per_request": "none"
+            if self.minimum_pico is None
+            else _plain_decimal(Decimal(self.minimum_pico).scaleb(-12)),
         }
 
 
@@ -227,12 +272,17 @@ def _plain_decimal(price: Decimal) -> str:
 
 
 _INSTANTS = ("effective_from", "effective_to", "assigned_from")
-_OPTIONAL = frozenset(unit.name for unit in UNIT_PRICES)
+_TERMS = frozenset({"model", "tiers", "minimum_pico"})  # not written where there is none, as those of units
+_OPTIONAL = frozenset(unit.name for unit in UNIT_PRICES) | _TERMS
 _FIELDS = frozenset(field.name for field in fields(PriceRow)) - _OPTIONAL
 
 
 def _plain(row: PriceRow) -> dict[str, Any]:
-    plain = {name: value for name, value in asdict(row).items() if value is not None or name not in _OPTIONAL}
+    plain = {
+        name: value for name, value in asdict(row).items() if name not in _OPTIONAL or value not in (None, ())
+    }
+    if row.tiers:
+        plain["tiers"] = {unit.unit: unit.steps for unit in row.tiers}
     for name in _INSTANTS:
         plain[name] = None if plain[name] is None else instant_text(plain[name])
     return plain
@@ -245,4 +295,8 @@ def _row(plain: dict[str, Any]) -> PriceRow:
     values = dict(plain)
     for name in _INSTANTS:
         values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
+    values["tiers"] = tuple(
+        UnitTiers(_PRICE_OF[unit].unit, tuple((int(above), int(pico)) for above, pico in steps))
+        for unit, steps in values.get("tiers", {}).items()
+    )
     return PriceRow(**values)

@@ -19,7 +19,13 @@ from pydantic_core import PydanticUndefined
 from slipway.catalog.fields import Cpu, Name, Size, Source
 from slipway.catalog.files.generated import GeneratedPart
 from slipway.catalog.files.written import HEADER, KINDS
-from slipway.catalog.price_fields import Instant, PricePerMillion, PricePerMinute, PricePerThousand
+from slipway.catalog.price_fields import (
+    Instant,
+    PricePerMillion,
+    PricePerMinute,
+    PricePerRequest,
+    PricePerThousand,
+)
 from slipway.catalog.runtimes import RUNTIMES, RuntimeName
 
 # Types with a syntax of their own, in the words of the page's section "How values are written".
@@ -32,6 +38,7 @@ _NAMED: tuple[tuple[Any, str], ...] = (
     (PricePerMillion, "decimal"),
     (PricePerMinute, "decimal"),
     (PricePerThousand, "decimal"),
+    (PricePerRequest, "decimal"),
 )
 _SCALARS: tuple[tuple[Any, str], ...] = (
     (str, "text"),

@@ -84,13 +84,14 @@ def _without_price(deployment: Deployment, book: PriceBook, at: datetime) -> str
 
 
 def _in_force(book: PriceBook, at: datetime) -> list[Price]:
-    """Entries that have begun: one goes on until the next one of its scope, so that one always is."""
-    return [price for price in book.prices if price.effective_from <= at]
+    """Entries for all model names that have begun: one goes on until the next one of its scope."""
+    return [price for price in book.prices if price.effective_from <= at and price.model is None]
 
 
 def _first_general(book: PriceBook) -> datetime | None:
     """When the first entry for everybody begins."""
-    return min((price.effective_from for price in book.prices if price.org is None), default=None)
+    general = [price for price in book.prices if price.org is None and price.model is None]
+    return min((price.effective_from for price in general), default=None)
 
 
 def _scope(book: PriceBook, at: datetime) -> str:

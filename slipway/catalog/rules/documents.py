@@ -198,9 +198,9 @@ def _unreachable(deployment: Deployment, narrow: str, wide: str) -> Iterator[Fin
 def prices(catalog: Catalog) -> Iterator[Finding]:
     """One price per scope and instant."""
     for book in catalog.price_books:
-        seen: set[tuple[object, object]] = set()
+        seen: set[tuple[object, ...]] = set()
         for n, price in enumerate(book.prices):
-            scope = (price.org, price.effective_from)
+            scope = (price.org, price.model, price.effective_from)
             if scope in seen:
                 message = "a second price of this scope from the same instant. Remove one or move it"
                 yield Finding("PriceBook", book.name, ("prices", n, "effective_from"), message)

@@ -27,8 +27,12 @@ UNION ALL
 SELECT 'rollup_run', hour::VARCHAR, count(*) AS n
 FROM rollup_run SEMI JOIN asked USING (hour) GROUP BY hour HAVING n > 1
 UNION ALL
-SELECT 'price', [deployment, org, effective_from::VARCHAR]::VARCHAR, count(*) AS n
-FROM price GROUP BY deployment, org, effective_from HAVING n > 1
+SELECT 'cost_rated', [hour::VARCHAR, org, "user", api_key, deployment, model, price_version, unit, tier::VARCHAR]::VARCHAR, count(*) AS n
+FROM cost_rated SEMI JOIN asked USING (hour)
+GROUP BY hour, org, "user", api_key, deployment, model, price_version, unit, tier HAVING n > 1
+UNION ALL
+SELECT 'price', [deployment, org, model, effective_from::VARCHAR]::VARCHAR, count(*) AS n
+FROM price GROUP BY deployment, org, model, effective_from HAVING n > 1
 UNION ALL
 SELECT 'closed_month', month, count(*) AS n
 FROM closed_month GROUP BY month HAVING n > 1

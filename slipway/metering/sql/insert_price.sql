@@ -5,4 +5,5 @@ SELECT
     $output AS output, $currency AS currency, $bill_failed AS bill_failed, $book AS book,
     $assigned_from::TIMESTAMPTZ AS assigned_from,
     $input_audio AS input_audio, $output_audio AS output_audio, $characters AS characters, $documents AS documents,
-    $searches AS searches;
+    $searches AS searches, $model AS model,
+    $tiers::STRUCT(unit VARCHAR, above BIGINT, price BIGINT)[] AS tiers, $minimum AS minimum;

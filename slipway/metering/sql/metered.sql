@@ -1,5 +1,6 @@
 -- One row per hour, org, user, API key, deployment, model and price row in force at the request's time.
--- In: request (deduplicated), chunk_hour, price. An org's own price goes before the general one.
+-- In: request (deduplicated), chunk_hour, price. An org's own price goes before all others, and among those of one org
+-- the one of a model before that of all: org and model, org, model, general.
 -- Of a request that did not succeed, bill_failed = 'engine-output' bills what the engine did, prompt included, and
 -- 'nothing' bills nothing; the rest is counted as unbilled. Events of versions that did not say by what they
 -- were counted (counted_by) have a prompt there that no engine need have seen: of those it is the output alone.
@@ -32,18 +33,21 @@ grouped AS (
 ),
 in_force AS (
     SELECT
-        rowid AS price_row, deployment, org, bill_failed, effective_from,
+        rowid AS price_row, deployment, org, model, bill_failed, effective_from,
         coalesce(effective_to, 'infinity'::TIMESTAMPTZ) AS effective_to
     FROM price
 ),
-general AS (SELECT * FROM in_force WHERE org IS NULL),
-own AS (SELECT * FROM in_force WHERE org IS NOT NULL),
+general AS (SELECT * FROM in_force WHERE org IS NULL AND model IS NULL),
+general_model AS (SELECT * FROM in_force WHERE org IS NULL AND model IS NOT NULL),
+own AS (SELECT * FROM in_force WHERE org IS NOT NULL AND model IS NULL),
+own_model AS (SELECT * FROM in_force WHERE org IS NOT NULL AND model IS NOT NULL),
 priced AS (
     SELECT
         grouped.*,
-        coalesce(own.price_row, general.price_row) AS price_row,
-        status = 'success'
-            OR coalesce(own.bill_failed, general.bill_failed, 'engine-output') = 'engine-output' AS bill_output,
+        coalesce(own_model.price_row, own.price_row, general_model.price_row, general.price_row) AS price_row,
+        status = 'success' OR coalesce(
+            own_model.bill_failed, own.bill_failed, general_model.bill_failed, general.bill_failed, 'engine-output'
+        ) = 'engine-output' AS bill_output,
         status = 'success' OR (bill_output AND counted_by IS NOT NULL) AS bill_input
     FROM grouped
     LEFT JOIN general
@@ -52,6 +56,13 @@ priced AS (
     LEFT JOIN own
         ON own.deployment = grouped.deployment AND own.org = grouped.org
         AND grouped.instant >= own.effective_from AND grouped.instant < own.effective_to
+    LEFT JOIN general_model
+        ON general_model.deployment = grouped.deployment AND general_model.model = grouped.model
+        AND grouped.instant >= general_model.effective_from AND grouped.instant < general_model.effective_to
+    LEFT JOIN own_model
+        ON own_model.deployment = grouped.deployment AND own_model.org = grouped.org
+        AND own_model.model = grouped.model
+        AND grouped.instant >= own_model.effective_from AND grouped.instant < own_model.effective_to
 )
 SELECT
     hour, org, "user", api_key, deployment, model, price_row,

@@ -1,9 +1,10 @@
 -- One row per hour, org, user, API key, deployment, model and price version.
 -- In: metered, price. Money: a price is pico-units per token or unit, so the sum is exact in HUGEINT, and one
 -- multiplication by 10^-12 makes it an exact DECIMAL. Nothing is rounded here. A unit without a price costs nothing.
+-- As if every unit had one price whatever the volume: rating.py puts tiers and minimums in where a price has them.
 INSERT INTO usage_hourly
 SELECT
-    hour, metered.org, "user", api_key, metered.deployment, model, price.version,
+    hour, metered.org, "user", api_key, metered.deployment, metered.model, price.version,
     requests, successes, client_errors, server_errors, limited, cancelled,
     input_uncached, input_cached, metered.output,
     (

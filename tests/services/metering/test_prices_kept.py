@@ -165,6 +165,6 @@ def insert(connection: Any, *rows: PriceRow) -> None:
             "cached": row.cached_pico, "output": row.output_pico, "currency": row.currency,
             "bill_failed": row.bill_failed, "book": row.book, "assigned_from": row.assigned_from,
             "input_audio": None, "output_audio": None, "characters": None, "documents": None,
-            "searches": None,
+            "searches": None, "model": None, "tiers": None, "minimum": None,
         }  # fmt: skip
         connection.execute(sql("insert_price"), values)

@@ -108,6 +108,7 @@ COST_ROW: dict[str, Any] = {
     **UNITS,
     "price_input_audio_ms": 100_000, "price_output_audio_ms": 10**12, "price_characters": 1,
     "price_documents": 2_000_000_000, "price_searches": 0,
+    "in_tiers": 0, "by_tier": 0, "tier_pico": 0, "minimum_cost": Decimal(0),
     "cost": Decimal("1000000000000000008.086000000007"),
 }  # fmt: skip
 
@@ -119,6 +120,8 @@ COST_ROW: dict[str, Any] = {
         {"cost": None},
         {"prices_found": 0, "price_input": None},
         {"prices_found": 2},
+        {"in_tiers": 1},
+        {"by_tier": 1},
     ],
 )
 def test_a_cost_off_by_a_pico_fails_the_check(change: dict[str, Any]) -> None:
@@ -126,6 +129,13 @@ def test_a_cost_off_by_a_pico_fails_the_check(change: dict[str, Any]) -> None:
     result = cost_reconciles([{**COST_ROW, **change}])
     assert not result.passed
     assert result.evidence["groups_that_differ"][0]["used_times_price"] in {str(COST_ROW["cost"]), "None"}
+
+
+def test_what_stands_in_tiers_and_minimums_are_part_of_the_cost() -> None:
+    tiered = {"in_tiers": 7, "by_tier": 7, "tier_pico": 5, "minimum_cost": Decimal("0.000000000004")}
+    row = {**COST_ROW, **tiered, "cost": Decimal("1000000000000000008.086000000016")}
+    assert cost_reconciles([row]).passed
+    assert not cost_reconciles([{**row, "tier_pico": 4}]).passed
 
 
 def test_usage_without_a_price_has_nothing_to_reconcile() -> None:
