@@ -17,6 +17,7 @@ from assets import (
     billing,
     catalog_documents,
     data_planes,
+    economics,
     endpoint_gateways,
     endpoints,
     garbage,
@@ -103,6 +104,7 @@ GROUPS = (
         freshness=HOURLY,
         needs_catalog=False,
     ),
+    Group("economics", ROLLUP, economics.economics_assets, pools.WAREHOUSE, freshness=HOURLY),
     # Of no pool: they read the published copy, which no writer is in the way of.
     Group("reports", REPORTS, lambda catalog: reports.report_assets(), pool=None, needs_catalog=False),
 )

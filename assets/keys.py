@@ -18,6 +18,7 @@ USAGE = dg.AssetKey(["metering", "usage_hourly"])
 COST = dg.AssetKey(["metering", "cost_hourly"])
 REPLICAS = dg.AssetKey(["metering", "replicas_hourly"])
 USAGE_COMPACTION = dg.AssetKey(["maintenance", "usage_compaction"])
+ECONOMICS = dg.AssetKey(["metering", "economics_hourly"])
 WEIGHTS_GC = dg.AssetKey(["maintenance", "weights_gc"])
 
 

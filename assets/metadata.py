@@ -14,7 +14,7 @@ import dagster as dg
 
 from assets import keys
 from resources.artifacts import Pulled, Verified
-from resources.warehouse import Check, CompactedHour, HourSummary, Reported, SampledHour
+from resources.warehouse import Check, CompactedHour, Economics, HourSummary, Reported, SampledHour
 from slipway.artifacts.images.mirror import Mirrored
 from slipway.artifacts.weights.collection import Collected
 from slipway.records.revisions import Revision
@@ -263,6 +263,15 @@ def _earned(hour: HourSummary) -> dict[str, Any]:
         earned[f"earned_{currency.lower()}"] = float(amount)
         earned[f"earned_{currency.lower()}_exact"] = format(amount, "f")
     return earned
+
+
+def of_economics(rows: Iterable[Economics]) -> dict[str, Any]:
+    """Numbers of one hour for plots, by currency; money is exact in `slipway economics`."""
+    return {
+        f"{name}_{row.currency.lower()}": float(getattr(row, name))
+        for row in rows
+        for name in ("earned", "gpu_cost", "margin")
+    }
 
 
 def of_report(reported: Reported) -> dict[str, Any]:

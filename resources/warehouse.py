@@ -21,6 +21,7 @@ from slipway.control.reporting import KINDS as REPORTS
 from slipway.control.reporting import Reported
 from slipway.metering.checks import CheckResult as Check
 from slipway.metering.compaction import CompactedHour
+from slipway.metering.gpu_costs import Economics
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
 from slipway.metering.staleness import StaleHour, Survey
@@ -30,6 +31,7 @@ __all__ = [
     "REPORTS",
     "Check",
     "CompactedHour",
+    "Economics",
     "HourSummary",
     "Reported",
     "RollupReport",
@@ -74,6 +76,12 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     ) -> list[SampledHour]:
         """Replace the rows of what ran in these hours, and publish them."""
         return accounting.roll_up_replicas(self._connected(), hours, progress)
+
+    def economics(
+        self, catalog: Catalog, hours: Sequence[datetime], progress: Callable[[str], None]
+    ) -> list[Economics]:
+        """What these hours earned and their GPUs cost, by the catalog's prices of GPUs."""
+        return accounting.economics(self._connected(), catalog, hours, progress)
 
     def report(self, kind: str) -> Reported:
         """Make the page of one of REPORTS and keep it in the store."""

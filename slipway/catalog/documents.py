@@ -23,6 +23,8 @@ from slipway.catalog.fields import (
     Task,
     size_in_bytes,
 )
+from slipway.catalog.gpu_prices import GpuPrice
+from slipway.catalog.gpu_prices import problem as gpu_price_problem
 from slipway.catalog.image_names import Image, ImageDigest, Platform, RegistryName, Tag
 from slipway.catalog.price_fields import (
     Currency,
@@ -284,6 +286,9 @@ class Settings(Document):
         description="Slack-compatible webhook that is told of every alert, as one of `alert_receivers`.",
     )
     alert_receivers: tuple[AlertReceiver, ...] = Field((), description="Who is told of which alerts.")
+    gpu_prices: tuple[GpuPrice, ...] = Field(
+        (), description="What GPUs cost to run, for margins; nobody is billed by it."
+    )
     gpu_idle_hours: int = Field(
         6,
         ge=1,
@@ -297,6 +302,13 @@ class Settings(Document):
         if webhook is not None and webhook.env is None:
             raise ValueError("is read from the environment. Write {env: VARIABLE}")
         return webhook
+
+    @field_validator("gpu_prices")
+    @classmethod
+    def _one_at_a_time(cls, prices: tuple[GpuPrice, ...]) -> tuple[GpuPrice, ...]:
+        if (wrong := gpu_price_problem(prices)) is not None:
+            raise ValueError(wrong)
+        return prices
 
     @field_validator("alert_receivers")
     @classmethod

@@ -156,6 +156,11 @@ PricePerThousand = Annotated[
     BeforeValidator(_price, json_schema_input_type=Decimal),
     AfterValidator(_exact(PER_THOUSAND, "per 1,000")),
 ]
+PricePerHour = Annotated[
+    Decimal,
+    BeforeValidator(_price, json_schema_input_type=Decimal),
+    AfterValidator(_exact(1, "per hour")),
+]
 PricePerRequest = Annotated[
     Decimal,
     BeforeValidator(_price, json_schema_input_type=Decimal),

@@ -1,4 +1,4 @@
-"""`slipway usage`, `cost`, `latency` and `report`: what was metered, for people and for programs.
+"""`slipway usage`, `cost`, `latency`, `economics`, `report`: what was metered, for people and programs.
 
 Belongs here: shared options, and an answer as a table, JSON or CSV.
 Does not: what is asked and how (slipway.metering.asking), pages (slipway.metering.reports).
@@ -87,6 +87,17 @@ def latency(shape: str, orgs: tuple[str, ...], keys: tuple[str, ...], **given: A
     per = (*(("org",) if orgs else ()), *(("key",) if keys else ()), "deployment")
     query = "latency_by_key" if orgs or keys else "latency"
     answered(query, question(**given, orgs=orgs, keys=keys, per=per), shape)
+
+
+@click.command()
+@asked(_DEPLOYMENT, _PERIOD, _BY, _OUTPUT)
+def economics(shape: str, **given: Any) -> None:
+    """What deployments earned beside what their GPUs cost: margin, cost per 1M tokens, utilisation.
+
+    By the prices of GPUs in the catalog (`Settings.gpu_prices`). GPUs are shared by all organisations of a
+    deployment, so that there is no margin of one of them.
+    """
+    answered("economics", question(**given, per=("deployment",)), shape)
 
 
 @click.command()
@@ -215,4 +226,4 @@ def _instant(instant: datetime) -> str:
 
 
 # Added to `slipway` one by one, in this order.
-COMMANDS = (usage, latency, cost, report)
+COMMANDS = (usage, latency, cost, economics, report)

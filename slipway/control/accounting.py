@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from slipway.catalog import Catalog
 from slipway.control import billing
 from slipway.control.connections import Connections
-from slipway.metering import compaction, price_table, prices, publish, replicas, rollup
+from slipway.metering import compaction, gpu_costs, price_table, prices, publish, replicas, rollup
 from slipway.metering.checks import CheckResult, evaluate
 from slipway.metering.compaction import CompactedHour
 from slipway.metering.price_table import PriceSync
@@ -83,6 +83,16 @@ def roll_up_replicas(at: Connections, hours: Sequence[datetime], say: Say) -> li
     days = sorted({hour.astimezone(UTC).date() for hour in hours})
     publish.publish_parquet(at.warehouse, at.store, days, [replicas.TABLE])
     return sampled
+
+
+def economics(
+    at: Connections, catalog: Catalog, hours: Sequence[datetime], say: Say
+) -> list[gpu_costs.Economics]:
+    """Take the catalog's GPU prices, and say what these hours earned and cost by them."""
+    if gpu_costs.take(at.store, at.warehouse, catalog.settings.gpu_prices, datetime.now(UTC)):
+        say("the prices of GPUs are others now")
+        publish.publish_copy(at.warehouse)
+    return gpu_costs.by_hour(at.metered, hours)
 
 
 def sync_prices(at: Connections, catalog: Catalog) -> PriceSync:

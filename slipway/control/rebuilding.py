@@ -19,7 +19,7 @@ from decimal import Decimal
 from slipway.billing import adjusting
 from slipway.control import billing
 from slipway.control.connections import Connections
-from slipway.metering import fingerprint, publish, replicas, rollup
+from slipway.metering import fingerprint, gpu_costs, publish, replicas, rollup
 from slipway.metering.price_table import bring_prices
 from slipway.metering.rollup import HourSummary
 from slipway.metering.warehouse import Warehouse, WarehouseError
@@ -194,6 +194,7 @@ def _changed(at: Connections, anew: Warehouse) -> list[datetime]:
     live = fingerprint.shipped_to(at.store, hours)
     with anew.writing() as connection:
         bring_prices(at.store, connection, now=datetime.now(UTC))  # where there is no usage at all, too
+        gpu_costs.bring(at.store, connection)
         rows = connection.execute("SELECT hour, input_fingerprint FROM rollup_run").fetchall()
     made_from = {hour.astimezone(UTC): digest for hour, digest in rows}
     with_rows = [hour for hour in hours if live[hour][1] or hour in made_from]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 # Files of sql/ that make the schema, in order. Each can be run again, and only adds: tables and views `IF NOT
 # EXISTS`, and columns `ADD COLUMN IF NOT EXISTS` with a default that is true of the rows before. A topic has
 # a file of its own, `schema_<topic>`. Views of an earlier version are made anew: they hold no rows.
-SCHEMA: tuple[str, ...] = ("schema", "schema_latency", "schema_rating", "schema_billing")
+SCHEMA: tuple[str, ...] = (
+    "schema", "schema_latency", "schema_rating", "schema_billing", "schema_economics",
+)  # fmt: skip
 
 # To be raised by one with the first change of SCHEMA after a release. 1 is what files have that say none.
 VERSION = 2

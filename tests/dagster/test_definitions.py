@@ -46,7 +46,7 @@ def test_definitions_load_without_network_environment_or_writing_a_file() -> Non
     assert seen["connected"] == []
     assert [path for path in seen["wrote"] if path != os.devnull] == []
     assert seen["heavy"] == []
-    assert seen["assets"] == 21
+    assert seen["assets"] == 22
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def test_only_hourly_metering_is_expected_to_be_fresh_and_only_endpoints_are_not
     definitions = build_definitions(REPOSITORY / "catalog")
     assets = [each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition)]
     fresh = {spec.key for each in assets for spec in each.specs if spec.freshness_policy is not None}
-    assert fresh == {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS}
+    assert fresh == {keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST, keys.REPLICAS, keys.ECONOMICS}
     unretried = {key.path[0] for each in assets if each.op.retry_policy is None for key in each.keys}
     assert unretried == {"endpoint"}
 

@@ -21,6 +21,7 @@ from slipway.catalog.files.generated import GeneratedPart
 from slipway.catalog.files.written import HEADER, KINDS
 from slipway.catalog.price_fields import (
     Instant,
+    PricePerHour,
     PricePerMillion,
     PricePerMinute,
     PricePerRequest,
@@ -39,6 +40,7 @@ _NAMED: tuple[tuple[Any, str], ...] = (
     (PricePerMinute, "decimal"),
     (PricePerThousand, "decimal"),
     (PricePerRequest, "decimal"),
+    (PricePerHour, "decimal"),
 )
 _SCALARS: tuple[tuple[Any, str], ...] = (
     (str, "text"),

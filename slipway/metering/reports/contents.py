@@ -117,7 +117,7 @@ def usage(copy: PublishedCopy, question: Question) -> Part:
 
 
 def economics(copy: PublishedCopy, question: Question) -> Part:
-    """What deployments earned beside the GPU time that they took."""
+    """What deployments earned beside the GPU time that they took, and what that cost."""
     step, step_s = _step(question.period)
     given = {name: value for name, value in _parameters(question).items() if name != "orgs"}
     rows = copy.rows("report_economics", **given, step=step)
@@ -126,13 +126,16 @@ def economics(copy: PublishedCopy, question: Question) -> Part:
     left_out = {row["deployment"] for row in rows} - kept
     if left_out:
         notes.append(f"Left out: the {len(left_out)} deployments with the fewest requests.")
-    counted = ["requests", "output", "replica_seconds", "gpu_seconds", "earned"]
+    money = ["earned", "gpu_cost", "margin"]
+    counted = ["requests", "output", "replica_seconds", "gpu_seconds", "idle_gpu_seconds", *money]
     return {
         **_part("Economics", question.period, step_s, notes, _complete_until(copy)),
         **_rows([row for row in rows if row["deployment"] in kept], ["deployment", "currency"], counted),
-        "money": ["earned"],
+        "money": money,
         "plots": [
             _plot("Earned", "", ["earned"], [""], split="currency", empty=0),
+            _plot("Cost of GPUs", "", ["gpu_cost"], [""], split="currency", empty=0),
+            _plot("Margin", "", ["margin"], [""], split="currency", empty=0),
             _plot("Time of GPUs and replicas", "s", ["gpu_seconds", "replica_seconds"], ["GPUs", "replicas"]),
             _plot("Output tokens", "", ["output"], ["output"], empty=0),
         ],

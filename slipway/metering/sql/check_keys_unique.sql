@@ -34,6 +34,9 @@ UNION ALL
 SELECT 'price', [deployment, org, model, effective_from::VARCHAR]::VARCHAR, count(*) AS n
 FROM price GROUP BY deployment, org, model, effective_from HAVING n > 1
 UNION ALL
+SELECT 'gpu_price', [gpu_class, effective_from::VARCHAR]::VARCHAR, count(*) AS n
+FROM gpu_price GROUP BY gpu_class, effective_from HAVING n > 1
+UNION ALL
 SELECT 'closed_month', month, count(*) AS n
 FROM closed_month GROUP BY month HAVING n > 1
 UNION ALL

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.billing import tables as billing_tables
-from slipway.metering import rating, replicas
+from slipway.metering import gpu_costs, rating, replicas
 from slipway.metering.schema import migrate
 from slipway.metering.warehouse import DERIVED_TABLES, USAGE_TABLES, sql
 
@@ -19,7 +19,7 @@ def tables() -> set[str]:
 
 
 def test_every_table_belongs_to_a_rollup_or_holds_the_prices(tables: set[str]) -> None:
-    notes = {"price", rating.TABLE, "unpublished_day", "warehouse_version"}
+    notes = {"price", rating.TABLE, gpu_costs.TABLE, "unpublished_day", "warehouse_version"}
     assert tables == {*USAGE_TABLES, *DERIVED_TABLES, *billing_tables.TABLES, replicas.TABLE, *notes}
 
 
