@@ -63,7 +63,7 @@ def test_the_event_says_who_what_and_how_long(gateway, acme):
     took_us = (time.perf_counter() - started) * 1e6
     acme.chat.completions.create(messages=HI, **SIX)
     streamed, whole = gateway.events()
-    assert len(chunks) > 6
+    assert (len(chunks) > 2, streamed["output_tokens"]) == (True, 6)  # half a character waits for the rest
     assert {name: streamed[name] for name in ("org", "user", "api_key", "model", "deployment", "status")} == {
         "org": "acme",
         "user": "someone",
