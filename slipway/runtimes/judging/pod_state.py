@@ -18,6 +18,8 @@ from slipway.runtimes.rendering import identity
 # A secret or config map that another controller writes may come a moment later than the pod.
 CONFIG_GRACE_S = 30.0
 _CRASHES, _OOM_CRASHES = 3, 2
+# What a kubelet says of a container that was gone when it looked: the node, or containerd, was restarted.
+_LOST = frozenset({"Unknown", "ContainerStatusUnknown"})
 
 _NO_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
@@ -116,10 +118,16 @@ def _crash(pod: str, what: str, status: dict[str, Any]) -> Trouble | None:
     ended = last_end(status)
     if not restarts or ended is None or status.get("ready"):
         return None
+    if ended.get("reason") in _LOST:
+        return Trouble(
+            pod, f"{what} was lost: its node, or the container runtime there, was restarted", False
+        )
     oom = ended.get("reason") == "OOMKilled"
     how = "OOMKilled: it used more than its memory limit" if oom else f"exit code {ended.get('exitCode')}"
     is_final = restarts >= (_OOM_CRASHES if oom else _CRASHES)
-    return Trouble(pod, f"{what} ended {restarts + 1} times, last with {how}", is_final)
+    ends = restarts if "running" in (status.get("state") or {}) else restarts + 1
+    times = "once" if ends == 1 else f"{ends} times"
+    return Trouble(pod, f"{what} ended {times}, last with {how}", is_final)
 
 
 def last_end(status: dict[str, Any]) -> dict[str, Any] | None:

@@ -49,7 +49,11 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "Make the Secret or ConfigMap that it names in the deployment's namespace, or correct its name.",
     ),
     (
-        r"ended \d+ times",
+        r"was lost: its node",
+        "The container is started again by itself. If that goes on, look at the node: its log, its memory.",
+    ),
+    (
+        r"ended (once|\d+ times)",
         "The last lines of its output say why: correct args, env or the image of the deployment.",
     ),
     (

@@ -87,3 +87,31 @@ def test_what_the_controller_gave_up_fails_with_its_word(condition: dict[str, An
     found = deployments.verdict(PLAIN, seen(deployment(updated=0, available=0, **condition)))
     assert found.state == "failed"
     assert cause in found.message
+
+
+@pytest.mark.parametrize("reason", ["Unknown", "ContainerStatusUnknown"])
+def test_a_container_that_its_node_lost_is_not_told_as_the_engines_fault_and_is_waited_for(
+    reason: str,
+) -> None:
+    """What a kubelet says after the node, or containerd there, was restarted."""
+    lost = {"terminated": {"exitCode": 255, "reason": reason}}
+    status = {"ready": False, "restartCount": 9, "state": {"running": {}}, "lastState": lost}
+    found = pod_state.trouble([pod(0, ready=False, container=status)], NOW)
+    assert found is not None and not found.is_final
+    assert "was lost: its node, or the container runtime there, was restarted" in found.message
+
+
+@pytest.mark.parametrize(
+    ("restarts", "state", "said"),
+    [
+        (1, {"running": {}}, "ended once"),
+        (2, {"running": {}}, "ended 2 times"),
+        (1, {"waiting": {}}, "ended 2 times"),
+    ],
+)
+def test_runs_that_ended_are_counted_and_not_the_one_that_goes_on(
+    restarts: int, state: dict[str, Any], said: str
+) -> None:
+    status = {**crashed(restarts), "state": state}
+    found = pod_state.trouble([pod(0, ready=False, container=status)], NOW)
+    assert found is not None and said in found.message

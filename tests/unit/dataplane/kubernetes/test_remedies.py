@@ -19,6 +19,10 @@ CASES = {
         "container engine of chat-a-0 ended 4 times, last with exit code 3",
         "args, env or the image",
     ),
+    "a node that was restarted": (
+        "container engine of chat-a-0 was lost: its node, or the container runtime there, was restarted",
+        "started again by itself",
+    ),
     "a secret that is not there": ('CreateContainerConfigError: secret "k" not found', "Make the Secret"),
     "no room for pods": ("pods cannot be made: is forbidden: exceeded quota: q", "isolation.quota"),
     "no node": ("not within 5 s: not scheduled: 0/3 nodes are available", "Add a node"),
