@@ -49,6 +49,8 @@ CHECKS = {
     "tokens_conserved": "metering/usage_hourly",
     "unpriced": "metering/cost_hourly",
     "cost_reconciles": "metering/cost_hourly",
+    "continuity": "usage/requests",
+    "gateway_counters": "usage/requests",
 }
 
 

@@ -6,6 +6,7 @@ Does not: anything for tenants; no tenant's key opens these. Metrics: they have 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
@@ -82,7 +83,9 @@ class Operator:
         jobs = [job.state() for job in self._jobs]
         waiting += [job.trouble for job in jobs if job.trouble is not None]
         ages = {job.name: round(job.age_s, 3) for job in jobs}
-        stale = [f"{job.name}: last done {job.age_s:.0f} s ago" for job in jobs if job.outage]
+        # One without a bound brings nothing that is served by.
+        followed = [job for job in jobs if job.outage and math.isfinite(job.bound_s)]
+        stale = [f"{job.name}: last done {job.age_s:.0f} s ago" for job in followed]
         body = {
             "ready": not waiting,
             "waiting_for": waiting,

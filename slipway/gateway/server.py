@@ -44,10 +44,12 @@ from slipway.gateway.telemetry import log, traces
 from slipway.gateway.telemetry.metrics import Now
 from slipway.gateway.telemetry.request_metrics import RequestMetrics
 from slipway.gateway.telemetry.traces import Traces, TracesNotTakenError
+from slipway.gateway.usage.heart import Heart
 from slipway.gateway.usage.last_shipment import ship_until
 from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStore, ObjectStoreError
+from slipway.records import heartbeats
 from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 
 _ROUTES_CACHE = "routes.cached.json"
@@ -79,6 +81,7 @@ class Replica:
         store = self._store = ObjectStore(settings.s3)
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
+        self._heart = Heart(settings.replica, store)
         self._keys = KeyFollower(TenantsDatabase(settings.tenants_db_url))
         self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE, settings.endpoint)
         self._threads = [
@@ -103,6 +106,13 @@ class Replica:
                 (ObjectStoreError, OSError),
                 bound_s=_SHIPPING_BOUND_S + settings.ship_interval_s,
                 backoff=True,
+            ),
+            Periodic(
+                "telling of itself",
+                self._heart.beat,
+                heartbeats.INTERVAL_S,
+                (ObjectStoreError,),
+                bound_s=math.inf,  # no reason to take requests away from a replica
             ),
         ]
         self._traces = Traces(settings.replica) if settings.sampling is not None else None
@@ -129,7 +139,9 @@ class Replica:
             router=Router(self._routes, in_flight),
             steps=(RateLimits(limiter),),
             upstreams=upstreams,
-            recorder=Recorder(settings.replica, self._spool, metrics=requests, traces=self._traces),
+            recorder=Recorder(
+                settings.replica, self._spool, metrics=requests, traces=self._traces, heart=self._heart
+            ),
             salts=Salts(settings.token),
         )
         operator = Operator(
@@ -198,6 +210,8 @@ class Replica:
             for thread in self._threads:
                 thread.stop(timeout_s=1)
             ship_until(self._shipper, deadline, server.hurry)
+            with contextlib.suppress(ObjectStoreError):  # it is missed as one that was killed is
+                self._heart.beat()
 
         # A store that does not answer at all is left behind with its thread, and so is a collector.
         with contextlib.suppress(TimeoutError):

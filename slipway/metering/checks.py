@@ -95,6 +95,23 @@ def cost_reconciles(rows: Rows) -> CheckResult:
     return CheckResult("cost_reconciles", not differing, evidence, "error")
 
 
+def continuity(rows: Rows) -> CheckResult:
+    """In every hour some gateway told of itself: else it is not known to be empty. In: a row per gap."""
+    return _none("continuity", "warn", rows, "gaps")
+
+
+def gateway_counters(rows: Rows) -> CheckResult:
+    """All events that gateways recorded were metered, or set aside. In: a row per hour that they told of."""
+    lost = [row for row in rows if row["recorded"] > row["metered"] + row["quarantined"]]
+    evidence = {
+        "hours": len(rows),
+        "recorded": sum(row["recorded"] for row in rows),
+        "metered": sum(row["metered"] for row in rows),
+        "hours_that_lack_events": _shown(lost),
+    }
+    return CheckResult("gateway_counters", not lost, evidence, "error")
+
+
 def _cost(row: Mapping[str, Any]) -> Decimal | None:
     if row["price_input"] is None:
         return None
@@ -131,4 +148,6 @@ CHECKS: Mapping[str, Callable[[Rows], CheckResult]] = {
     "quarantined": quarantined,
     "tokens_conserved": tokens_conserved,
     "cost_reconciles": cost_reconciles,
+    "continuity": continuity,
+    "gateway_counters": gateway_counters,
 }

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway.metering import continuity
 from slipway.metering.compacted import damaged, fetch_compacted, load_compacted
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import HourOfUsage, fingerprint, list_hours
@@ -99,6 +100,7 @@ def roll_up(
             for chunk in chunks(sizes):
                 connection.execute(sql("chunk_begin"))
                 _load(connection, store, {hour: listing[hour] for hour in chunk}, now, file)
+                continuity.load(connection, store, chunk)
                 with transaction(connection):
                     later = _replace_rows(connection, chunk, run_id, now)
                 for rerated in later:
@@ -243,6 +245,7 @@ def _replace_rows(
     connection.execute(sql("usage_hourly"))
     later = rate(connection, chunk)
     connection.execute(sql("quarantine"), {"run_id": run_id})
+    connection.execute(sql("gateway_hourly"))
     connection.execute(sql("rollup_run"), {"run_id": run_id, "now": now})
     mark_unpublished(connection, USAGE_TABLES, chunk)
     return later

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # a file of its own, `schema_<topic>`. Views of an earlier version are made anew: they hold no rows.
 SCHEMA: tuple[str, ...] = (
     "schema", "schema_latency", "schema_rating", "schema_billing", "schema_economics",
+    "schema_continuity",
 )  # fmt: skip
 
 # To be raised by one with the first change of SCHEMA after a release. 1 is what files have that say none.

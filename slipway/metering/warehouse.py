@@ -33,6 +33,7 @@ USAGE_TABLES = (
     "usage_hourly",
     "rollup_run",
     "quarantine",
+    "gateway_hourly",
 )
 
 _LOCK_TIMEOUT_S = 300.0

@@ -16,6 +16,7 @@ from slipway.gateway.telemetry.request_metrics import RequestMetrics
 from slipway.gateway.telemetry.trace_context import Trace
 from slipway.gateway.telemetry.traces import Traced, Traces, wall_clock
 from slipway.gateway.usage.call import Call
+from slipway.gateway.usage.heart import Heart
 from slipway.gateway.usage.pace import Paces
 from slipway.gateway.usage.saver import Saver
 from slipway.gateway.usage.spool import Room, Spool, SpoolError
@@ -32,7 +33,9 @@ class Recorder:
         *,
         metrics: RequestMetrics | None = None,
         traces: Traces | None = None,
+        heart: Heart | None = None,
     ) -> None:
+        self._heart = heart
         self._replica = replica
         self._metrics = metrics
         self._traces = traces
@@ -65,6 +68,8 @@ class Recorder:
                 room.record(line)
         except SpoolError as error:
             raise _not_recorded(call, error) from error
+        if self._heart is not None:
+            self._heart.count(call.request_id)
 
     def close(self, room: Room) -> None:
         """The request is over; harmless after `record`."""

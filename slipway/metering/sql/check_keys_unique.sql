@@ -34,6 +34,9 @@ UNION ALL
 SELECT 'price', [deployment, org, model, effective_from::VARCHAR]::VARCHAR, count(*) AS n
 FROM price GROUP BY deployment, org, model, effective_from HAVING n > 1
 UNION ALL
+SELECT 'gateway_hourly', [hour::VARCHAR, replica, start]::VARCHAR, count(*) AS n
+FROM gateway_hourly SEMI JOIN asked USING (hour) GROUP BY hour, replica, start HAVING n > 1
+UNION ALL
 SELECT 'gpu_price', [gpu_class, effective_from::VARCHAR]::VARCHAR, count(*) AS n
 FROM gpu_price GROUP BY gpu_class, effective_from HAVING n > 1
 UNION ALL

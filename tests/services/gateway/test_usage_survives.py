@@ -7,11 +7,13 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
 
-from slipway.records import route_store, routes
+from slipway.records import heartbeats, route_store, routes
+from slipway.records.usage import hour_of
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -322,3 +324,28 @@ def refuses_connections(gateway) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_a_gateway_tells_how_many_events_it_recorded_and_of_a_start_that_was_killed_what_it_had_told(
+    own_gateway, fake, route, eventually
+):
+    own_gateway.route(route("chat", fake.url))
+    own_gateway.start()
+    store = own_gateway.store
+    eventually(lambda: list(store.list(heartbeats.PREFIX)))  # at once, of an hour without requests
+    ask(own_gateway)
+    own_gateway.kill()
+    own_gateway.start()
+    ids = [ask(own_gateway, stream=stream) for stream in (False, True)]
+    own_gateway.raw("/v1/chat/completions", {"model": "nope"}, secret=own_gateway.secrets["acme"])
+    own_gateway.stop()
+    hours = set(map(hour_of_id, ids))
+    told: dict[str, int] = {}
+    for beat in heartbeats.read(store, hours):
+        told[beat.start] = told.get(beat.start, 0) + beat.recorded
+    assert sorted(told.values()) == [0, 3]  # the one that was killed had said nothing of its request
+
+
+def hour_of_id(request_id: str) -> datetime:
+    milliseconds = int(request_id[:8] + request_id[9:13], 16)
+    return hour_of(datetime.fromtimestamp(milliseconds / 1000, UTC))

@@ -27,6 +27,7 @@ from slipway.metering.rollup import roll_up
 from slipway.metering.warehouse import USAGE_TABLES, Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records import replica_samples
+from slipway.records.heartbeats import Heartbeat
 from slipway.records.price_history import PREFIX, PriceHistoryError
 from slipway.records.replica_samples import Instant, Sample
 from slipway.records.usage import hour_prefix
@@ -85,6 +86,8 @@ def world(store: ObjectStore, tmp_path: Path, ship, new_event, schedule) -> Worl
         ]  # fmt: skip
         ship(hour, [*events, b"no event"])
         ship(hour, events[:5])
+        beat = Heartbeat(hour, "gateway-1", "a", 1, hour, hour)
+        store.put(beat.key, beat.encode())
         for minute in (0, 30):
             sample = Sample("stays", "a" * 64, 1 + minute, 0.5, "h100")
             replica_samples.write(store, Instant(hour + timedelta(minutes=minute), 60, (sample,)))
