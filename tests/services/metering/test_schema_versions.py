@@ -25,7 +25,8 @@ def made_by_the_first_version(path: Path) -> None:
         connection.execute(
             'CREATE TABLE usage_hourly (hour TIMESTAMPTZ, org VARCHAR, "user" VARCHAR, api_key VARCHAR, '
             "deployment VARCHAR, model VARCHAR, price_version VARCHAR, requests BIGINT, "
-            "input_uncached BIGINT, input_cached BIGINT, output BIGINT, currency VARCHAR)"
+            "input_uncached BIGINT, input_cached BIGINT, output BIGINT, cost DECIMAL(38, 12), "
+            "currency VARCHAR)"
         )
         connection.execute(
             "INSERT INTO usage_hourly (hour, org, deployment, price_version, requests, input_uncached) "

@@ -75,6 +75,8 @@ def plain(values: Iterable[Any]) -> list[Any]:
         assert not any(row.pop("units", {}).values())
         for unit in UNIT_PRICES:
             assert row.pop(unit.name, None) is None
+        for term in ("model", "tiers", "minimum_pico"):
+            assert not row.pop(term, None)
     return rows
 
 
