@@ -32,9 +32,12 @@ from .promises import is_valid
 
 NAME, ADAPTER = "tiny/ray", "tiny/ray-adapter"
 DEADLINE_S = 600
+LONGEST = 512
+# Of 8 tokens by the tokenizer that the test makes.
+SENTENCE, SENTENCE_TOKENS = "the capital of france is paris. ", 8
 SPEC = resolved(
     "text",
-    args=("--max-model-len=512",),
+    args=(f"--max-model-len={LONGEST}",),
     runtime="kuberay",
     adapters=[{"adapter": "adapter"}],
     resources={"requests": {"cpu": "1"}},
@@ -145,9 +148,27 @@ def test_it_says_what_was_cached_and_two_organizations_share_nothing(
 ) -> None:
     gateway.route(route(NAME, application.url, "text"))
     gateway.new_events()
-    body = {"model": NAME, "prompt": "the capital of france is paris. " * 64, "max_tokens": 1}
+    body = {"model": NAME, "prompt": SENTENCE * 32, "max_tokens": 1}
     for org in (ORGS[0], ORGS[0], ORGS[1]):
-        assert gateway.ask("/v1/completions", body, org).status == 200
+        reply = gateway.ask("/v1/completions", body, org)
+        assert reply.status == 200, reply.body
     first, again, other = (event["cached_tokens"] for event in gateway.new_events())
     assert (first, other) == (0, 0)
     assert again > 0
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_the_clients_to_shorten(
+    application: Application, gateway: Gateway
+) -> None:
+    gateway.route(route(NAME, application.url, "text"))
+    gateway.new_events()
+    fitting = LONGEST // SENTENCE_TOKENS - 1
+    for sentences, status in ((fitting, 200), (fitting + 1, 400)):
+        body = {"model": NAME, "prompt": SENTENCE * sentences, "max_tokens": 1}
+        reply = gateway.ask("/v1/completions", body)
+        assert reply.status == status, reply.body
+    # The engine's name of the model, `text`, is a part of that word.
+    assert "maximum context length" in reply.json["error"]["message"]
+    fits, refused = gateway.new_events()
+    assert fits["input_tokens"] in range(fitting * SENTENCE_TOKENS, LONGEST)
+    assert (refused["status"], refused["input_tokens"]) == ("client_error", 0)

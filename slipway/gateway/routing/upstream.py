@@ -16,6 +16,7 @@ import orjson
 from slipway.gateway.api import errors
 from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.operations import Operation
+from slipway.gateway.routing import engine_names
 from slipway.gateway.routing.connections import WarmConnector
 from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.plain import Answer, Plain
@@ -181,8 +182,9 @@ async def refusal(response: Answer, route: Route, operation: Operation, path: st
     if response.status in _CLIENT_ERRORS:
         if not whole:
             return ApiError(response.status, "invalid_request_error", None, _UNSAID)
-        return _client_error(response.status, body.replace(route.upstream_model.encode(), model.encode()))
-    is_of_model = route.upstream_model.encode() in body  # which the engine does not know
+        return _client_error(response.status, body, route)
+    # Which the engine does not know.
+    is_of_model = engine_names.is_said(body.decode(errors="replace"), route.upstream_model)
     if response.status in _NOT_THERE and not operation.is_everywhere and not is_of_model:
         return errors.not_answered(model, path)
     cause = f"HTTP {response.status}, {len(body)} bytes{_type_of(body)}"
@@ -218,7 +220,7 @@ def _type_of(body: bytes) -> str:
     return f", {kind}" if isinstance(kind, str) and _IS_NAME(kind) else ""
 
 
-def _client_error(status: int, body: bytes) -> ApiError:
+def _client_error(status: int, body: bytes, route: Route) -> ApiError:
     """The engine's own words, in OpenAI's shape; engines differ in how close to it they are."""
     try:
         answer: Any = orjson.loads(body)
@@ -228,12 +230,13 @@ def _client_error(status: int, body: bytes) -> ApiError:
     if not isinstance(error, dict):
         error = {"message": str(error)}
     message = error.get("message") or error.get("detail") or _UNSAID
+    words = message if isinstance(message, str) else orjson.dumps(message).decode()
     kind, param, code = error.get("type"), error.get("param"), error.get("code")
     return ApiError(
         status,
         kind if isinstance(kind, str) else "invalid_request_error",
         code if isinstance(code, str) else None,
-        message if isinstance(message, str) else orjson.dumps(message).decode(),
+        engine_names.renamed(words, route.upstream_model, route.model),
         param=param if isinstance(param, str) else None,
     )
 
