@@ -20,7 +20,7 @@ from slipway.gateway.api.errors import ApiError
 from slipway.gateway.api.forms import FormUpload
 from slipway.gateway.api.operations import OPERATIONS, api_of
 from slipway.gateway.api.uploads import BodyMemory, Upload
-from slipway.gateway.operator import Operator
+from slipway.gateway.operator import HEALTH, Operator
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.telemetry import log, trace_context
@@ -84,7 +84,7 @@ class Gateway:
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         path, method = scope["path"], scope["method"]
-        if path.startswith(_OPERATOR):
+        if path.startswith(_OPERATOR) or path == HEALTH:
             await self._operator.serve(scope, send)
             return
         if is_administration(path):

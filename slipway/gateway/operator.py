@@ -25,6 +25,9 @@ from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStoreError
 
+# What vLLM's own clients ask an endpoint before they use it (guidellm does): the same answer as `/-/health`.
+HEALTH = "/health"
+
 
 class Operator:
     """One replica's operator endpoints."""
@@ -54,10 +57,10 @@ class Operator:
         self._draining = draining
 
     async def serve(self, scope: Scope, send: Send) -> None:
-        """Answer one request under `/-/`. Raises ApiError."""
+        """Answer one request under `/-/`, or for HEALTH. Raises ApiError."""
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server sends no body then
         endpoint = (method, scope["path"])
-        if endpoint == ("GET", "/-/health"):
+        if endpoint in (("GET", "/-/health"), ("GET", HEALTH)):
             await asgi.answer(send, 200, orjson.dumps({"status": "alive"}))
         elif endpoint == ("GET", "/-/ready"):
             await self._ready(send)

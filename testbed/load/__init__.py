@@ -79,8 +79,8 @@ def aiperf_streams(url: str, key: str, model: str, out: Path, *, requests: int, 
 def guidellm(url: str, key: str, model: str, path: str, out: Path, *, stream: bool) -> Ran:
     """Run it against a path such as `/v1/chat/completions`."""
     report = out / "report.json"
-    # It would ask /health, which is no path of a tenant.
-    backend = f"kind=openai_http,target={url},model={model},api_key={key},validate_backend=false"
+    # Before it begins it asks /health.
+    backend = f"kind=openai_http,target={url},model={model},api_key={key}"
     sizes = "prompt_tokens=32" + ("" if "embeddings" in path else ",output_tokens=8")
     asked = ["--profile", "kind=concurrent,streams=2", "--constraint", f"kind=max_requests,count={REQUESTS}"]
     data = ["--tokenizer", f"kind=hf_auto,model={_tokenizer(out)}", "--data", f"kind=synthetic_text,{sizes}"]
