@@ -89,6 +89,10 @@ class Operator:
         # One without a bound brings nothing that is served by.
         followed = [job for job in jobs if job.outage and math.isfinite(job.bound_s)]
         stale = [f"{job.name}: last done {job.age_s:.0f} s ago" for job in followed]
+        if self._keys.copied_at is not None:
+            stale.append(
+                f"API keys: as this replica last read them, {self._keys.copied_at:%Y-%m-%dT%H:%M:%SZ}"
+            )
         body = {
             "ready": not waiting,
             "waiting_for": waiting,

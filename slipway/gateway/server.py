@@ -22,6 +22,7 @@ from slipway.gateway.admin.asked import Room
 from slipway.gateway.admin.usage.reader import UsageReader
 from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
+from slipway.gateway.admission.key_copy import KeyCopy
 from slipway.gateway.admission.limits import MemoryLimiter
 from slipway.gateway.admission.rate_limits import RateLimits
 from slipway.gateway.api.forms import MAX_SPOOLED_BYTES
@@ -53,6 +54,7 @@ from slipway.records import heartbeats
 from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 
 _ROUTES_CACHE = "routes.cached.json"
+_KEYS_COPY = "keys.cached"
 _USAGE_CACHE = "usage.cached"
 # Of the time to stop in; what is left of it is for the process itself.
 _LONGEST_MARGIN_S = 5.0
@@ -82,7 +84,9 @@ class Replica:
         self._spool = Spool(settings.spool_dir, settings.replica)
         self._shipper = Shipper(self._spool, store)
         self._heart = Heart(settings.replica, store)
-        self._keys = KeyFollower(TenantsDatabase(settings.tenants_db_url))
+        database = TenantsDatabase(settings.tenants_db_url)
+        copy = KeyCopy(settings.spool_dir / _KEYS_COPY, settings.token, database.name)
+        self._keys = KeyFollower(database, copy)
         self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE, settings.endpoint)
         self._threads = [
             Periodic(

@@ -13,10 +13,12 @@ import hmac
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from slipway.gateway.admission.key_copy import KeyCopy
 from slipway.gateway.api import errors
+from slipway.gateway.telemetry import log
 from slipway.tenants import admin_keys, keys
 from slipway.tenants.admin_keys import AdminKeyRecord
-from slipway.tenants.database import KeyRecord, TenantsDatabase, digest
+from slipway.tenants.database import KeyRecord, TenantsDatabase, TenantsDatabaseError, digest
 
 # Two polls and a reload fit in the second after which a new key must work.
 POLL_S = 0.25
@@ -29,33 +31,69 @@ class KeyFollower:
 
     While the database is down the tables stay as they are, and keys expire by the clock all the same. A table
     is replaced as a whole, so readers in other threads see the old one or the new one.
+
+    With a copy, keys that were read are written to it; it serves where the database is away at the start.
     """
 
-    def __init__(self, database: TenantsDatabase) -> None:
+    def __init__(self, database: TenantsDatabase, copy: KeyCopy | None = None) -> None:
         self._database = database
+        self._copy = copy
+        self._copied_at: datetime | None = None
+        self._asked = False
         self._changes: int | None = None
         self._keys: dict[bytes, KeyRecord] = {}
         self._admin_keys: dict[bytes, AdminKeyRecord] = {}
 
     @property
     def loaded(self) -> bool:
-        """Whether the keys have been read since the start."""
-        return self._changes is not None
+        """Whether there are keys to serve by: read since the start, or from the copy."""
+        return self._changes is not None or self._copied_at is not None
+
+    @property
+    def copied_at(self) -> datetime | None:
+        """When the keys in use were written down, where the database has not been read since the start."""
+        return self._copied_at if self._changes is None else None
 
     def poll(self) -> None:
         """Follow the database. Raises TenantsDatabaseError."""
+        try:
+            self._follow()
+        except TenantsDatabaseError:
+            # Not before: a key that was revoked while this replica was down has no moment in which it works.
+            if not self._asked:
+                self._read_copy()
+            raise
+        finally:
+            self._asked = True
+
+    def _follow(self) -> None:
         changes = self._database.changes()
         if changes == self._changes:
             return
         # The counter first: keys that change meanwhile are read again by the next poll.
         self._database.catch_up()
         records, admin_records = keys.usable(self._database), admin_keys.usable(self._database)
+        self._use(records, admin_records)
+        self._changes = changes
+        if self._copy is not None:
+            self._copy.write(records, admin_records)
+
+    def _read_copy(self) -> None:
+        copied = self._copy.read() if self._copy is not None else None
+        if copied is None:
+            return
+        self._use(copied.keys, copied.admin_keys)
+        self._copied_at = copied.written_at
+        log.write(
+            "warning", "keys from this replica's disk", keys=len(copied.keys), of=str(copied.written_at)
+        )
+
+    def _use(self, records: Iterable[KeyRecord], admin_records: Iterable[AdminKeyRecord]) -> None:
         self._keys = {record.sha256: record for record in records}
         self._admin_keys = {record.sha256: record for record in admin_records}
-        self._changes = changes
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]], own_header: bytes = b"") -> KeyRecord:
-        """The key that a request came with; raises ApiError (401, or 503 before the first load).
+        """The key that a request came with; raises ApiError (401, or 503 while there are no keys).
 
         `own_header` is where the API that it asks for has it, where that is not `Authorization`, too.
         """

@@ -218,6 +218,53 @@ def test_a_gateway_that_cannot_read_keys_yet_says_so_and_does_not_call_keys_wron
     assert own_gateway.raw("/-/health")[0] == 200
 
 
+def test_a_gateway_that_starts_while_the_database_is_away_knows_the_keys_that_it_had(
+    own_gateway, tmp_path, eventually
+):
+    gateway, home = own_gateway, tmp_path
+    key = gateway.database.create_key("acme", "someone", "kept")
+    doomed = gateway.database.create_key("acme", "someone", "doomed")
+    gateway.database.revoke_key(doomed.id)
+    gateway.start()
+    gateway.stop()
+    copy = home / "gateway" / "spool" / "keys.cached"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert key.secret not in copy.read_text()
+    (home / "tenants.db").rename(home / "moved.db")
+    gateway.start()
+    assert gateway.raw("/v1/models", secret=key.secret)[0] == 200
+    for unknown in (doomed.secret, "unknown"):
+        assert gateway.raw("/v1/models", secret=unknown)[0] == 401
+    from_memory = " ".join(json.loads(gateway.raw("/-/ready")[2])["served_from_memory"])
+    assert "reading API keys" in from_memory
+    assert "as this replica last read them" in from_memory
+    (home / "moved.db").rename(home / "tenants.db")
+    new = gateway.database.create_key("acme", "someone", "new")
+    eventually(lambda: gateway.raw("/v1/models", secret=new.secret)[0] == 200)
+    eventually(lambda: json.loads(gateway.raw("/-/ready")[2])["served_from_memory"] == [])
+
+
+def test_a_key_revoked_while_the_gateway_was_down_never_works(own_gateway):
+    gateway = own_gateway
+    key = gateway.database.create_key("acme", "someone", "doomed")
+    gateway.start()
+    assert gateway.raw("/v1/models", secret=key.secret)[0] == 200
+    gateway.stop()
+    gateway.database.revoke_key(key.id)
+    gateway.start(ready=False)
+    while gateway.raw("/-/ready")[0] != 200:
+        assert gateway.raw("/v1/models", secret=key.secret)[0] in (401, 503)
+    assert gateway.raw("/v1/models", secret=key.secret)[0] == 401
+
+
+def test_health_says_that_it_lives_to_anyone_and_nothing_else(gateway):
+    status, _, body = gateway.raw("/health")
+    assert (status, json.loads(body)) == (200, {"status": "alive"})
+    assert gateway.raw("/health", secret="unknown")[0] == 200
+    assert gateway.raw("/health", b"", method="POST")[0] == 401
+    assert gateway.raw("/health/anything")[0] == 401
+
+
 def test_no_secret_is_in_the_database_the_spool_the_log_or_the_store(gateway, fake, route):
     gateway.route(route("chat", fake.url), route("500", fake.url))
     secret = gateway.secrets["acme"]
