@@ -20,7 +20,7 @@ from slipway.gateway import daemon
 from slipway.gateway.admin.administration import Administration
 from slipway.gateway.admin.asked import Room
 from slipway.gateway.admin.usage.reader import UsageReader
-from slipway.gateway.admission import auth
+from slipway.gateway.admission import auth, last_uses
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.admission.key_copy import KeyCopy
 from slipway.gateway.admission.limits import MemoryLimiter
@@ -87,6 +87,9 @@ class Replica:
         database = TenantsDatabase(settings.tenants_db_url)
         copy = KeyCopy(settings.spool_dir / _KEYS_COPY, settings.token, database.name)
         self._keys = KeyFollower(database, copy)
+        # By connections of their own: what they wait for does not hold up reading keys.
+        self._changed_database = TenantsDatabase(settings.tenants_db_url)
+        self._note_uses = self._keys.uses.noting(self._changed_database)
         self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE, settings.endpoint)
         self._threads = [
             Periodic(
@@ -117,6 +120,13 @@ class Replica:
                 heartbeats.INTERVAL_S,
                 (ObjectStoreError,),
                 bound_s=math.inf,  # no reason to take requests away from a replica
+            ),
+            Periodic(
+                "noting uses of keys",
+                self._note_uses,
+                last_uses.INTERVAL_S,
+                (TenantsDatabaseError,),
+                bound_s=math.inf,  # keys work all the same
             ),
         ]
         self._traces = Traces(settings.replica) if settings.sampling is not None else None
@@ -198,11 +208,9 @@ class Replica:
         )
 
     def _administration(self) -> Administration:
-        """It asks the database by connections of its own: what it waits for does not hold up reading keys."""
         settings = self._settings
         usage = UsageReader(self._store, settings.spool_dir / _USAGE_CACHE)
-        database = TenantsDatabase(settings.tenants_db_url)
-        room = Room(database, usage, lambda: self._routes.table)
+        room = Room(self._changed_database, usage, lambda: self._routes.table)
         return Administration(self._keys.authenticate_admin, room, daemon.call)
 
     async def _end(self, server: _Server) -> None:
@@ -216,6 +224,8 @@ class Replica:
             ship_until(self._shipper, deadline, server.hurry)
             with contextlib.suppress(ObjectStoreError):  # it is missed as one that was killed is
                 self._heart.beat()
+            with contextlib.suppress(TenantsDatabaseError):
+                self._note_uses()
 
         # A store that does not answer at all is left behind with its thread, and so is a collector.
         with contextlib.suppress(TimeoutError):

@@ -34,6 +34,7 @@ class AdminKeyRecord(KeyStanding):
     expires_at: datetime | None
     revoked_at: datetime | None
     org_active: bool
+    last_used_at: datetime | None = None
 
 
 def create(
@@ -113,6 +114,7 @@ def _keys() -> Select[*tuple[Any, ...]]:
             AdminKey.expires_at,
             AdminKey.revoked_at,
             Organization.active,
+            AdminKey.last_used_at,
         )
         .join(Organization, Organization.name == AdminKey.org)
         .order_by(AdminKey.created_at, AdminKey.id)

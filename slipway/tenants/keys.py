@@ -49,6 +49,7 @@ class KeyRecord(KeyStanding):
     expires_at: datetime | None = None
     deployments: frozenset[str] | None = None
     tasks: frozenset[str] | None = None
+    last_used_at: datetime | None = None
     project_limits: Mapping[str, RateLimitRecord] = field(default_factory=lambda: _NO_LIMITS, repr=False)
 
 
@@ -246,6 +247,7 @@ def _keys() -> Select[*tuple[Any, ...]]:
             ApiKey.expires_at,
             ApiKey.deployments,
             ApiKey.tasks,
+            ApiKey.last_used_at,
         )
         .join(Organization, Organization.name == ApiKey.org)
         .order_by(ApiKey.created_at, ApiKey.id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # Written down, so that a gateway need not load Alembic to see that nothing is to be done. They count up.
-NEWEST = "0002"
+NEWEST = "0003"
 # Any number that nothing else in the database locks; one migration runs at a time.
 _POSTGRES_MIGRATION_LOCK = 5_120_370_118
 

@@ -163,6 +163,7 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
     deployments: Mapped[frozenset[str] | None] = mapped_column(Names, nullable=True)
     tasks: Mapped[frozenset[str] | None] = mapped_column(Names, nullable=True)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
 
 
 class AdminKey(Base):
@@ -182,6 +183,7 @@ class AdminKey(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
 
 
 class ChangeCounter(Base):

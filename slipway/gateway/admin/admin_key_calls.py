@@ -64,7 +64,7 @@ def _written(key: AdminKeyRecord, owners: dict[str, UserRecord]) -> dict[str, An
         "redacted_value": key.redacted_value,
         "created_at": epoch(key.created_at),
         "expires_at": epoch(key.expires_at),
-        "last_used_at": None,
+        "last_used_at": epoch(key.last_used_at),
         "owner": {
             "type": "user",
             "object": "organization.user",

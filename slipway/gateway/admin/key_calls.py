@@ -90,7 +90,7 @@ def _written(key: KeyRecord, owner: dict[str, Any]) -> dict[str, Any]:
         "redacted_value": key.redacted_value,
         "created_at": epoch(key.created_at),
         "expires_at": epoch(key.expires_at),
-        "last_used_at": None,
+        "last_used_at": epoch(key.last_used_at),
         "owner": owner,
         "owner_project_access": "active",
     }

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from slipway.gateway.admission.key_copy import KeyCopy
+from slipway.gateway.admission.last_uses import LastUses
 from slipway.gateway.api import errors
 from slipway.gateway.telemetry import log
 from slipway.tenants import admin_keys, keys
@@ -40,6 +41,8 @@ class KeyFollower:
         self._copy = copy
         self._copied_at: datetime | None = None
         self._asked = False
+        self.uses = LastUses()
+        self._polled_at = _now()
         self._changes: int | None = None
         self._keys: dict[bytes, KeyRecord] = {}
         self._admin_keys: dict[bytes, AdminKeyRecord] = {}
@@ -56,6 +59,7 @@ class KeyFollower:
 
     def poll(self) -> None:
         """Follow the database. Raises TenantsDatabaseError."""
+        self._polled_at = _now()
         try:
             self._follow()
         except TenantsDatabaseError:
@@ -100,6 +104,7 @@ class KeyFollower:
         secret = bearer(headers) or (own_header and _value(headers, own_header))
         key = self._keys.get(digest(secret)) if secret else None
         if key is not None and not _is_over(key.expires_at):
+            self.uses.seen[key.id] = self._polled_at  # near enough, and no clock to ask
             return key
         raise errors.unauthorized() if self.loaded else errors.keys_not_loaded()
 
@@ -112,6 +117,7 @@ class KeyFollower:
         sha256 = digest(secret) if secret else b""
         key = self._admin_keys.get(sha256)
         if key is not None and not _is_over(key.expires_at):
+            self.uses.seen[key.id] = self._polled_at
             return key
         other = self._keys.get(sha256)
         if other is not None and not _is_over(other.expires_at):

@@ -94,7 +94,9 @@ def test_a_segment_that_cannot_be_shipped_holds_up_no_other(store, tmp_path):
 def test_readiness_tells_the_age_of_each_job(gateway, eventually):
     status, _, body = gateway.raw("/-/ready")
     assert (status, json.loads(body)["waiting_for"]) == (200, [])
-    names = {"reading API keys", "reading routes", "shipping usage", "telling of itself"}
+    names = {
+        "reading API keys", "reading routes", "shipping usage", "telling of itself", "noting uses of keys",
+    }  # fmt: skip
 
     def ages():
         return json.loads(gateway.raw("/-/ready")[2])["last_done_s_ago"]
@@ -107,6 +109,7 @@ def test_readiness_tells_the_age_of_each_job(gateway, eventually):
         "reading routes": 600,
         "shipping usage": 3_600 + 3_600,  # and the interval, which the test set so
         "telling of itself": None,  # whatever becomes of it, the replica serves
+        "noting uses of keys": None,  # never
     }
     metrics = gateway.metrics()
     for name in names:

@@ -244,6 +244,17 @@ def test_a_gateway_that_starts_while_the_database_is_away_knows_the_keys_that_it
     eventually(lambda: json.loads(gateway.raw("/-/ready")[2])["served_from_memory"] == [])
 
 
+def test_when_a_key_was_last_used_is_noted_before_the_gateway_ends(own_gateway):
+    gateway = own_gateway
+    used, unused = (gateway.database.create_key("acme", "someone", name) for name in ("used", "unused"))
+    gateway.start()
+    assert gateway.raw("/v1/models", secret=used.secret)[0] == 200
+    gateway.stop()
+    found = {key.id: key.last_used_at for key in keys.everyone(gateway.database)}
+    assert found[unused.id] is None
+    assert abs((found[used.id] - used.created_at).total_seconds()) < 60
+
+
 def test_a_key_revoked_while_the_gateway_was_down_never_works(own_gateway):
     gateway = own_gateway
     key = gateway.database.create_key("acme", "someone", "doomed")

@@ -1,11 +1,13 @@
 """An organization manages its projects and keys with the unmodified SDK."""
 
 import json
+from datetime import UTC, datetime
 
 import openai
 import pytest
 
 from slipway.catalog.deployment import Limit, Limits
+from slipway.tenants import last_uses
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -36,6 +38,10 @@ def test_a_project_a_service_account_and_its_key_which_works_until_it_is_revoked
     assert key.owner.service_account.id == account.id
     assert key.redacted_value.rstrip(".") in secret
     assert secret not in json.dumps(key.model_dump())
+    assert key.last_used_at is None  # a gateway notes it within a minute
+    last_uses.note(administered.database, {key.id: datetime.fromtimestamp(key.created_at + 5, UTC)})
+    key = organization.projects.api_keys.retrieve(key.id, project_id=project.id)
+    assert key.last_used_at == key.created_at + 5
     listed = list(organization.projects.api_keys.list(project.id))
     assert [each.id for each in listed] == [account.api_key.id]
     deleted = organization.projects.api_keys.delete(account.api_key.id, project_id=project.id)
