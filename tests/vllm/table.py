@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from .conftest import Reply
@@ -61,8 +62,13 @@ class Row:
         return _used([reply.json] if not self.streams else reply.events)
 
     def said(self, reply: Reply) -> list[Any]:
-        """What the client is after, without names, times and counts."""
-        return _said([reply.json] if not self.streams else reply.events)
+        """What the client is after, without names, times and counts.
+
+        Of a stream, pieces that follow each other are one: how many tokens an engine puts into each goes by
+        how busy the machine is.
+        """
+        said = _said([reply.json] if not self.streams else reply.events)
+        return [value for _, value in (_joined(said) if self.streams else said)]
 
 
 def alike(one: list[Any], other: list[Any]) -> bool:
@@ -105,9 +111,18 @@ _ANSWERS = frozenset(
 _COUNTS = frozenset({"score", "relevance_score", "embedding", "probs", "input_tokens", "count"})
 
 
-def _said(answers: list[Any]) -> list[Any]:
-    """Every value under a key that carries an answer, in order."""
-    said: list[Any] = []
+def _joined(said: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Neighbours of one key as one, where they are text."""
+    for (key, is_text), values in groupby(said, lambda each: (each[0], isinstance(each[1], str))):
+        if is_text:
+            yield key, "".join(value for _, value in values)
+        else:
+            yield from values
+
+
+def _said(answers: list[Any]) -> list[tuple[str, Any]]:
+    """Every value under a key that carries an answer, with its key, in order."""
+    said: list[tuple[str, Any]] = []
 
     def walk(value: Any, key: str) -> None:
         if isinstance(value, dict):
@@ -119,9 +134,9 @@ def _said(answers: list[Any]) -> list[Any]:
                 walk(inner, key)
         elif key == "embedding" and isinstance(value, str):
             raw = base64.b64decode(value)
-            said.extend(struct.unpack(f"<{len(raw) // 4}f", raw))
+            said.extend((key, number) for number in struct.unpack(f"<{len(raw) // 4}f", raw))
         elif key in _ANSWERS | _COUNTS and value is not None:
-            said.append(value)
+            said.append((key, value))
 
     for answer in answers:
         walk(answer, "")
