@@ -10,6 +10,7 @@ digest, which a caller cannot steer towards a stored one, so it tells nothing ab
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -23,6 +24,8 @@ from slipway.tenants.database import KeyRecord, TenantsDatabase, TenantsDatabase
 
 # Two polls and a reload fit in the second after which a new key must work.
 POLL_S = 0.25
+# Between copies: one of 10,000 keys costs as much as reading them, and keys may change with every poll.
+COPY_S = 5.0
 
 _BEARER = b"bearer "
 
@@ -41,6 +44,8 @@ class KeyFollower:
         self._copy = copy
         self._copied_at: datetime | None = None
         self._asked = False
+        self._is_copied = True
+        self._copy_due = 0.0
         self.uses = LastUses()
         self._polled_at = _now()
         self._changes: int | None = None
@@ -62,6 +67,7 @@ class KeyFollower:
         self._polled_at = _now()
         try:
             self._follow()
+            self._write_copy()
         except TenantsDatabaseError:
             # Not before: a key that was revoked while this replica was down has no moment in which it works.
             if not self._asked:
@@ -79,8 +85,13 @@ class KeyFollower:
         records, admin_records = keys.usable(self._database), admin_keys.usable(self._database)
         self._use(records, admin_records)
         self._changes = changes
-        if self._copy is not None:
-            self._copy.write(records, admin_records)
+        self._is_copied = False
+
+    def _write_copy(self) -> None:
+        now = time.monotonic()
+        if self._copy is not None and not self._is_copied and now >= self._copy_due:
+            self._copy.write(self._keys.values(), self._admin_keys.values())
+            self._is_copied, self._copy_due = True, now + COPY_S
 
     def _read_copy(self) -> None:
         copied = self._copy.read() if self._copy is not None else None

@@ -1,12 +1,14 @@
 """API keys: until when they work, for what, and one in the place of another."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
 from slipway.gateway.admission import auth
 from slipway.gateway.admission.auth import KeyFollower
+from slipway.gateway.admission.key_copy import KeyCopy
 from slipway.gateway.api.errors import ApiError
 from slipway.tenants import (
     NewKey,
@@ -157,3 +159,25 @@ def test_a_gateway_reads_no_key_that_has_ended(database: TenantsDatabase) -> Non
     database.sync_orgs(["acme"])
     assert {key.id for key in keys.usable(database)} == {works.id, later.id}
     assert len(keys.everyone(database)) == 5
+
+
+def test_keys_that_change_often_are_copied_to_disk_now_and_then(
+    database: TenantsDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = KeyCopy(tmp_path / "keys.cached", "token", database.name)
+    clock = 100.0
+    monkeypatch.setattr(auth.time, "monotonic", lambda: clock)
+    follower = KeyFollower(database, copy)
+
+    def copied() -> set[str]:
+        follower.poll()
+        read = copy.read()
+        assert read is not None
+        return {key.id for key in read.keys}
+
+    first = keys.create(database, "acme", "ann", "x").id
+    assert copied() == {first}
+    second = keys.create(database, "acme", "ann", "x").id
+    assert copied() == {first}
+    clock += auth.COPY_S
+    assert copied() == {first, second}
