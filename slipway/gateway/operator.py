@@ -6,7 +6,6 @@ Does not: anything for tenants; no tenant's key opens these. Metrics: they have 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
@@ -86,9 +85,7 @@ class Operator:
         jobs = [job.state() for job in self._jobs]
         waiting += [job.trouble for job in jobs if job.trouble is not None]
         ages = {job.name: round(job.age_s, 3) for job in jobs}
-        # One without a bound brings nothing that is served by.
-        followed = [job for job in jobs if job.outage and math.isfinite(job.bound_s)]
-        stale = [f"{job.name}: last done {job.age_s:.0f} s ago" for job in followed]
+        stale = [f"{job.name}: last done {job.age_s:.0f} s ago" for job in jobs if job.outage]
         if self._keys.copied_at is not None:
             stale.append(
                 f"API keys: as this replica last read them, {self._keys.copied_at:%Y-%m-%dT%H:%M:%SZ}"
