@@ -77,7 +77,7 @@ test-cluster-alone: $(READY)
 	$(BIN)/pytest tests/cluster -m alone
 
 test-cluster-shared: $(READY)
-	$(BIN)/pytest tests/cluster -m "not alone and not edge and not vllm" -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest tests/cluster -m "not alone and not edge and not vllm" -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 test-cluster-edge: $(READY) ## the slower tier of it: cert-manager, MetalLB and Envoy Gateway
 	$(BIN)/pytest tests/cluster -m edge

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient
@@ -29,6 +30,12 @@ from . import building, tiers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tiers, processes and order of this folder's tests."""
     tiers.arrange(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> tiers.ByGroup:
+    """What must run in one process does."""
+    return tiers.ByGroup(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1,19 +1,19 @@
 """Which of the cluster's tests run beside which: tiers by marker, processes by group, and the order.
 
-Belongs here: deciding it from a test's place and fixtures. Does not: fixtures (conftest.py), the commands
-that run each tier (Makefile).
+Belongs here: deciding it from a test's place, text and fixtures.
+Does not: fixtures (conftest.py), the commands that run each tier (Makefile).
 """
 
 from pathlib import Path
 
 import pytest
-
-from testbed.cluster.operators import OPERATORS
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 
 # A tier of their own: building them takes four minutes, and few tests need them.
 _SLOW_OPERATORS = frozenset({"cert_manager", "metallb", "envoy_gateway"})
+_GROUPS = {"rollouts": "serving", "disruptions": "serving", "edge": "operators", "operators": "operators"}
 # Files with the longest tests begin first, so that no process ends with them while the others wait.
 _LONGEST = ("test_rollouts.py", "test_killed_runs.py", "test_bad_input.py")
 
@@ -29,23 +29,25 @@ def arrange(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.alone)
         if _SLOW_OPERATORS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.edge)
-    groups = {path: _group(path, ours) for path in {item.path for item in ours}}
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
     items.sort(key=lambda item: _order(item) if HERE in item.path.parents else 0)
 
 
-def _group(path: Path, items: list[pytest.Item]) -> str:
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """Sends all tests of a group to one process. xdist's own `loadgroup` finds no groups with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(HERE.parents[1] / nodeid.partition("::")[0])
+
+
+def group_of(path: Path) -> str:
     """A file's tests run in one process; so do all that use the same operators, or the node's fake GPUs.
 
-    And those that serve while they measure that nothing fails: they need most of the node for themselves.
+    And those that serve while they measure that nothing fails: they need most of the node for themselves, and
+    there is one node to be lost.
     """
-    if path.parent.name in ("rollouts", "disruptions"):
-        return "serving"
-    asked = {name for item in items if item.path == path for name in getattr(item, "fixturenames", ())}
-    if asked & OPERATORS.keys():
-        return "operators"
-    return "gpu_node" if "gpu_node" in asked else path.name
+    if path.parent.name in _GROUPS:
+        return _GROUPS[path.parent.name]
+    return "gpu_node" if "gpu_node" in path.read_text() else str(path)
 
 
 def _order(item: pytest.Item) -> int:
