@@ -9,6 +9,7 @@ template's until the controller has seen the new generation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from slipway.runtimes.judging import pod_state
 from slipway.runtimes.judging.objects import Object, condition, is_observed
 from slipway.runtimes.judging.verdict import Judge, Seen, State, Target, Verdict, Wanted
 from slipway.runtimes.rendering import identity
+
+_REPLICA_SET = re.compile(r'ReplicaSet "([^"]+)"')
 
 # Pods that cannot be made (quota, an account that is not there) may be the matter of a moment.
 REPLICA_GRACE_S = 30.0
@@ -63,7 +66,9 @@ def judge(
         return Verdict(state, message, ready, replicas, reason="other-template")
     if not is_observed(deployment):
         return Verdict("waiting", "the controller has not seen the new spec", ready, replicas)
-    failed = _failure(deployment, new, seen)
+    failed = _failure(
+        deployment, new, seen, others=[pod for pod in pods if pod_state.digest_of(pod) != digest]
+    )
     if failed is not None:
         return Verdict("failed", failed.message, ready, replicas, failed.pod)
     if replicas == 0:
@@ -76,12 +81,15 @@ def judge(
     return Verdict("serving", "every ready pod carries the spec digest", ready, replicas)
 
 
-def _failure(deployment: Object, pods: Sequence[Object], seen: Seen) -> pod_state.Trouble | None:
+def _failure(
+    deployment: Object, pods: Sequence[Object], seen: Seen, *, others: Sequence[Object] = ()
+) -> pod_state.Trouble | None:
     trouble = pod_state.trouble(pods, seen.now)
     if trouble is not None and trouble.is_final:
         return trouble
     progressing = condition(deployment, "Progressing")
-    if progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded":
+    late = progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded"
+    if progressing is not None and late and not _is_of(others, str(progressing.get("message"))):
         message = f"{progressing.get('message')}" + (f" {trouble.message}" if trouble else "")
         return pod_state.Trouble(trouble.pod if trouble else "", message, True)
     cannot = condition(deployment, "ReplicaFailure")
@@ -91,6 +99,18 @@ def _failure(deployment: Object, pods: Sequence[Object], seen: Seen) -> pod_stat
         if age_s >= REPLICA_GRACE_S:
             return pod_state.Trouble("", f"pods cannot be made: {cannot.get('message')}", True)
     return None
+
+
+def _is_of(others: Sequence[Object], message: str) -> bool:
+    """Whether the ReplicaSet that a condition names is that of these pods.
+
+    For a moment after a template was applied the controller's word is of the one before, though it has seen
+    the new generation: a spec that was late is not this one.
+    """
+    named = _REPLICA_SET.search(message)
+    return named is not None and any(
+        str(pod["metadata"]["name"]).rpartition("-")[0] == named[1] for pod in others
+    )
 
 
 def _unfinished(

@@ -115,3 +115,13 @@ def test_runs_that_ended_are_counted_and_not_the_one_that_goes_on(
     status = {**crashed(restarts), "state": state}
     found = pod_state.trouble([pod(0, ready=False, container=status)], NOW)
     assert found is not None and said in found.message
+
+
+@pytest.mark.parametrize(("named", "state"), [("chat-old", "waiting"), ("chat-new", "failed")])
+def test_a_deadline_that_passed_for_the_spec_before_is_no_failure_of_this_one(named: str, state: str) -> None:
+    """As the controller's status is for a moment after the last good spec was applied again."""
+    late = ("False", "ProgressDeadlineExceeded", f'ReplicaSet "{named}" has timed out progressing.')
+    old, new = pod(0, OLD, ready=False, container=crashed(2)), pod(1, ready=False)
+    old["metadata"]["name"], new["metadata"]["name"] = "chat-old-x7k2p", "chat-new-b9d4q"
+    found = deployments.verdict(PLAIN, seen(deployment(available=0, Progressing=late), old, new))
+    assert found.state == state
