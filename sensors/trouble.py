@@ -23,6 +23,8 @@ from slipway.catalog.alerts import AlertName
 _BACK = timedelta(days=7)
 _MOST_RUNS = 100
 _FAILED_IN_A_ROW = 3
+_SETTLES = timedelta(minutes=2)  # a repair that was asked for last may be the one that succeeds
+_CORRECT = "`slipway describe` says what was refused; correct the catalog"
 
 # Checks with an alert of their own name.
 _BY_CHECK: Mapping[str, AlertName] = {
@@ -112,10 +114,6 @@ def given_up(instance: DagsterInstance, drift_sensor: str, most: int) -> list[Al
                 if tried["count"] >= most and _is_old(tried["last"])
             ]
     return []
-
-
-_CORRECT = "`slipway describe` says what was refused; correct the catalog"
-_SETTLES = timedelta(minutes=2)
 
 
 def _is_old(last: str) -> bool:

@@ -1,7 +1,8 @@
 """Telling a receiver: one POST, one e-mail, or an event each, within seconds.
 
-Belongs here: the requests, what counts as taken, and errors that name no secret.
-Does not: what is told (ledger.py), how it is written (formats.py), trying again (slipway.control.alerting).
+Belongs here: addresses and keys, mail, and errors that name no secret.
+Does not: the request (slipway.posting), what is told (ledger.py), how it is written (formats.py), trying
+again (slipway.control.alerting).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from slipway.alerts import formats
 from slipway.alerts.ledger import Notice
 from slipway.catalog.alerts import AlertReceiver
 from slipway.catalog.fields import SecretRef
+from slipway.posting import post
 
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 _TIMEOUT_S = 5.0
@@ -51,36 +53,15 @@ def _secret(receiver: AlertReceiver, field: str, ref: SecretRef | None, variable
 
 
 def _post(receiver: AlertReceiver, url: str, body: object) -> None:
-    import urllib3
-
     link = _address(url, "http", "https")
     if link is None:
         raise SendError(
             f"alert receiver {receiver.name}: what its webhook's variable holds is not an address. "
             "Write it as https://host[:port]/path."
         )
-    trouble = "cannot be reached"
-    try:
-        with urllib3.PoolManager() as pool:
-            reply = pool.request(
-                "POST", url, body=json.dumps(body).encode(), headers={"content-type": "application/json"},
-                timeout=urllib3.Timeout(total=_TIMEOUT_S), retries=False, redirect=False,
-                preload_content=False,
-            )  # fmt: skip
-            status = reply.status
-            reply.close()
-        if 200 <= status < 300:
-            return
-        trouble = f"answered {status}"
-    except urllib3.exceptions.NewConnectionError:
-        pass
-    except urllib3.exceptions.TimeoutError:
-        trouble = f"gave no answer within {_TIMEOUT_S:g} s"
-    except urllib3.exceptions.SSLError:
-        trouble = "shows a certificate that is not trusted"
-    except (urllib3.exceptions.HTTPError, OSError, ValueError):
-        trouble = "cannot be reached, or hung up"
-    raise SendError(f"alert receiver {receiver.name}: {link.hostname} {trouble}. It is tried again.")
+    answer = post(url, json.dumps(body).encode(), {"content-type": "application/json"}, _TIMEOUT_S)
+    if not answer.is_taken:
+        raise SendError(f"alert receiver {receiver.name}: {link.hostname}: {answer.said}. It is tried again.")
 
 
 def _send_mail(receiver: AlertReceiver, notice: Notice, variables: Mapping[str, str], now: datetime) -> None:

@@ -1,7 +1,8 @@
 """Telling a receiver of an invoice: one signed POST, tried a few times, noted when it was taken.
 
-Belongs here: the request, the signature, which answers are tried again.
-Does not: which invoices there are, the notes' objects (slipway.records.invoices).
+Belongs here: the headers, the signature, which answers are tried again.
+Does not: the request (slipway.posting), which invoices there are, the notes' objects
+(slipway.records.invoices).
 
 Headers and signature are those of the Standard Webhooks specification: `webhook-id` is the invoice's id and
 never changes, so that a receiver that keeps ids takes an invoice once, whatever is sent twice.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from slipway.posting import Answer, post
 from slipway.records.invoices import Invoice, Invoices
 
 _ATTEMPTS = 4
@@ -78,11 +80,12 @@ def deliver(
     for attempt in range(_ATTEMPTS):
         if attempt:
             pause(_FIRST_PAUSE_S * 2 ** (attempt - 1))
-        status, trouble = _post(invoice, receiver, body, now(), timeout_s)
-        if 200 <= status < 300:
-            kept.note_told(invoice, receiver.name, status, now())
+        answer = _post(invoice, receiver, body, now(), timeout_s)
+        if answer.is_taken:
+            kept.note_told(invoice, receiver.name, answer.status, now())
             return True
-        if status and status < 500 and status not in _PASSING:
+        trouble = answer.said
+        if answer.status and answer.status < 500 and answer.status not in _PASSING:
             break
     raise DeliveryError(
         f"{invoice.id}: {receiver.name} did not take it ({trouble}). Nothing is lost: correct the receiver, "
@@ -96,12 +99,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
 
 
-def _post(
-    invoice: Invoice, receiver: Receiver, body: bytes, now: datetime, timeout_s: float
-) -> tuple[int, str]:
-    """(status, what is wrong with it); status 0 where there was no answer. Redirects are not followed."""
-    import urllib3
-
+def _post(invoice: Invoice, receiver: Receiver, body: bytes, now: datetime, timeout_s: float) -> Answer:
     timestamp = int(now.timestamp())
     message_id = invoice.id.encode("ascii", "backslashreplace").decode()
     headers = {
@@ -110,24 +108,4 @@ def _post(
         "webhook-timestamp": str(timestamp),
         "webhook-signature": signature(receiver.secret, message_id, timestamp, body),
     }
-    timeout = urllib3.Timeout(total=timeout_s)
-    try:
-        with urllib3.PoolManager() as pool:
-            # The answer's body says nothing here, and one without an end must not be waited for.
-            reply = pool.request(
-                "POST", receiver.url, body=body, headers=headers, timeout=timeout, retries=False,
-                redirect=False, preload_content=False,
-            )  # fmt: skip
-            status = reply.status
-            reply.close()
-    except urllib3.exceptions.NewConnectionError:  # which urllib3 counts among its time-outs
-        return 0, "cannot be reached"
-    except urllib3.exceptions.TimeoutError:
-        return 0, f"no answer within {timeout_s:g} s"
-    except urllib3.exceptions.SSLError:
-        return 0, "its certificate is not trusted"
-    except (urllib3.exceptions.HTTPError, OSError):
-        return 0, "cannot be reached, or hung up"
-    if 300 <= status < 400:
-        return status, f"answered {status}, a redirect, which is not followed: set its new address"
-    return status, f"answered {status}"
+    return post(receiver.url, body, headers, timeout_s)

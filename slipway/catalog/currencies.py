@@ -26,9 +26,9 @@ _DIGITS: dict[int, str] = {
 }
 _MINOR_UNITS = {code: digits for digits, codes in _DIGITS.items() for code in codes.split()}
 # Metals, funds and codes for tests: ISO gives them no minor unit, so that no invoice can be rounded to one.
-_WITHOUT = "XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
-WITHOUT_MINOR_UNIT = frozenset(_WITHOUT.split())
-CURRENCIES = frozenset(_MINOR_UNITS)
+_WITHOUT_MINOR_UNIT = frozenset(
+    ("XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX")
+)
 
 
 def minor_units(currency: str) -> int:
@@ -38,7 +38,7 @@ def minor_units(currency: str) -> int:
     """
     if currency in _MINOR_UNITS:
         return _MINOR_UNITS[currency]
-    if currency in WITHOUT_MINOR_UNIT:
+    if currency in _WITHOUT_MINOR_UNIT:
         raise ValueError(
             f"{currency} has no minor unit, so that no invoice can be in it. Write a currency, such as USD"
         )

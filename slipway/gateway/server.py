@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import signal
 import socket
 import threading
@@ -20,7 +19,6 @@ from slipway.gateway import daemon
 from slipway.gateway.admin.administration import Administration
 from slipway.gateway.admin.asked import Room
 from slipway.gateway.admin.usage.reader import UsageReader
-from slipway.gateway.admission import auth, last_uses
 from slipway.gateway.admission.auth import KeyFollower
 from slipway.gateway.admission.key_copy import KeyCopy
 from slipway.gateway.admission.limits import MemoryLimiter
@@ -29,9 +27,9 @@ from slipway.gateway.api.forms import MAX_SPOOLED_BYTES
 from slipway.gateway.api.uploads import BodyMemory
 from slipway.gateway.app import Gateway
 from slipway.gateway.cors import Cors
+from slipway.gateway.jobs import jobs
 from slipway.gateway.monitoring import Monitoring
 from slipway.gateway.operator import Operator
-from slipway.gateway.periodic import Periodic
 from slipway.gateway.protocol import BoundedProtocol
 from slipway.gateway.request.frame import Frame
 from slipway.gateway.request.record import Recorder
@@ -41,7 +39,7 @@ from slipway.gateway.routing.in_flight import Gauge
 from slipway.gateway.routing.route_follower import RouteFollower
 from slipway.gateway.routing.upstream import Upstreams
 from slipway.gateway.settings import GatewaySettings
-from slipway.gateway.telemetry import log, traces
+from slipway.gateway.telemetry import log
 from slipway.gateway.telemetry.metrics import Now
 from slipway.gateway.telemetry.request_metrics import RequestMetrics
 from slipway.gateway.telemetry.traces import Traces, TracesNotTakenError
@@ -50,7 +48,6 @@ from slipway.gateway.usage.last_shipment import ship_until
 from slipway.gateway.usage.shipper import Shipper
 from slipway.gateway.usage.spool import Spool
 from slipway.objectstore import ObjectStore, ObjectStoreError
-from slipway.records import heartbeats
 from slipway.tenants.database import TenantsDatabase, TenantsDatabaseError
 
 _ROUTES_CACHE = "routes.cached.json"
@@ -60,10 +57,6 @@ _USAGE_CACHE = "usage.cached"
 _LONGEST_MARGIN_S = 5.0
 _BACKLOG = 2_048
 _METRICS_DRAIN_S = 1
-# So old may a job's last success be, unless a server is away (docs/operations.md). The store's client gives
-# up on a silent store after some 4 minutes: no job hangs until then. What is not shipped is on disk.
-_FOLLOWING_BOUND_S = 600
-_SHIPPING_BOUND_S = 3_600
 
 
 class PortTakenError(OSError):
@@ -91,55 +84,16 @@ class Replica:
         self._changed_database = TenantsDatabase(settings.tenants_db_url)
         self._note_uses = self._keys.uses.noting(self._changed_database)
         self._routes = RouteFollower(store, settings.spool_dir / _ROUTES_CACHE, settings.endpoint)
-        self._threads = [
-            Periodic(
-                "reading API keys",
-                self._keys.poll,
-                auth.POLL_S,
-                (TenantsDatabaseError,),
-                bound_s=_FOLLOWING_BOUND_S,
-            ),
-            Periodic(
-                "reading routes",
-                self._routes.poll,
-                settings.routes_interval_s,
-                (ObjectStoreError,),
-                bound_s=_FOLLOWING_BOUND_S,
-            ),
-            Periodic(
-                "shipping usage",
-                self._shipper.ship,
-                settings.ship_interval_s,
-                (ObjectStoreError, OSError),
-                bound_s=_SHIPPING_BOUND_S + settings.ship_interval_s,
-                backoff=True,
-            ),
-            Periodic(
-                "telling of itself",
-                self._heart.beat,
-                heartbeats.INTERVAL_S,
-                (ObjectStoreError,),
-                bound_s=math.inf,  # no reason to take requests away from a replica
-            ),
-            Periodic(
-                "noting uses of keys",
-                self._note_uses,
-                last_uses.INTERVAL_S,
-                (TenantsDatabaseError,),
-                bound_s=math.inf,  # keys work all the same
-            ),
-        ]
         self._traces = Traces(settings.replica) if settings.sampling is not None else None
-        if self._traces is not None:
-            sending = Periodic(
-                "sending traces",
-                self._traces.send,
-                traces.INTERVAL_S,
-                (TracesNotTakenError,),
-                bound_s=math.inf,  # no reason to take requests away from a replica
-                backoff=True,
-            )
-            self._threads.append(sending)
+        self._threads = jobs(
+            settings,
+            keys=self._keys,
+            routes=self._routes,
+            shipper=self._shipper,
+            heart=self._heart,
+            note_uses=self._note_uses,
+            traces_to_send=self._traces,
+        )
 
     async def serve(self) -> int:
         """Serve until SIGTERM or SIGINT, let requests end, ship what is spooled.

@@ -167,8 +167,8 @@ def test_what_is_not_taken_is_told_later_and_only_once(hook: Hook) -> None:
         memory = ledger.observed(memory, Observation([STALE]), now)
         memory = tell(memory, [SLACK], {"HOOK": hook.url}, now, said.append)
     assert said == [
-        "alert receiver ops: 127.0.0.1 answered 500. It is tried again.",
-        "alert receiver ops: 127.0.0.1 answered 429. It is tried again.",
+        "alert receiver ops: 127.0.0.1: answered 500. It is tried again.",
+        "alert receiver ops: 127.0.0.1: answered 429. It is tried again.",
         "ops: told of 1 that began and 0 that are over",
     ]
     assert len(hook.bodies) == 3
@@ -183,7 +183,7 @@ def test_one_that_is_away_keeps_no_other_from_being_told(hook: Hook) -> None:
     memory = ledger.observed(Ledger(), Observation([STALE]), NOW)
     memory = tell(memory, [away, here], variables, NOW, said.append)
     assert len(hook.bodies) == 1 and memory.entries[STALE.key].told == {"here"}
-    assert said[0] == "alert receiver ops: 127.0.0.1 cannot be reached. It is tried again."
+    assert said[0] == "alert receiver ops: 127.0.0.1: cannot be reached. It is tried again."
     assert "s3cret" not in "".join(said)
 
 
