@@ -8,7 +8,7 @@ UV     := $(VENV)/uv/bin/uv
 # first: the last ones are short, and no process waits long for another.
 WORKERS ?= 2
 
-.PHONY: help install lock up down status test test-kills test-close-kills test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge test-vllm test-vllm-pod fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-gateway bench-pipeline bench-metering bench-artifacts clean
+.PHONY: help install lock up down status test test-kills test-metering-kills test-metering-worlds test-load test-dashboards test-cluster test-cluster-alone test-cluster-shared test-cluster-edge test-vllm test-vllm-pod fuzz-gateway cluster-up cluster-down lint demo demo-tasks bench-dataplane bench-gateway bench-pipeline bench-metering bench-artifacts clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -53,8 +53,13 @@ test: $(READY) ## all tests: unit, dagster, services
 test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched in all
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
 
-test-close-kills: $(READY) ## kill the closing of a month 100 times at random moments
-	SLIPWAY_TEST_CLOSE_KILLS=100 $(BIN)/pytest -s tests/services/metering/test_month_close.py -k killed_at_any
+test-metering-kills: $(READY) ## kill a rollup, and the closing of a month, 200 times each at random moments
+	SLIPWAY_TEST_ROLLUP_KILLS=200 SLIPWAY_TEST_CLOSE_KILLS=200 $(BIN)/pytest \
+	  tests/services/metering/test_publishing.py tests/services/metering/test_month_close.py -k killed_at_any
+
+test-metering-worlds: $(READY) ## compare 200 generated worlds with independent billers, tiers and adjustments too
+	SLIPWAY_TEST_WORLDS=200 $(BIN)/pytest -n $(WORKERS) \
+	  tests/services/metering/test_independent_biller.py tests/services/metering/test_tiers_billed.py
 
 test-load: $(READY) ## aiperf and guidellm against a gateway, and what aiperf reports against the warehouse; 6 GB
 	SLIPWAY_LOAD_CLIENTS=1 $(BIN)/pytest -s tests/services/gateway/test_load_clients.py tests/services/gateway/test_load_agrees.py $(TESTS)

@@ -267,6 +267,7 @@ def kept(store: ObjectStore) -> dict[str, bytes | None]:
     return {item.key: store.get(item.key) for item in store.list("billing/")}
 
 
+@pytest.mark.timeout(240 + 10 * KILLS)
 def test_a_close_killed_at_any_moment_ends_as_an_undisturbed_one(world: World) -> None:
     started = time.monotonic()
     undisturbed = closing(world)
