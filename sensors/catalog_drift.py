@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -77,46 +78,67 @@ def catalog_drift(
         location.tell(context.instance, ())
         if lacks_assets:
             return _skip(_reload(environment, context))
-        now = datetime.now(UTC)
-        before = _read_cursor(context.cursor)
-        busy = _busy_subjects(context.instance)  # first, so that a run that ends meanwhile is waited for
-
-        def missing_weights(deployment: Deployment) -> frozenset[str]:
-            return commits.missing_weights(context.instance, catalog, deployment, weights_store.is_published)
-
-        try:
-            parts = cluster_parts.drifts(catalog)
-            live = _live(data_plane, gateway, tenants, warehouse, parts, missing_weights)
-        except MissingSettingError as error:
-            return _skip(str(error))
-        told = differences.between(catalog, commits.all_resolved(context.instance, catalog), live, now)
-        decisions = _decisions(told, before, busy, catalog.settings.drift_attempts, now)
-        if drift.quiet(decisions) and not location.is_of(content):
+        stores = _Stores(data_plane, gateway, tenants, warehouse, weights_store, cluster_parts)
+        decided = _decided(context, catalog, stores)
+        if isinstance(decided, str):
+            return _skip(decided)
+        if drift.quiet(decided.decisions) and not location.is_of(content):
             # Runs read the catalog themselves: only what the UI shows is out of date, so it waits for quiet.
             return _skip(_reload(environment, context))
-        for alert in (each for each in decisions.values() if isinstance(each, drift.Alert)):
+        for alert in (each for each in decided.decisions.values() if isinstance(each, drift.Alert)):
             context.log.error(f"{alert.subject}: {alert.reason}")
-        return _result(decisions, drift.after(decisions, before, now), structure)
+        return _result(decided.decisions, decided.attempts, structure)
 
     return sensor
 
 
+class _Stores(NamedTuple):
+    """Where what is there can be asked for."""
+
+    data_plane: DataPlaneResource
+    gateway: GatewayResource
+    tenants: TenantsResource
+    warehouse: WarehouseResource
+    weights: WeightsResource
+    cluster_parts: ClusterPartsResource
+
+
+class _Decided(NamedTuple):
+    """What to do about each subject, and the attempts to remember."""
+
+    decisions: Mapping[str, drift.Decision]
+    attempts: Mapping[str, drift.Attempts]
+
+
+def _decided(context: dg.SensorEvaluationContext, catalog: Catalog, stores: _Stores) -> _Decided | str:
+    """Compare the catalog with what is there; which setting is missing, where one is."""
+    now = datetime.now(UTC)
+    before = _read_cursor(context.cursor)
+    busy = _busy_subjects(context.instance)  # first, so that a run that ends meanwhile is waited for
+
+    def missing_weights(deployment: Deployment) -> frozenset[str]:
+        return commits.missing_weights(context.instance, catalog, deployment, stores.weights.is_published)
+
+    try:
+        live = _live(stores, stores.cluster_parts.drifts(catalog), missing_weights)
+    except MissingSettingError as error:
+        return str(error)
+    told = differences.between(catalog, commits.all_resolved(context.instance, catalog), live, now)
+    decisions = _decisions(told, before, busy, catalog.settings.drift_attempts, now)
+    return _Decided(decisions, drift.after(decisions, before, now))
+
+
 def _live(
-    data_plane: DataPlaneResource,
-    gateway: GatewayResource,
-    tenants: TenantsResource,
-    warehouse: WarehouseResource,
-    parts: Sequence[Drift],
-    missing_weights: Callable[[Deployment], frozenset[str]],
+    stores: _Stores, parts: Sequence[Drift], missing_weights: Callable[[Deployment], frozenset[str]]
 ) -> Live:
     """What is there, each store asked once. Raises MissingSettingError."""
     return Live(
-        table=gateway.table(),
-        serving=data_plane.serving(),
-        orgs=tenants.orgs(),
-        prices=warehouse.prices(),
+        table=stores.gateway.table(),
+        serving=stores.data_plane.serving(),
+        orgs=stores.tenants.orgs(),
+        prices=stores.warehouse.prices(),
         parts=parts,
-        revision=data_plane.revision,
+        revision=stores.data_plane.revision,
         missing_weights=missing_weights,
     )
 
