@@ -30,11 +30,13 @@ from assets import (
     rollouts,
     routes,
     usage_compaction,
+    warehouse_shards,
     weights,
 )
 from assets.declared import DATA_PLANE_TAG, Declared
 from slipway.catalog import Catalog
 from slipway.catalog.documents import Document
+from slipway.environment import Environment
 
 CLOSE_MONTH = "close_month"
 DEPLOY = "deploy"
@@ -99,7 +101,7 @@ GROUPS = (
     Group(
         "metering",
         ROLLUP,
-        lambda catalog: [*metering.metering_assets(), *replicas.replica_assets()],
+        lambda catalog: _metering(),
         pools.WAREHOUSE,
         freshness=HOURLY,
         needs_catalog=False,
@@ -125,6 +127,15 @@ def _gateway(catalog: Catalog) -> list[Declared]:
     return [*endpoint_gateways.endpoint_gateway_assets(catalog), *routes.route_assets(catalog)]
 
 
+def _metering() -> list[Declared]:
+    shards = Environment.load().warehouse_shards
+    return [
+        *(warehouse_shards.shard_assets(shards) if shards > 1 else []),
+        *metering.metering_assets(shards),
+        *replicas.replica_assets(),
+    ]
+
+
 def _built(group: Group, declared: Declared) -> dg.AssetsDefinition:
     """The one place where what a group shares is put over what a module declares."""
     owners = _owners(declared.about)
@@ -137,7 +148,7 @@ def _built(group: Group, declared: Declared) -> dg.AssetsDefinition:
         ],
         check_specs=declared.checks,
         op_tags=declared.op_tags,
-        pool=_pool(group, declared.specs),
+        pool=declared.pool or _pool(group, declared.specs),
         retry_policy=group.retry,
         backfill_policy=dg.BackfillPolicy.single_run() if is_partitioned else None,
     )

@@ -22,6 +22,14 @@ ECONOMICS = dg.AssetKey(["metering", "economics_hourly"])
 WEIGHTS_GC = dg.AssetKey(["maintenance", "weights_gc"])
 
 
+INTAKE = dg.AssetKey(["usage", "intake"])
+
+
+def shard(number: int) -> dg.AssetKey:
+    """The rows of one shard of the warehouse, where it has shards."""
+    return dg.AssetKey(["metering", f"shard_{number}"])
+
+
 def weights(artifact: str) -> dg.AssetKey:
     """Weights of a model or an adapter."""
     return dg.AssetKey(["weights", artifact])

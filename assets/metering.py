@@ -22,9 +22,12 @@ _DESCRIPTIONS = {
 }
 
 
-def metering_assets() -> list[Declared]:
-    """The hourly rollup: four assets of one transaction, so none can be ahead of another."""
-    return [_rollup()]
+def metering_assets(shards: int) -> list[Declared]:
+    """The hourly rollup: four assets of one transaction, so none can be ahead of another.
+
+    Where the warehouse has shards, theirs go before (warehouse_shards.py), and these are all of them as one.
+    """
+    return [_rollup([keys.shard(number) for number in range(shards)] if shards > 1 else [])]
 
 
 def price_assets(catalog: Catalog) -> list[Declared]:
@@ -32,9 +35,14 @@ def price_assets(catalog: Catalog) -> list[Declared]:
     return [_prices(catalog)]
 
 
-def _rollup() -> Declared:
+def _rollup(before: list[dg.AssetKey]) -> Declared:
     chain = [keys.REQUESTS, keys.LATENCY, keys.USAGE, keys.COST]
-    deps = {keys.LATENCY: [keys.REQUESTS], keys.USAGE: [keys.REQUESTS], keys.COST: [keys.USAGE, keys.PRICES]}
+    deps = {
+        keys.REQUESTS: before,
+        keys.LATENCY: [keys.REQUESTS],
+        keys.USAGE: [keys.REQUESTS],
+        keys.COST: [keys.USAGE, keys.PRICES],
+    }
 
     @declared(
         *(

@@ -1,7 +1,7 @@
-"""`make bench-metering`: a rollup of five million events in 20,200 small objects, from SeaweedFS.
+"""`make bench-metering`: a rollup of five million events, beside what other means take for the same.
 
 Belongs here: the figures, their targets, and the scale. Does not: the events (usage_objects.py), the work
-(rollup_once.py).
+(rollup_once.py), what it is compared with (metering_peers.py), hours of a month (metering_months.py).
 SLIPWAY_BENCH_SCALE=0.1 takes a tenth of the objects; CPU's target goes with it, memory's does not.
 """
 
@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from bench import servers, usage_objects
+from bench import metering_months, servers, usage_objects
 from bench.figures import Figure, report
-from bench.sides import run
+from bench.sides import Cost, in_turns, run
+from bench.usage_objects import Volume
+from slipway.metering.compaction import compact
 from slipway.metering.price_table import sync_prices
 from slipway.metering.prices import PriceSchedule
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records.price_history import PriceRow
 
-OBJECTS, EVENTS_EACH = 20_200, 248
+OBJECTS, EVENTS_EACH = 20_880, 240
+# The goal of a rollup by itself, which is stricter than that of memory below.
 CPU_S, RESIDENT_MIB = 25.0, 1536.0
+GIBIBYTES_2 = 2048.0
 
 _MIB = 2**20
 
@@ -40,17 +46,103 @@ def main() -> int:
 
 def figures(root: Path, scale: float) -> Iterator[Figure]:
     """Each figure as soon as it is measured."""
-    volume = usage_objects.Volume(max(1, round(OBJECTS * scale)), EVENTS_EACH)
     with servers.seaweed(root / "store") as store:
-        usage_objects.write(store, volume)
-        bring_prices(store, Warehouse(root / "warehouse"))
-        job = {
-            "store": asdict(store.location), "directory": str(root / "warehouse"),
-            "hour": usage_objects.HOUR.isoformat(), "requests": volume.events,
-        }  # fmt: skip
-        cost = run([sys.executable, "-m", "bench.rollup_once", json.dumps(job)])
-    yield Figure("rollup_cpu", cost.cpu_s, CPU_S * scale, "s")
-    yield Figure("rollup_resident", cost.resident_bytes / _MIB, RESIDENT_MIB, "MiB")
+        bench = Bench(root, store, Volume(max(1, round(OBJECTS * scale)), EVENTS_EACH))
+        usage_objects.write(store, bench.volume)
+        yield from _small_objects(bench, scale)
+        yield from _one_object(bench)
+        yield from _four_times_as_many(bench)
+        yield from _shards(bench)
+        yield from metering_months.figures(root / "months", store)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One hour of usage in a store."""
+
+    root: Path
+    store: ObjectStore
+    volume: Volume
+
+    def rollup(self, volume: Volume | None = None) -> Cost:
+        """Roll the hour up into a new warehouse, in a process of its own."""
+        asked = volume or self.volume
+        directory = self.root / "warehouse"
+        shutil.rmtree(directory, ignore_errors=True)
+        bring_prices(self.store, Warehouse(directory))
+        return self._run("bench.rollup_once", asked, {"directory": str(directory), "requests": asked.events})
+
+    def step(self, step: str, volume: Volume) -> Cost:
+        """One step of the same with four shards."""
+        directory = str(self.root / "shards")
+        told = {"directory": directory, "requests": volume.events, "step": step, "shards": 4}
+        return self._run("bench.rollup_once", volume, told)
+
+    def peer(self, side: str, expected: int, **more: str) -> Cost:
+        """Let another means do the same, in a process of its own."""
+        return self._run("bench.metering_peers", self.volume, {"side": side, "expected": expected, **more})
+
+    def _run(self, module: str, volume: Volume, job: Mapping[str, Any]) -> Cost:
+        told = {"store": asdict(self.store.location), "hour": volume.hour.isoformat(), **job}
+        return run([sys.executable, "-m", module, json.dumps(told)])
+
+
+def _small_objects(bench: Bench, scale: float) -> Iterator[Figure]:
+    """From objects as gateways ship them: beside libraries that read and aggregate the same objects."""
+    events = bench.volume.events
+    costs = in_turns(
+        {
+            "ours": bench.rollup,
+            "polars": lambda: bench.peer("polars", events),
+            "pandas": lambda: bench.peer("pandas", events),
+        },
+        rounds=2 if scale < 1 else 1,
+    )
+    ours = costs["ours"]
+    yield Figure("rollup_cpu", ours.cpu_s, CPU_S * scale, "s")
+    yield Figure("rollup_resident", ours.resident_bytes / _MIB, RESIDENT_MIB, "MiB")
+    yield Figure("rollup_resident_of_two_gib", ours.resident_bytes / _MIB, GIBIBYTES_2, "MiB")
+    for name, cpu in (("pandas", 8.0), ("polars", 2.0)):
+        yield Figure(f"{name}_cpu_of_rollup", costs[name].cpu_s / ours.cpu_s, cpu, "x", "least")
+        yield Figure(f"{name}_time_of_rollup", costs[name].wall_s / ours.wall_s, 1.0, "x", "least")
+
+
+def _one_object(bench: Bench) -> Iterator[Figure]:
+    """From the one Parquet object that they become: beside DuckDB reading its columns and no more."""
+    hour = bench.volume.hour
+    late = hour + timedelta(days=9)
+    (done,) = compact(bench.store, Warehouse(bench.root / "compaction"), [hour], now=late, grace=timedelta(0))
+    assert done.made is not None  # nobody compacted it before
+    path = bench.root / "hour.parquet"
+    bench.store.download(done.made.stored.key, path)
+    costs = in_turns(
+        {"ours": bench.rollup, "scan": lambda: bench.peer("scan", bench.volume.lines, path=str(path))},
+        rounds=3,
+    )
+    path.unlink()
+    yield Figure("rollup_of_parquet_scan", costs["ours"].wall_s / costs["scan"].wall_s, 2.2, "x")
+    yield Figure("rollup_of_parquet_resident", costs["ours"].resident_bytes / _MIB, GIBIBYTES_2, "MiB")
+
+
+def _four_times_as_many(bench: Bench) -> Iterator[Figure]:
+    """Twenty million events of another hour, beside five of one more, from small objects."""
+    hour = bench.volume.hour
+    five = Volume(bench.volume.objects, EVENTS_EACH, hour + timedelta(hours=1))
+    twenty = Volume(4 * bench.volume.objects, EVENTS_EACH, hour + timedelta(hours=2))
+    for volume in (five, twenty):
+        usage_objects.write(bench.store, volume)
+    small, large = bench.rollup(five), bench.rollup(twenty)
+    yield Figure("rollup_of_four_times_as_many", large.wall_s / small.wall_s, 4.4, "x")
+    yield Figure("rollup_of_four_times_as_many_resident", large.resident_bytes / _MIB, GIBIBYTES_2, "MiB")
+
+
+def _shards(bench: Bench) -> Iterator[Figure]:
+    """The steps of a warehouse of four shards: of these the intake and one shard follow each other."""
+    hour = Volume(bench.volume.objects, EVENTS_EACH, bench.volume.hour + timedelta(hours=1))
+    one = bench.rollup(hour)
+    intake, shard = bench.step("intake", hour), bench.step("shard", hour)
+    yield Figure("intake_of_rollup", intake.wall_s / one.wall_s, 1.5, "x")
+    yield Figure("one_of_four_shards_of_rollup", shard.wall_s / one.wall_s, 0.5, "x")
 
 
 def bring_prices(store: ObjectStore, warehouse: Warehouse) -> None:

@@ -60,9 +60,11 @@ def selection(job: str, groups: Iterable[Group], checks: Checks) -> dg.AssetSele
 def _executor(job: str, settings: Settings) -> dg.ExecutorDefinition:
     """One process per run: a rollout's steps follow each other, and a process per step costs an import each.
 
-    Where transfers should be Kubernetes jobs, every step of the run is one: dagster-k8s chooses by run.
+    Where transfers or rollups should be Kubernetes jobs, every step of the run is one: dagster-k8s chooses by
+    run.
     """
-    if job != DEPLOY or settings.transfer_executor == "in-process":
+    where = {DEPLOY: settings.transfer_executor, ROLLUP: settings.rollup_executor}
+    if where.get(job, "in-process") == "in-process":
         return dg.in_process_executor
     from dagster_k8s import k8s_job_executor
 

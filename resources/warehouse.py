@@ -25,6 +25,7 @@ from slipway.metering.gpu_costs import Economics
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
 from slipway.metering.staleness import StaleHour, Survey
+from slipway.records.intake import Intake
 
 __all__ = [
     "CHECKS",
@@ -33,6 +34,7 @@ __all__ = [
     "CompactedHour",
     "Economics",
     "HourSummary",
+    "Intake",
     "Reported",
     "RollupReport",
     "SampledHour",
@@ -62,8 +64,24 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     def roll_up(
         self, hours: Sequence[datetime], run_id: str, progress: Callable[[str], None]
     ) -> RollupReport:
-        """Replace the rows of these hours, publish the copy, and check what was published."""
-        return accounting.roll_up(self._connected(), hours, run_id, progress)
+        """Replace the rows of these hours, publish the copy, and check what was published.
+
+        Of a warehouse with shards, whose rows of these hours are there (`roll_up_shard`), the last two.
+        """
+        at = self._connected()
+        if at.warehouse.parts:
+            return accounting.bring_together(at, hours, run_id, progress)
+        return accounting.roll_up(at, hours, run_id, progress)
+
+    def take_in(self, hours: Sequence[datetime], progress: Callable[[str], None]) -> list[Intake]:
+        """Read the usage of these hours once, for all shards."""
+        return accounting.take_in(self._connected(), hours, progress)
+
+    def roll_up_shard(
+        self, shard: int, hours: Sequence[datetime], run_id: str, progress: Callable[[str], None]
+    ) -> int:
+        """Replace a shard's rows of these hours, which were taken in; returns the number of its requests."""
+        return accounting.roll_up_shard(self._connected(), shard, hours, run_id, progress)
 
     def late_usage(self, now: datetime, earliest: datetime, after: datetime | None) -> Survey:
         """Which hours differ in the store from what was rolled up; raises MissingSettingError."""

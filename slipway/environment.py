@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STACK_ENV = "stack.env"
+MOST_SHARDS = 64  # each is a file that whoever asks the warehouse opens
 
 
 class MissingSettingError(LookupError):
@@ -19,6 +20,13 @@ class MissingSettingError(LookupError):
 
     def __init__(self, name: str, remedy: str = "or start the embedded stack with `slipway up`") -> None:
         super().__init__(f"{name} is not set. Set it, {remedy}.")
+
+
+class WrongSettingError(ValueError):
+    """A `SLIPWAY_*` variable has a value that it cannot have."""
+
+    def __init__(self, name: str, value: str, wanted: str) -> None:
+        super().__init__(f"{name} = {value}: is not {wanted}. Set it to one, or leave it out.")
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,22 @@ class Environment:
     def warehouse_dir(self) -> Path:
         """Directory of the live DuckDB file and its published read-only copy."""
         return Path(self.get("SLIPWAY_WAREHOUSE") or self.home / "warehouse")
+
+    @property
+    def warehouse_shards(self) -> int:
+        """Over how many files the warehouse's rows are spread, each with a writer of its own; by default 1.
+
+        Raises WrongSettingError.
+        """
+        text = self.get("SLIPWAY_WAREHOUSE_SHARDS") or "1"
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SHARDS:
+            raise WrongSettingError("SLIPWAY_WAREHOUSE_SHARDS", text, f"a number from 1 to {MOST_SHARDS}")
+        return int(text)
+
+    @property
+    def intake_workers(self) -> str | None:
+        """Address of the Ray cluster that reads usage objects for shards; None: the step that needs them."""
+        return self.get("SLIPWAY_INTAKE_RAY_ADDRESS")
 
     @property
     def node_cache_dir(self) -> Path:

@@ -268,6 +268,11 @@ class Settings(Document):
     transfer_executor: Literal["in-process", "kubernetes"] = Field(
         "in-process", description="Where transfers run: within the Dagster run, or as Kubernetes jobs."
     )
+    rollup_executor: Literal["in-process", "kubernetes"] = Field(
+        "in-process",
+        description="Where steps of the job `rollup` run: within the Dagster run, or as Kubernetes jobs, "
+        "those of a warehouse's shards side by side.",
+    )
     registries: dict[RegistryName, Registry] = Field(
         {},
         description="Source registries that need more than anonymous https: by host[:port], "

@@ -156,11 +156,11 @@ def answered(query: str, asked: Question, shape: str) -> None:
 
 def _of_published(ask: Callable[[PublishedCopy], Told]) -> Told:
     """What the published copy says; a name that was never metered is wrong usage."""
+    from slipway.control.connections import Connections
     from slipway.metering.asking import UnknownNameError
-    from slipway.metering.published import PublishedCopy
 
     try:
-        return ask(PublishedCopy(Environment.load().warehouse_dir))
+        return ask(Connections(Environment.load()).metered)
     except UnknownNameError as error:
         raise click.UsageError(str(error)) from error
 

@@ -13,14 +13,17 @@ from datetime import UTC, datetime, timedelta
 from slipway.catalog import Catalog
 from slipway.control import billing
 from slipway.control.connections import Connections
-from slipway.metering import compaction, gpu_costs, price_table, prices, publish, replicas, rollup
+from slipway.metering import compaction, gpu_costs, price_table, prices, publish, replicas
 from slipway.metering.checks import CheckResult, evaluate
 from slipway.metering.compaction import CompactedHour
 from slipway.metering.price_table import PriceSync
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
+from slipway.metering.shards import intake, rolling
+from slipway.metering.shards.workers import workers
 from slipway.metering.staleness import Survey, survey
 from slipway.records import usage
+from slipway.records.intake import Intake
 
 Say = Callable[[str], None]
 
@@ -34,17 +37,47 @@ class RollupReport:
 
 
 def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -> RollupReport:
-    """Replace the rows of these hours, publish the copy, and check what was published.
+    """Replace the rows of these hours, publish the copy, and check what was published; shards one by one.
 
     Prices are those that were taken by then; PriceHistoryError when none ever were.
     """
-    summaries = rollup.roll_up(at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC), say=say)
+    reading = workers(at.environment.intake_workers)
+    summaries = rolling.roll_up_all(
+        at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC), workers=reading, say=say
+    )
+    return _published(at, hours, summaries, run_id, say)
+
+
+def bring_together(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -> RollupReport:
+    """The end of `roll_up` where `take_in` and `roll_up_shard` were done for these hours."""
+    summaries = rolling.bring_together(at.store, at.warehouse, hours, now=datetime.now(UTC))
+    return _published(at, hours, summaries, run_id, say)
+
+
+def _published(
+    at: Connections, hours: Sequence[datetime], summaries: Sequence[HourSummary], run_id: str, say: Say
+) -> RollupReport:
     events = sum(summary.requests for summary in summaries)
     say(f"{events} requests in {len(summaries)} hours")
     billing.adjust(at, hours, run_id, datetime.now(UTC), say)
     published = publish.publish(at.warehouse, at.store, hours)
     say(f"published {published.copy_bytes} bytes and {len(published.parquet_keys)} Parquet objects")
     return RollupReport(tuple(summaries), evaluate(at.metered, hours))
+
+
+def take_in(at: Connections, hours: Sequence[datetime], say: Say) -> list[Intake]:
+    """Read the usage of these hours once, for all shards of the warehouse."""
+    reading = workers(at.environment.intake_workers)
+    return intake.take_in(
+        at.store, hours, at.warehouse.shards, now=datetime.now(UTC), workers=reading, say=say
+    )
+
+
+def roll_up_shard(at: Connections, shard: int, hours: Sequence[datetime], run_id: str, say: Say) -> int:
+    """Replace a shard's rows of these hours, which were taken in; returns the number of its requests."""
+    return rolling.roll_up_shard(
+        at.store, at.warehouse, shard, hours, run_id=run_id, now=datetime.now(UTC), say=say
+    )
 
 
 def late_usage(at: Connections, now: datetime, earliest: datetime, after: datetime | None) -> Survey:

@@ -86,11 +86,11 @@ class Connections:
         """The live warehouse, which one run at a time writes."""
         from slipway.metering.warehouse import Warehouse
 
-        return Warehouse(self.environment.warehouse_dir)
+        return Warehouse(self.environment.warehouse_dir, self.environment.warehouse_shards)
 
     @cached_property
     def metered(self) -> PublishedCopy:
         """The warehouse's published copy."""
         from slipway.metering.published import PublishedCopy
 
-        return PublishedCopy(self.environment.warehouse_dir)
+        return PublishedCopy.of(self.warehouse)

@@ -19,9 +19,11 @@ from decimal import Decimal
 from slipway.billing import adjusting
 from slipway.control import billing
 from slipway.control.connections import Connections
-from slipway.metering import fingerprint, gpu_costs, publish, replicas, rollup
+from slipway.metering import fingerprint, gpu_costs, publish, replicas
 from slipway.metering.price_table import bring_prices
 from slipway.metering.rollup import HourSummary
+from slipway.metering.shards.rolling import roll_up_all
+from slipway.metering.shards.workers import workers
 from slipway.metering.warehouse import Warehouse, WarehouseError
 from slipway.records import replica_samples, usage
 
@@ -66,7 +68,7 @@ def rebuild(at: Connections, say: Say, *, without_gone: bool = False) -> Rebuilt
         usage_hours, usage_strays = _usage_hours(at, without_gone)
         sampled_hours, sample_strays = replica_samples.hours(at.store)
         _begin_history(at)
-        anew = Warehouse(at.warehouse.directory / "rebuild")
+        anew = Warehouse(at.warehouse.directory / "rebuild", at.warehouse.shards)
         shutil.rmtree(anew.directory, ignore_errors=True)  # what a killed one left
         run_id = f"rebuild-{begun:%Y%m%dT%H%M%SZ}"
         summaries = _rolled_up(at, anew, usage_hours, run_id, say)
@@ -156,8 +158,9 @@ def _rolled_up(
     at: Connections, anew: Warehouse, hours: Sequence[datetime], run_id: str, say: Say
 ) -> dict[datetime, HourSummary]:
     summaries: dict[datetime, HourSummary] = {}
+    reading = workers(at.environment.intake_workers)
     for some in _pieces(hours):
-        done = rollup.roll_up(at.store, anew, some, run_id=run_id, now=datetime.now(UTC))
+        done = roll_up_all(at.store, anew, some, run_id=run_id, now=datetime.now(UTC), workers=reading)
         summaries |= {summary.hour: summary for summary in done}
         requests = sum(summary.requests for summary in done)
         say(f"usage, {_span(some)}: {requests} requests")
@@ -202,7 +205,11 @@ def _changed(at: Connections, anew: Warehouse) -> list[datetime]:
 
 
 def _put_in_place(anew: Warehouse, warehouse: Warehouse) -> None:
-    """Let the new file take the old one's place; the caller is the one writer of the old one."""
+    """Let the new file, and its shards, take the old one's place; the caller is the one writer of it."""
+    for part, before in zip(anew.parts, warehouse.parts, strict=True):
+        with before.locked():
+            part.published_path.replace(before.published_path)
+            _put_in_place(part, before)
     with anew.writing() as connection:
         connection.execute("CHECKPOINT")  # all of it is in the file, none in a log beside it
     log = ".duckdb.wal"

@@ -10,10 +10,9 @@ compacted object is there as a whole or not at all, and small objects go only wh
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,8 +32,7 @@ from slipway.metering.compacted import (
 from slipway.metering.events import FetchedObject, batches, fetch
 from slipway.metering.fingerprint import HourOfUsage, contents_of_hour, fingerprint, listings
 from slipway.metering.reading import judge
-from slipway.metering.troubles import explained
-from slipway.metering.warehouse import Warehouse, bound, sql
+from slipway.metering.warehouse import Warehouse, sql, workplace
 from slipway.objectstore import ObjectStore, StoredObject
 from slipway.records.usage import CompactedName, compacted_key
 
@@ -48,7 +46,6 @@ AFTER = timedelta(hours=48)
 GRACE = timedelta(hours=24)
 
 _HOUR = timedelta(hours=1)
-_MEMORY_BYTES = 1 * 2**30
 _AT_ONCE = 64  # hours that are listed together
 _REMOVERS = 8
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
@@ -112,7 +109,7 @@ def _made(
     store: ObjectStore, directory: Path, hour: datetime, contents: HourOfUsage, now: datetime
 ) -> Compacted | None:
     """Make one object of all that the hour has; None where none of its small objects can be unpacked."""
-    with _workplace(directory) as (connection, folder):
+    with workplace(directory) as (connection, folder):
         made_of = [stored for each in contents.compacted for stored in each.made_of]
         taken = _take(connection, store, hour, contents, folder)
         if not taken:
@@ -210,27 +207,10 @@ def _remove(store: ObjectStore, directory: Path, contents: HourOfUsage, made_bef
     ]
     if not going:
         return 0
-    with _workplace(directory) as (connection, folder):
+    with workplace(directory) as (connection, folder):
         for each in ripe:
             _verify(connection, store, each, folder)
     with ThreadPoolExecutor(_REMOVERS, thread_name_prefix="remove-usage") as pool:
         for _ in pool.map(store.delete, going):
             pass
     return len(going)
-
-
-@contextmanager
-def _workplace(directory: Path) -> Iterator[tuple[DuckDBPyConnection, Path]]:
-    """A database in memory that spills into a folder of its own, both gone at the end."""
-    import duckdb
-
-    with explained(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent, prefix="compaction-") as folder:
-            connection = duckdb.connect()
-            try:
-                bound(connection, _MEMORY_BYTES)
-                connection.execute(f"SET temp_directory = '{folder}/spill'")
-                yield connection, Path(folder)
-            finally:
-                connection.close()

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from slipway.metering import sharded
 from slipway.metering.published import PublishedCopy
 from slipway.metering.schema import copy_durably
 from slipway.metering.troubles import explained
@@ -68,11 +69,11 @@ def publish_parquet(
     double for one. Raises WarehouseError, ObjectStoreError.
     """
     keys: list[str] = []
-    copy = PublishedCopy(warehouse.directory)
+    copy = PublishedCopy.of(warehouse)
     with warehouse.publishing(), tempfile.TemporaryDirectory(prefix="slipway-parquet-") as scratch:
         path = Path(scratch) / "table.parquet"
         with copy.reading() as connection:
-            marked = connection.execute("SELECT table_name, day, mark FROM unpublished_day").fetchall()
+            marked = connection.execute(sharded.unpublished(len(warehouse.parts))).fetchall()
             wanted = {(table, day) for table, day, _ in marked} | {
                 (each, day) for day in days for each in tables
             }
@@ -107,8 +108,10 @@ def _put_copy(warehouse: Warehouse, store: ObjectStore) -> None:
 
 def _unmark(warehouse: Warehouse, marks: Sequence[UUID]) -> None:
     """These days are published as they were; one that changed since has another mark by now."""
-    if marks:
-        with warehouse.writing() as connection:
+    if not marks:
+        return
+    for each in (warehouse, *warehouse.parts):
+        with each.writing() as connection:
             connection.execute(
                 "DELETE FROM unpublished_day WHERE mark IN (SELECT unnest($marks::UUID[]))",
                 {"marks": list(marks)},

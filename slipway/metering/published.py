@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.metering import schema
+from slipway.metering import schema, sharded
 from slipway.metering.troubles import explained
 from slipway.metering.warehouse import Warehouse, WarehouseError, bound, sql
 
@@ -30,11 +30,21 @@ class PublishedCopy:
     """The read-only copy in a warehouse's directory. Money comes out as Decimal, instants as aware UTC."""
 
     directory: Path
+    shards: int = 1
+
+    @classmethod
+    def of(cls, warehouse: Warehouse) -> PublishedCopy:
+        """The copy of a warehouse, with the rows of its shards."""
+        return cls(warehouse.directory, warehouse.shards)
 
     @property
     def path(self) -> Path:
         """The copy; another file takes its place whenever a rollup publishes."""
-        return Warehouse(self.directory).published_path
+        return self._warehouse.published_path
+
+    @property
+    def _warehouse(self) -> Warehouse:
+        return Warehouse(self.directory, self.shards)
 
     def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of `sql/<query>.sql` as dictionaries. Raises WarehouseError when nothing was published."""
@@ -57,7 +67,7 @@ class PublishedCopy:
     def held(self) -> Iterator[PublishedCopy]:
         """The copy as it is now, for several questions that must be answered by the same one."""
         with self.reading() as connection:
-            yield _HeldCopy(self.directory, connection)
+            yield _HeldCopy(self.directory, self.shards, connection=connection)
 
     def _attached(self) -> DuckDBPyConnection:
         # DuckDB opens a file twice while it attaches it, once for its headers and once for its blocks:
@@ -98,6 +108,7 @@ class PublishedCopy:
             schema.check_known(self.path, found)
             if found != schema.VERSION:
                 schema.complete_with_views(connection, "published")
+            sharded.show(connection, [part.published_path for part in self._warehouse.parts])
         except WarehouseError:
             connection.close()
             raise
@@ -111,7 +122,7 @@ class PublishedCopy:
 class _HeldCopy(PublishedCopy):
     """A copy that was opened once; whoever opened it closes it."""
 
-    connection: DuckDBPyConnection
+    connection: DuckDBPyConnection = field(kw_only=True)
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBPyConnection]:

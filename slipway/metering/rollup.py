@@ -1,27 +1,23 @@
 """The rollup: usage objects of some hours become rows of latency, usage and cost, exactly once.
 
 Belongs here: chunks, their transactions, and what a run says of each hour.
-Does not: the arithmetic (sql/), reading objects (events.py), publishing (publish.py), when to run (assets).
+Does not: the arithmetic (sql/), reading objects (loading.py), publishing (publish.py), when to run (assets).
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.metering import continuity
-from slipway.metering.compacted import damaged, fetch_compacted, load_compacted
-from slipway.metering.events import FetchedObject, batches, fetch
-from slipway.metering.fingerprint import HourOfUsage, fingerprint, list_hours
+from slipway.metering.fingerprint import HourOfUsage, list_hours
+from slipway.metering.loading import insert_hours, load_lines
 from slipway.metering.price_table import bring_prices
 from slipway.metering.rating import ReRated, rate
-from slipway.metering.reading import Scratch, read, scratch
+from slipway.metering.reading import Scratch, scratch
 from slipway.metering.warehouse import (
     USAGE_TABLES,
     Warehouse,
@@ -30,7 +26,7 @@ from slipway.metering.warehouse import (
     sql,
     transaction,
 )
-from slipway.objectstore import ObjectStore, StoredObject
+from slipway.objectstore import ObjectStore
 from slipway.records.usage import NO_UNITS, Units, hour_of
 
 if TYPE_CHECKING:
@@ -42,7 +38,6 @@ MAX_CHUNK_BYTES = 512 * 2**20
 
 Say = Callable[[str], None]
 
-_HOUR = timedelta(hours=1)
 _UNITS = len(fields(Units))
 
 
@@ -105,7 +100,7 @@ def roll_up(
                     later = _replace_rows(connection, chunk, run_id, now)
                 for rerated in later:
                     say(rerated.told())
-                summaries += _summaries(connection, chunk)
+                summaries += summaries_of(connection, chunk)
     return summaries
 
 
@@ -138,97 +133,9 @@ def _load(
     file: Scratch,
 ) -> None:
     """Fill the chunk's temporary tables: chunk_hour, request (each id once), copies and unreadable."""
-    flat = [(hour, stored) for hour, contents in listing.items() for stored in contents.small]
-    _insert_many(
-        connection,
-        "INSERT INTO usage_object SELECT unnest($number::INTEGER[]), unnest($hour::TIMESTAMPTZ[]), "
-        "unnest($key::VARCHAR[])",
-        number=list(range(len(flat))),
-        hour=[hour for hour, _ in flat],
-        key=[stored.key for _, stored in flat],
-    )
-    objects_read: dict[datetime, list[StoredObject]] = {hour: [] for hour in listing}
-    _load_compacted(connection, store, listing, file.directory)
-    broken: list[FetchedObject] = []
-    with closing(fetch(store, flat)) as fetched:
-        for batch in batches(_noted(fetched, objects_read, broken)):
-            read(connection, batch, file)
-    _set_aside(connection, broken)
+    shipped = load_lines(connection, store, listing, file)
     connection.execute(sql("deduplicate"))
-    shipped = {
-        hour: replace(contents, small=tuple(objects_read[hour])).shipped for hour, contents in listing.items()
-    }
-    _insert_hours(connection, shipped, now)
-
-
-def _load_compacted(
-    connection: DuckDBPyConnection,
-    store: ObjectStore,
-    listing: Mapping[datetime, HourOfUsage],
-    directory: Path,
-) -> None:
-    """Bring what was compacted, an object at a time."""
-    import duckdb
-
-    compacted = [each for contents in listing.values() for each in contents.compacted]
-    if not compacted:
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory, prefix="usage-") as folder:
-        path = Path(folder) / "hour.parquet"
-        for each in compacted:
-            fetch_compacted(store, each, path)
-            try:
-                with transaction(connection):
-                    load_compacted(connection, path)
-            except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException) as error:
-                raise damaged(store, each.stored.key, "cannot be read as Parquet") from error
-
-
-def _noted(
-    fetched: Iterator[FetchedObject],
-    objects_read: dict[datetime, list[StoredObject]],
-    broken: list[FetchedObject],
-) -> Iterator[FetchedObject]:
-    """Pass readable objects on, and keep what was read of every one."""
-    for usage_object in fetched:
-        objects_read[usage_object.hour].append(usage_object.stored)
-        if usage_object.problem is None:
-            yield usage_object
-        else:
-            broken.append(usage_object)
-
-
-def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) -> None:
-    _insert_many(
-        connection,
-        "INSERT INTO unreadable SELECT unnest($hour::TIMESTAMPTZ[]), unnest($key::VARCHAR[]), NULL, "
-        "unnest($reason::VARCHAR[]), NULL",
-        hour=[usage_object.hour for usage_object in broken],
-        key=[usage_object.stored.key for usage_object in broken],
-        reason=[usage_object.problem for usage_object in broken],
-    )
-
-
-def _insert_hours(
-    connection: DuckDBPyConnection, shipped: Mapping[datetime, Sequence[StoredObject]], now: datetime
-) -> None:
-    _insert_many(
-        connection,
-        "INSERT INTO chunk_hour SELECT unnest($hour::TIMESTAMPTZ[]), unnest($fingerprint::VARCHAR[]), "
-        "unnest($objects::BIGINT[]), unnest($final::BOOLEAN[]), unnest($elapsed_s::DOUBLE[])",
-        hour=list(shipped),
-        fingerprint=[fingerprint(objects) for objects in shipped.values()],
-        objects=[len(objects) for objects in shipped.values()],
-        final=[now >= hour + _HOUR for hour in shipped],
-        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in shipped],
-    )
-
-
-def _insert_many(connection: DuckDBPyConnection, statement: str, **columns: list[Any]) -> None:
-    """Insert lists as columns: one statement for any number of rows."""
-    if next(iter(columns.values())):
-        connection.execute(statement, columns)
+    insert_hours(connection, shipped, now)
 
 
 def _replace_rows(
@@ -237,21 +144,35 @@ def _replace_rows(
     """DELETE and INSERT of the chunk's hours, within the caller's transaction; and later ones re-rated."""
     for table in USAGE_TABLES:
         delete_hours(connection, table, chunk)
+    insert_latency(connection, run_id)
+    later = insert_usage(connection, chunk, run_id, now)
+    connection.execute(sql("gateway_hourly"))
+    mark_unpublished(connection, USAGE_TABLES, chunk)
+    return later
+
+
+def insert_latency(connection: DuckDBPyConnection, run_id: str) -> None:
+    """Rows of the chunk by deployment, of all its requests in `request`."""
     connection.execute(sql("deployment_hourly"), {"run_id": run_id})
     connection.execute(sql("latency_hist_hourly"))
     connection.execute(sql("latency_hist_periods"))
+
+
+def insert_usage(
+    connection: DuckDBPyConnection, chunk: Sequence[datetime], run_id: str, now: datetime
+) -> list[ReRated]:
+    """Rows of the chunk by organisation, of all its requests in `request`; and later hours re-rated."""
     connection.execute(sql("latency_by_key_hourly"))
     connection.execute(sql("metered"))
     connection.execute(sql("usage_hourly"))
     later = rate(connection, chunk)
     connection.execute(sql("quarantine"), {"run_id": run_id})
-    connection.execute(sql("gateway_hourly"))
     connection.execute(sql("rollup_run"), {"run_id": run_id, "now": now})
-    mark_unpublished(connection, USAGE_TABLES, chunk)
     return later
 
 
-def _summaries(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[HourSummary]:
+def summaries_of(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[HourSummary]:
+    """What these hours held, of those that were rolled up, in order."""
     summaries: dict[datetime, HourSummary] = {}
     costs: dict[datetime, dict[str, Decimal]] = {}
     for *columns, currency, cost in connection.execute(

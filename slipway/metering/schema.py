@@ -65,7 +65,7 @@ def migrate(connection: DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
     try:
         if (version(connection) or VERSION) < VERSION:
-            for name in _views(connection):
+            for name in views(connection):
                 connection.execute(f'DROP VIEW "{name}"')
         connection.execute(statements())
         connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (version INTEGER, since TIMESTAMPTZ)")
@@ -120,11 +120,11 @@ def complete_with_views(connection: DuckDBPyConnection, database: str) -> None:
             added = ", ".join(f'{wanted[name][1]}::{wanted[name][0]} AS "{name}"' for name in missing)
             view = f'SELECT *, {added} FROM "{database}".main."{table}"'  # noqa: S608
             connection.execute(f'CREATE TEMP VIEW "{table}" AS {view}')
-    for view in _views(connection, "memory").values():
+    for view in views(connection, "memory").values():
         connection.execute(view.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 
-def _views(connection: DuckDBPyConnection, database: str | None = None) -> dict[str, str]:
+def views(connection: DuckDBPyConnection, database: str | None = None) -> dict[str, str]:
     """The views of a database (default: the current one), and the statement that makes each."""
     rows = connection.execute(
         "SELECT view_name, sql FROM duckdb_views() "

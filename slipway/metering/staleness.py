@@ -152,5 +152,5 @@ def _parts(hours: list[datetime]) -> list[list[datetime]]:
 def _rolled_up(warehouse: Warehouse) -> Mapping[datetime, RolledUp]:
     if not warehouse.published_path.exists():
         return {}
-    rows = PublishedCopy(warehouse.directory).rows("fingerprints")
+    rows = PublishedCopy.of(warehouse).rows("fingerprints")
     return {row["hour"]: RolledUp(row["input_fingerprint"], row["objects"], row["final"]) for row in rows}

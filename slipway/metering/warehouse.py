@@ -8,6 +8,7 @@ what readers open (published.py).
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.metering import schema
+from slipway.metering import schema, sharded
 from slipway.metering.statements import sql as sql
 from slipway.metering.troubles import WarehouseError as WarehouseError
 from slipway.metering.troubles import explained
@@ -38,6 +39,7 @@ USAGE_TABLES = (
 
 _LOCK_TIMEOUT_S = 300.0
 _WRITER_MEMORY_BYTES = 2 * 2**30
+_WORK_MEMORY_BYTES = 1 * 2**30
 _THREADS = 2
 
 
@@ -45,10 +47,21 @@ _THREADS = 2
 class Warehouse:
     """One directory with the live file, its published copy and DuckDB's spill files.
 
-    DuckDB's buffers are bounded; what is larger spills into the directory.
+    DuckDB's buffers are bounded; what is larger spills into the directory. With more than one of `shards`,
+    rows of usage and latency are in those (`parts`), each a warehouse of its own with a writer of its own;
+    whoever opens this one sees them in it.
     """
 
     directory: Path
+    shards: int = 1
+
+    @property
+    def parts(self) -> tuple[Warehouse, ...]:
+        """The shards, each with its share of organisations and deployments; none where there is but one."""
+        if self.shards == 1:
+            return ()
+        folder = self.directory / "shards"
+        return tuple(Warehouse(folder / f"{number}-of-{self.shards}") for number in range(self.shards))
 
     @property
     def path(self) -> Path:
@@ -125,6 +138,7 @@ class Warehouse:
             connection = self._migrated(self._connect())
             try:
                 connection.execute(sql("units"))
+                sharded.show(connection, [part.published_path for part in self.parts])
                 yield connection
             finally:
                 connection.close()
@@ -160,6 +174,23 @@ def bound(connection: DuckDBPyConnection, memory_bytes: int) -> None:
         f"SET TimeZone = 'UTC'; SET memory_limit = '{int(memory_bytes)}B'; SET threads = {_THREADS}; "
         "SET preserve_insertion_order = false"
     )
+
+
+@contextmanager
+def workplace(directory: Path) -> Iterator[tuple[DuckDBPyConnection, Path]]:
+    """A database in memory that spills into a folder of its own beside `directory`, both gone at the end."""
+    import duckdb
+
+    with explained(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix="work-") as folder:
+            connection = duckdb.connect()
+            try:
+                bound(connection, _WORK_MEMORY_BYTES)
+                connection.execute(f"SET temp_directory = '{_quoted(Path(folder))}/spill'")
+                yield connection, Path(folder)
+            finally:
+                connection.close()
 
 
 @contextmanager

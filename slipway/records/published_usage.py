@@ -26,6 +26,11 @@ COPY_KEY = f"{PREFIX}published.duckdb"
 _DAY_SUFFIX = ".parquet"
 
 
+def shard_copy_key(shard: int, shards: int) -> str:
+    """Key of the published copy of one shard of the warehouse, where it has shards; its usage is in those."""
+    return f"{PREFIX}shards/{shard}-of-{shards}.duckdb"
+
+
 def report_key(kind: str) -> str:
     """Key of the page of one kind of report, such as `metering/reports/latency.html`."""
     return f"{PREFIX}reports/{kind}.html"

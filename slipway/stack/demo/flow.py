@@ -82,7 +82,7 @@ def _tell(environment: Environment, catalog_dir: Path, progress: Say) -> Story:
 
 
 def _report_tasks(home: Path, loaded: LoadedCatalog, story: TasksStory, progress: Say) -> bool:
-    copy = PublishedCopy(story.environment.warehouse_dir)
+    copy = PublishedCopy(story.environment.warehouse_dir, story.environment.warehouse_shards)
     first, last = story.record.hours
     lines = queries.bill_lines(copy, first, last + timedelta(hours=1), ORG)
     judged = tasks_claims.judge(story.record, lines, queries.prices(copy))
@@ -94,7 +94,7 @@ def _report_tasks(home: Path, loaded: LoadedCatalog, story: TasksStory, progress
 
 
 def _report(home: Path, loaded: LoadedCatalog, story: Story, progress: Say) -> bool:
-    copy = PublishedCopy(story.environment.warehouse_dir)
+    copy = PublishedCopy(story.environment.warehouse_dir, story.environment.warehouse_shards)
     first, last = story.record.hours
     until = last + timedelta(hours=1)
     bills = {bill.org: bill for bill in queries.bills(copy, first, until)}

@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -53,14 +52,17 @@ class Clock(datetime):
         return cls.at
 
 
-@pytest.fixture
-def connections(store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connections:
+@pytest.fixture(params=["1", "4"], ids=["one-file", "four-shards"])
+def connections(
+    request: pytest.FixtureRequest, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Connections:
     """All of Slipway's accounting on the running store, at the world's time."""
     monkeypatch.setattr(accounting, "datetime", Clock)
     at = store.location
     variables = {
         "SLIPWAY_S3_ENDPOINT": at.endpoint_url, "SLIPWAY_S3_BUCKET": at.bucket,
         "SLIPWAY_S3_ACCESS_KEY": at.access_key, "SLIPWAY_S3_SECRET_KEY": at.secret_key,
+        "SLIPWAY_WAREHOUSE_SHARDS": request.param,
     }  # fmt: skip
     return Connections(Environment(variables, tmp_path))
 
@@ -162,7 +164,7 @@ def owed_by(rows: Iterable[dict[str, Any]]) -> dict[Line, Owed]:
 
 def of_copy(at: Connections) -> dict[Line, Owed]:
     """What readers of the published copy see."""
-    with duckdb.connect(str(at.environment.home / "warehouse" / "published.duckdb"), read_only=True) as copy:
+    with at.metered.reading() as copy:
         cursor = copy.execute("FROM usage_hourly")
         names = [column[0] for column in cursor.description or ()]
         return owed_by(dict(zip(names, row, strict=True)) for row in cursor.fetchall())

@@ -23,7 +23,7 @@ from slipway.metering.checks import evaluate
 from slipway.metering.price_table import sync_prices
 from slipway.metering.prices import schedules
 from slipway.metering.publish import publish
-from slipway.metering.rollup import roll_up
+from slipway.metering.shards.rolling import roll_up_all
 from slipway.records.usage import UsageEvent
 from testbed import stores
 
@@ -127,9 +127,10 @@ def a_book(chance: random.Random) -> list[Terms]:
     return [terms(JANUARY, None), terms(inside, None), terms(MARCH[2], "b")]
 
 
+@pytest.mark.parametrize("shards", [1, 4])
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_invoices_and_adjustments_come_to_what_the_observer_counts(
-    store, tmp_path: Path, ship, new_event, seed: int
+    store, tmp_path: Path, ship, new_event, seed: int, shards: int
 ) -> None:
     chance = random.Random(seed)
     book = a_book(chance)
@@ -137,7 +138,8 @@ def test_invoices_and_adjustments_come_to_what_the_observer_counts(
         "deployments": [{"name": "chat", "model": "m", "runtime": "ray", "engine": "e", "price": "book"}],
         "price_books": [{"name": "book", "prices": [terms.written() for terms in book]}],
     }
-    at = Connections(Environment({**stores.variables(store.location)}, tmp_path / "home"))
+    variables = {**stores.variables(store.location), "SLIPWAY_WAREHOUSE_SHARDS": str(shards)}
+    at = Connections(Environment(variables, tmp_path / "home"))
     sync_prices(store, at.warehouse, schedules(Catalog.model_validate(catalog)), now=JANUARY)
     events = [
         new_event(
@@ -155,7 +157,7 @@ def test_invoices_and_adjustments_come_to_what_the_observer_counts(
             of_hour = [each for each in some if each.ts[:13] == f"{hour:%Y-%m-%dT%H}"]
             ship(hour, of_hour + of_hour[:3])
         for hours in ([MARCH[n] for n in chance.sample(range(4), 2)], MARCH[::-1]):
-            roll_up(store, at.warehouse, hours, run_id="r", now=IN_APRIL)
+            roll_up_all(store, at.warehouse, hours, run_id="r", now=IN_APRIL)
             billing.adjust(at, hours, "r", IN_APRIL, lambda _: None)
             publish(at.warehouse, store, hours)
 
@@ -167,7 +169,7 @@ def test_invoices_and_adjustments_come_to_what_the_observer_counts(
     assert len(tiers) > 1, "every world reaches more than one tier, and its invoice shows them"
     arrive(events[90:])
     assert all(check.passed for check in evaluate(at.metered, MARCH) if check.severity == "error")
-    roll_up(store, at.warehouse, APRIL, run_id="r", now=IN_MAY)
+    roll_up_all(store, at.warehouse, APRIL, run_id="r", now=IN_MAY)
     publish(at.warehouse, store, APRIL)
     april = billing.close(at, "2026-04", "close", IN_MAY, lambda _: None).invoices
     billed: dict[str, Decimal] = {}

@@ -31,6 +31,7 @@ EXCEPTIONS = {
     "slipway/environment.py": "names of variables, and where Ray without Kubernetes is",
     "slipway/dataplane/planes/connected.py": "which planes there are: it opens Ray's",
     "slipway/dataplane/planes/planes.py": "an application of Ray Serve is known by naming no data plane",
+    "slipway/metering/shards/workers.py": "tasks on a cluster of Ray's, which serves no model there",
     "slipway/runtimes/rendering/cluster_settings.py": "keys of the user's file, by which runtimes are set",
 }
 # Kinds that others have, too.
