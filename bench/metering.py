@@ -47,17 +47,17 @@ def main() -> int:
 def figures(root: Path, scale: float) -> Iterator[Figure]:
     """Each figure as soon as it is measured."""
     with servers.seaweed(root / "store") as store:
-        bench = Bench(root, store, Volume(max(1, round(OBJECTS * scale)), EVENTS_EACH))
-        usage_objects.write(store, bench.volume)
-        yield from _small_objects(bench, scale)
-        yield from _one_object(bench)
-        yield from _four_times_as_many(bench)
-        yield from _shards(bench)
+        usage = Hour(root, store, Volume(max(1, round(OBJECTS * scale)), EVENTS_EACH))
+        usage_objects.write(store, usage.volume)
+        yield from _small_objects(usage, scale)
+        yield from _one_object(usage)
+        yield from _four_times_as_many(usage)
+        yield from _shards(usage)
         yield from metering_months.figures(root / "months", store)
 
 
 @dataclass(frozen=True)
-class Bench:
+class Hour:
     """One hour of usage in a store."""
 
     root: Path
@@ -87,14 +87,14 @@ class Bench:
         return run([sys.executable, "-m", module, json.dumps(told)])
 
 
-def _small_objects(bench: Bench, scale: float) -> Iterator[Figure]:
+def _small_objects(usage: Hour, scale: float) -> Iterator[Figure]:
     """From objects as gateways ship them: beside libraries that read and aggregate the same objects."""
-    events = bench.volume.events
+    events = usage.volume.events
     costs = in_turns(
         {
-            "ours": bench.rollup,
-            "polars": lambda: bench.peer("polars", events),
-            "pandas": lambda: bench.peer("pandas", events),
+            "ours": usage.rollup,
+            "polars": lambda: usage.peer("polars", events),
+            "pandas": lambda: usage.peer("pandas", events),
         },
         rounds=2 if scale < 1 else 1,
     )
@@ -107,16 +107,16 @@ def _small_objects(bench: Bench, scale: float) -> Iterator[Figure]:
         yield Figure(f"{name}_time_of_rollup", costs[name].wall_s / ours.wall_s, 1.0, "x", "least")
 
 
-def _one_object(bench: Bench) -> Iterator[Figure]:
+def _one_object(usage: Hour) -> Iterator[Figure]:
     """From the one Parquet object that they become: beside DuckDB reading its columns and no more."""
-    hour = bench.volume.hour
+    hour = usage.volume.hour
     late = hour + timedelta(days=9)
-    (done,) = compact(bench.store, Warehouse(bench.root / "compaction"), [hour], now=late, grace=timedelta(0))
+    (done,) = compact(usage.store, Warehouse(usage.root / "compaction"), [hour], now=late, grace=timedelta(0))
     assert done.made is not None  # nobody compacted it before
-    path = bench.root / "hour.parquet"
-    bench.store.download(done.made.stored.key, path)
+    path = usage.root / "hour.parquet"
+    usage.store.download(done.made.stored.key, path)
     costs = in_turns(
-        {"ours": bench.rollup, "scan": lambda: bench.peer("scan", bench.volume.lines, path=str(path))},
+        {"ours": usage.rollup, "scan": lambda: usage.peer("scan", usage.volume.lines, path=str(path))},
         rounds=3,
     )
     path.unlink()
@@ -124,25 +124,25 @@ def _one_object(bench: Bench) -> Iterator[Figure]:
     yield Figure("rollup_of_parquet_resident", costs["ours"].resident_bytes / _MIB, GIBIBYTES_2, "MiB")
 
 
-def _four_times_as_many(bench: Bench) -> Iterator[Figure]:
+def _four_times_as_many(usage: Hour) -> Iterator[Figure]:
     """Twenty million events of another hour, beside five of one more, from small objects."""
-    hour = bench.volume.hour
-    five = Volume(bench.volume.objects, EVENTS_EACH, hour + timedelta(hours=1))
-    twenty = Volume(4 * bench.volume.objects, EVENTS_EACH, hour + timedelta(hours=2))
+    hour = usage.volume.hour
+    five = Volume(usage.volume.objects, EVENTS_EACH, hour + timedelta(hours=1))
+    twenty = Volume(4 * usage.volume.objects, EVENTS_EACH, hour + timedelta(hours=2))
     for volume in (five, twenty):
-        usage_objects.write(bench.store, volume)
-    small, large = bench.rollup(five), bench.rollup(twenty)
+        usage_objects.write(usage.store, volume)
+    small, large = usage.rollup(five), usage.rollup(twenty)
     yield Figure("rollup_of_four_times_as_many", large.wall_s / small.wall_s, 4.4, "x")
     yield Figure("rollup_of_four_times_as_many_resident", large.resident_bytes / _MIB, GIBIBYTES_2, "MiB")
 
 
-def _shards(bench: Bench) -> Iterator[Figure]:
+def _shards(usage: Hour) -> Iterator[Figure]:
     """The steps of a warehouse of four shards: of these the intake and one shard follow each other."""
-    hour = Volume(bench.volume.objects, EVENTS_EACH, bench.volume.hour + timedelta(hours=1))
-    one = bench.rollup(hour)
-    intake, shard = bench.step("intake", hour), bench.step("shard", hour)
-    yield Figure("intake_of_rollup", intake.wall_s / one.wall_s, 1.5, "x")
-    yield Figure("one_of_four_shards_of_rollup", shard.wall_s / one.wall_s, 0.5, "x")
+    hour = Volume(usage.volume.objects, EVENTS_EACH, usage.volume.hour + timedelta(hours=1))
+    one = usage.rollup(hour)
+    intake, shard = usage.step("intake", hour), usage.step("shard", hour)
+    yield Figure("intake_of_rollup", intake.wall_s / one.wall_s, 2.0, "x")
+    yield Figure("one_of_four_shards_of_rollup", shard.wall_s / one.wall_s, 0.25, "x")
 
 
 def bring_prices(store: ObjectStore, warehouse: Warehouse) -> None:

@@ -1,6 +1,7 @@
 """Rating what depends on more than the hour: tiers by the month's volume, and minimums of requests.
 
-Belongs here: the steps within a rollup's transaction, and which later hours cost something else for it.
+Belongs here: the steps within a rollup's transaction, which later hours cost something else for it, and which
+hours were rated at prices that are others by now.
 Does not: prices that are the same whatever the volume (sql/usage_hourly.sql), definitions (docs/metering.md).
 
 The rows are a function of usage_hourly and price alone: whatever order hours come in, those of a month are
@@ -15,12 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from slipway.metering.published import PublishedCopy
 from slipway.metering.warehouse import delete_hours, mark_unpublished, sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLE = "cost_rated"
+PRICES_TABLE = "hour_prices"
 _RATED = (
     "SELECT 1 FROM price WHERE tiers IS NOT NULL OR minimum IS NOT NULL "
     "UNION ALL SELECT 1 FROM cost_rated LIMIT 1"
@@ -50,6 +53,25 @@ class ReRated:
             f"re-rated {len(self.hours)} later hours of org {self.org}, deployment {self.deployment}: "
             f"{first:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H}, as the volume of the month before them changed"
         )
+
+
+def note_prices(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> None:
+    """Note at which prices the chunk's hours are rated, so that it is seen when they are others."""
+    delete_hours(connection, PRICES_TABLE, chunk)
+    used = "(SELECT DISTINCT hour, deployment FROM metered WHERE deployment <> '')"
+    connection.execute(f"INSERT INTO {PRICES_TABLE} {sql('hour_prices').replace('{used}', used)}")
+
+
+def otherwise_priced(copy: PublishedCopy, since: datetime) -> dict[datetime, list[str]]:
+    """Hours since then that were rated at other prices than those of now, and the deployments that it is of.
+
+    A price that begins or ends beside an hour is no other one within it. Raises WarehouseError.
+    """
+    used = f"(SELECT DISTINCT hour, deployment FROM {PRICES_TABLE} WHERE hour >= $since)"  # noqa: S608
+    now = sql("hour_prices").replace("{used}", used)
+    with copy.reading() as connection:
+        rows = connection.execute(sql("stale_prices").replace("{now}", now), {"since": since}).fetchall()
+    return {hour.astimezone(UTC): deployments for hour, deployments in rows}
 
 
 def rate(connection: DuckDBPyConnection, chunk: Sequence[datetime]) -> list[ReRated]:

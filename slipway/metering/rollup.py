@@ -16,7 +16,7 @@ from slipway.metering import continuity
 from slipway.metering.fingerprint import HourOfUsage, list_hours
 from slipway.metering.loading import insert_hours, load_lines
 from slipway.metering.price_table import bring_prices
-from slipway.metering.rating import ReRated, rate
+from slipway.metering.rating import ReRated, note_prices, rate
 from slipway.metering.reading import Scratch, scratch
 from slipway.metering.warehouse import (
     USAGE_TABLES,
@@ -165,6 +165,7 @@ def insert_usage(
     connection.execute(sql("latency_by_key_hourly"))
     connection.execute(sql("metered"))
     connection.execute(sql("usage_hourly"))
+    note_prices(connection, chunk)
     later = rate(connection, chunk)
     connection.execute(sql("quarantine"), {"run_id": run_id})
     connection.execute(sql("rollup_run"), {"run_id": run_id, "now": now})

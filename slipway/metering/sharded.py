@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Rows of these are in one shard each, by deployment or by organisation.
 TABLES = (
     "deployment_hourly", "latency_hist_hourly", "latency_hist_daily", "latency_hist_monthly",
-    "latency_by_key_hourly", "usage_hourly", "cost_rated", "quarantine",
+    "latency_by_key_hourly", "usage_hourly", "cost_rated", "hour_prices", "quarantine",
 )  # fmt: skip
 # Each shard has a row for each of its hours.
 RUNS = "rollup_run"

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from slipway.metering.fingerprint import shipped_to
+from slipway.metering.prices import month_start
 from slipway.metering.published import PublishedCopy
+from slipway.metering.rating import otherwise_priced
 from slipway.metering.warehouse import Warehouse
 from slipway.objectstore import ObjectStore
 from slipway.records.usage import PREFIX, hour_in, hour_of
@@ -23,6 +25,7 @@ SETTLED_AFTER = timedelta(minutes=10)
 # Late events mostly come within days: these hours are compared each time, older ones in turn.
 RECENT = timedelta(hours=48)
 _AT_ONCE = 64
+_SHOWN = 3
 _BUDGET_S = 20.0
 
 
@@ -74,6 +77,7 @@ def survey(
     stored = {hour for hour in map(hour_in, store.folders(PREFIX)) if hour is not None}
     settled = settled_hours(stored | rolled_up.keys(), earliest, now)
     stale = [wrong for hour in settled if (wrong := unfinished(hour, rolled_up.get(hour))) is not None]
+    stale += otherwise_rated(warehouse, {each.hour for each in stale}, max(earliest, _may_be_corrected(now)))
     known = {each.hour for each in stale}
     filled = [hour for hour in settled if hour in stored or (hour in rolled_up and rolled_up[hour].objects)]
     compared = [hour for hour in filled if hour not in known]
@@ -119,6 +123,30 @@ def unfinished(hour: datetime, rolled_up: RolledUp | None) -> StaleHour | None:
     if rolled_up is None:
         return StaleHour(hour, "never rolled up")
     return None if rolled_up.final else StaleHour(hour, "rolled up before it was over")
+
+
+def otherwise_rated(warehouse: Warehouse, known: set[datetime], since: datetime) -> list[StaleHour]:
+    """Hours, but for those that are known already, whose prices were corrected after they were rated."""
+    if not warehouse.published_path.exists():
+        return []
+    found = otherwise_priced(PublishedCopy.of(warehouse), since)
+    return [
+        StaleHour(hour, f"the prices of {_few(deployments)} are others than it was rated at")
+        for hour, deployments in found.items()
+        if hour not in known
+    ]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if names[_SHOWN:] else "")
+
+
+def _may_be_corrected(now: datetime) -> datetime:
+    """The first hour whose price may have been corrected and not rated since.
+
+    Prices of a month can be corrected until it ends; what was corrected last is rated in the next one.
+    """
+    return month_start(month_start(now) - _HOUR)
 
 
 def lost_objects(rolled_up: RolledUp, objects: int) -> bool:

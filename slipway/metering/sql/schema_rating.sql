@@ -15,6 +15,9 @@ CREATE TABLE IF NOT EXISTS cost_rated (
     currency VARCHAR
 );
 
+-- One row per hour and deployment that was used in it: a digest of the prices that it was rated at (hour_prices.sql).
+CREATE TABLE IF NOT EXISTS hour_prices (hour TIMESTAMPTZ, deployment VARCHAR, fingerprint VARCHAR);
+
 -- One row per row of usage_hourly, priced unit and tier, where anything of the unit was billed.
 -- unit: input_uncached, input_cached, output (tokens), input_audio_ms, output_audio_ms, characters, documents, searches.
 -- tier: 0 where the unit has one price whatever the volume, else counted from 1, what is free included.

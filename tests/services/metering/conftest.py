@@ -56,6 +56,11 @@ def new_event() -> Event:
 @pytest.fixture
 def ship(store: ObjectStore) -> Ship:
     """Writes one object of an hour: events or raw lines, or the raw bytes of the object; returns its key."""
+    return shipper(store)
+
+
+def shipper(store: ObjectStore) -> Ship:
+    """The same into any store."""
     sequence = iter(range(10**6))
 
     def write(hour: datetime, lines: Iterable[UsageEvent | bytes] = (), *, body: bytes | None = None) -> str:

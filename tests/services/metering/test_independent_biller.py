@@ -1,17 +1,15 @@
 """Bills of whole worlds, compared with a biller that knows nothing of the warehouse, and of it made anew.
 
-SLIPWAY_TEST_WORLDS=200 bills so many worlds; by default one, in which a millisecond decides of a price.
+SLIPWAY_TEST_WORLDS=200 bills so many more; by default one, in which a millisecond decides of a price.
 """
 
 import gzip
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -22,14 +20,13 @@ from slipway.catalog.documents import PriceBook
 from slipway.control import accounting
 from slipway.control.connections import Connections
 from slipway.control.rebuilding import rebuild
-from slipway.environment import Environment
 from slipway.objectstore import ObjectStore
 from slipway.records.usage import UsageEvent, object_key
 
 from .biller import HOURS, START, Edition, Line, Owed, Request, World, bills, world
+from .worlds import each_world, new_world
 
 FIRST = 2
-WORLDS = int(os.environ.get("SLIPWAY_TEST_WORLDS") or 1)
 END = START + timedelta(hours=HOURS)
 # The biller's units, in Slipway's words: in price books, and in events and tables.
 TERMS = (
@@ -52,19 +49,10 @@ class Clock(datetime):
         return cls.at
 
 
-@pytest.fixture(params=["1", "4"], ids=["one-file", "four-shards"])
-def connections(
-    request: pytest.FixtureRequest, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Connections:
-    """All of Slipway's accounting on the running store, at the world's time."""
+@pytest.fixture
+def worlds_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let accounting live at the world's time."""
     monkeypatch.setattr(accounting, "datetime", Clock)
-    at = store.location
-    variables = {
-        "SLIPWAY_S3_ENDPOINT": at.endpoint_url, "SLIPWAY_S3_BUCKET": at.bucket,
-        "SLIPWAY_S3_ACCESS_KEY": at.access_key, "SLIPWAY_S3_SECRET_KEY": at.secret_key,
-        "SLIPWAY_WAREHOUSE_SHARDS": request.param,
-    }  # fmt: skip
-    return Connections(Environment(variables, tmp_path))
 
 
 def catalog(edition: Edition) -> Catalog:
@@ -176,19 +164,29 @@ def of_parquet(at: Connections) -> dict[Line, Owed]:
     return owed_by(row for day in days for row in pq.read_table(io.BytesIO(day)).to_pylist())
 
 
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + WORLDS))
+@each_world(FIRST)
 def test_a_world_is_billed_as_by_a_biller_of_its_own_and_again_when_the_warehouse_is_made_anew(
-    connections: Connections, seed: int
+    worlds_time: None, store: ObjectStore, seed: int
 ) -> None:
+    is_billed_as_expected(store, seed, shards=1)
+
+
+@each_world(FIRST, one_in=10)
+def test_four_shards_bill_a_world_as_one_file_does(worlds_time: None, store: ObjectStore, seed: int) -> None:
+    is_billed_as_expected(store, seed, shards=4)
+
+
+def is_billed_as_expected(store: ObjectStore, seed: int, shards: int) -> None:
     made = world(seed)
-    live_through(made, connections)
     expected = bills(made)
-    assert of_copy(connections) == expected
-    assert of_parquet(connections) == expected
-    shutil.rmtree(connections.environment.home / "warehouse")
-    rebuild(Connections(connections.environment), lambda _: None)
-    assert of_copy(connections) == expected
-    assert of_parquet(connections) == expected
+    with new_world(store, shards) as at:
+        live_through(made, at)
+        assert of_copy(at) == expected
+        assert of_parquet(at) == expected
+        shutil.rmtree(at.environment.home / "warehouse")
+        rebuild(Connections(at.environment), lambda _: None)
+        assert of_copy(at) == expected
+        assert of_parquet(at) == expected
 
 
 def test_worlds_have_in_them_what_they_are_for() -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from slipway.metering.price_table import read_prices, sync_prices
 from slipway.metering.prices import PriceSchedule
+from slipway.metering.publish import publish
 from slipway.metering.rollup import roll_up
+from slipway.metering.staleness import survey
 from slipway.metering.warehouse import Warehouse, sql
 from slipway.objectstore import ObjectStore
 from slipway.records.price_history import PREFIX, PriceHistory, PriceHistoryError, PriceRow
@@ -168,3 +170,42 @@ def insert(connection: Any, *rows: PriceRow) -> None:
             "searches": None, "model": None, "tiers": None, "minimum": None,
         }  # fmt: skip
         connection.execute(sql("insert_price"), values)
+
+
+def test_a_price_that_is_corrected_in_an_open_month_is_asked_for_in_just_the_hours_that_it_touches(
+    store: ObjectStore, warehouse: Warehouse, ship, new_event, schedule
+) -> None:
+    hours = [HOUR + timedelta(hours=n) for n in range(5)]
+    for hour in hours:
+        ship(hour, [new_event(hour, deployment="chat"), new_event(hour, deployment="law")])
+    ship(hours[1], [new_event(hours[1], deployment="draft")])  # used in one hour, without a price
+    change = hours[2] + timedelta(minutes=30)
+    law = schedule("law", (JANUARY, 1, 1, 1))
+
+    def take(*schedules: PriceSchedule, now: datetime = NOW) -> None:
+        sync_prices(store, warehouse, [law, *schedules], now=now)
+        publish(warehouse, store, ())
+
+    def stale() -> dict[datetime, str]:
+        found = survey(store, warehouse, now=hours[-1] + timedelta(hours=2), earliest=JANUARY).stale
+        return {each.hour: each.reason for each in found}
+
+    def rerate() -> list[Decimal | None]:
+        found = costs(store, warehouse, *hours)
+        publish(warehouse, store, hours)
+        return found
+
+    take(schedule("chat", (JANUARY, 1, 1, 1)), now=JANUARY)
+    before = rerate()
+    assert stale() == {}
+    take(schedule("chat", (JANUARY, 1, 1, 1), (change, 2, 2, 2)))
+    why = "the prices of chat are others than it was rated at"
+    assert stale() == dict.fromkeys(hours[2:], why), "hours before the change cost what they did"
+    after = rerate()
+    assert stale() == {} and after[:3] == before[:3] and after[3] == before[3] + COST
+    take(schedule("chat", (JANUARY, 1, 1, 1), (change, 3, 2, 2)))  # the same entry, another price
+    assert stale() == dict.fromkeys(hours[2:], why)
+    rerate()
+    draft = schedule("draft", (JANUARY, 5, 5, 5))
+    take(schedule("chat", (JANUARY, 1, 1, 1), (change, 3, 2, 2)), draft)
+    assert stale() == {}, "what was used before it had a price stays free"

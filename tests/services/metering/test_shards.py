@@ -37,7 +37,9 @@ HOUR = datetime(2026, 3, 10, 9, tzinfo=UTC)
 HOURS = [HOUR, HOUR + timedelta(hours=1)]
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
-TABLES = (*sharded.TABLES, sharded.RUNS, "cost_hourly", "economics_hourly", "gateway_hourly")
+# Of prices that an hour was rated at each shard has its own note.
+OF_ONE = [table for table in sharded.TABLES if table != "hour_prices"]
+TABLES = (*OF_ONE, sharded.RUNS, "cost_hourly", "economics_hourly", "gateway_hourly")
 MINUTE = timedelta(minutes=1)
 
 Rows = dict[str, list[tuple[Any, ...]]]
