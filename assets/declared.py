@@ -29,7 +29,6 @@ class Declared:
     checks: tuple[dg.AssetCheckSpec, ...] = ()
     about: tuple[Document, ...] = ()
     op_tags: Mapping[str, Any] = field(default_factory=dict)
-    pool: str | None = None  # goes before the group's
 
 
 def declared(
@@ -38,12 +37,11 @@ def declared(
     checks: Sequence[dg.AssetCheckSpec] = (),
     about: Sequence[Document] = (),
     op_tags: Mapping[str, Any] | None = None,
-    pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], Declared]:
     """Declare what a function makes. A step has the name of its asset; one of several needs its own."""
     step = name or specs[0].key.to_python_identifier()
 
     def declare(compute: Callable[..., Any]) -> Declared:
-        return Declared(compute, specs, step, tuple(checks), tuple(about), op_tags or {}, pool)
+        return Declared(compute, specs, step, tuple(checks), tuple(about), op_tags or {})
 
     return declare

@@ -102,7 +102,9 @@ GROUPS = (
         "metering",
         ROLLUP,
         lambda catalog: _metering(),
-        pools.WAREHOUSE,
+        # Of no pool: a backfill is one run, and lets other writers have their turn after each day of it. Who
+        # writes is decided by the lock of the file.
+        pool=None,
         freshness=HOURLY,
         needs_catalog=False,
     ),
@@ -148,7 +150,7 @@ def _built(group: Group, declared: Declared) -> dg.AssetsDefinition:
         ],
         check_specs=declared.checks,
         op_tags=declared.op_tags,
-        pool=declared.pool or _pool(group, declared.specs),
+        pool=_pool(group, declared.specs),
         retry_policy=group.retry,
         backfill_policy=dg.BackfillPolicy.single_run() if is_partitioned else None,
     )

@@ -11,6 +11,7 @@ import dagster as dg
 from assets import failures, keys, metadata
 from assets.declared import Declared, declared
 from assets.partitions import HOURLY, hour_of, key_of
+from assets.retries import done_by
 from resources.warehouse import CHECKS, WarehouseResource
 from slipway.catalog import Catalog, digests
 
@@ -63,7 +64,9 @@ def _rollup(before: list[dg.AssetKey]) -> Declared:
     ) -> Iterator[dg.MaterializeResult[None]]:
         hours = [hour_of(key) for key in context.partition_keys]
         with failures.explained():
-            report = warehouse.roll_up(hours, run_id=context.run_id, progress=context.log.info)
+            report = warehouse.roll_up(
+                hours, run_id=context.run_id, progress=context.log.info, done_by=done_by(context.run)
+            )
         results = {result.name: result for result in report.checks}
         for key in chain:
             for summary in report.hours:

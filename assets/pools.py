@@ -10,12 +10,6 @@ REGISTRY = "registry"
 WAREHOUSE = "warehouse"
 ROUTES = "routes"
 GARBAGE = "garbage"
-INTAKE = "intake"
-
-
-def shard(number: int) -> str:
-    """The pool of one shard of the warehouse, which has a writer of its own."""
-    return f"warehouse_shard_{number}"
 
 
 def data_plane(name: str) -> str:

@@ -1,6 +1,6 @@
 """A warehouse of several shards: usage taken in once for all, and each shard's rows, a step each.
 
-Belongs here: what Dagster must know of them (keys, pools, metadata). With the setting `rollup_executor`
+Belongs here: what Dagster must know of them (keys, metadata). With the setting `rollup_executor`
 each step is a pod of its own.
 Does not: what is done (slipway.metering.shards), all shards as one (metering.py).
 """
@@ -9,9 +9,10 @@ from datetime import datetime
 
 import dagster as dg
 
-from assets import failures, keys, pools
+from assets import failures, keys
 from assets.declared import Declared, declared
 from assets.partitions import HOURLY, hour_of
+from assets.retries import done_by
 from resources.warehouse import WarehouseResource
 
 
@@ -28,7 +29,6 @@ def _intake() -> Declared:
             kinds={"s3", "duckdb"},
             partitions_def=HOURLY,
         ),
-        pool=pools.INTAKE,
     )
     def usage_intake(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
@@ -57,13 +57,13 @@ def _shard(number: int, shards: int) -> Declared:
             kinds={"duckdb"},
             partitions_def=HOURLY,
         ),
-        pool=pools.shard(number),
     )
     def shard(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         with failures.explained():
             requests = warehouse.roll_up_shard(
-                number, _hours(context), run_id=context.run_id, progress=context.log.info
-            )
+                number, _hours(context), run_id=context.run_id, progress=context.log.info,
+                done_by=done_by(context.run),
+            )  # fmt: skip
         return dg.MaterializeResult(metadata={"requests": requests})
 
     return shard

@@ -18,7 +18,13 @@ from assets.structure import structure_of
 from pipelines import overriding
 from pipelines.jobs import Checks, asset_jobs
 from pipelines.overriding import Job
-from pipelines.schedules import daily_maintenance, hourly_reports, hourly_rollup
+from pipelines.schedules import (
+    daily_maintenance,
+    hourly_reports,
+    hourly_rollup,
+    monthly_invoices,
+    running_hour,
+)
 from resources.all import resources as all_resources
 from sensors.alerts import alerts
 from sensors.catalog_drift import catalog_drift
@@ -61,7 +67,9 @@ def build_definitions(
     )
     clocks = [
         hourly_rollup(settings.usage_lookback_hours),
+        *([running_hour(settings.usage_refresh_minutes)] if settings.usage_refresh_minutes else []),
         hourly_reports(),
+        monthly_invoices(),
         *([daily_maintenance()] if catalog else []),
     ]
     own_sensors = [

@@ -6,7 +6,7 @@ Does not: the steps (slipway.control.accounting), the tables and their SQL (slip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -62,26 +62,36 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     environment: EnvironmentResource
 
     def roll_up(
-        self, hours: Sequence[datetime], run_id: str, progress: Callable[[str], None]
+        self,
+        hours: Sequence[datetime],
+        run_id: str,
+        progress: Callable[[str], None],
+        done_by: Collection[str] = (),
     ) -> RollupReport:
         """Replace the rows of these hours, publish the copy, and check what was published.
 
-        Of a warehouse with shards, whose rows of these hours are there (`roll_up_shard`), the last two.
+        What one of the runs `done_by` did is not done again. Of a warehouse with shards, whose rows of these
+        hours are there (`roll_up_shard`), the last two.
         """
         at = self._connected()
         if at.warehouse.parts:
             return accounting.bring_together(at, hours, run_id, progress)
-        return accounting.roll_up(at, hours, run_id, progress)
+        return accounting.roll_up(at, hours, run_id, progress, done_by=done_by)
 
     def take_in(self, hours: Sequence[datetime], progress: Callable[[str], None]) -> list[Intake]:
         """Read the usage of these hours once, for all shards."""
         return accounting.take_in(self._connected(), hours, progress)
 
     def roll_up_shard(
-        self, shard: int, hours: Sequence[datetime], run_id: str, progress: Callable[[str], None]
+        self,
+        shard: int,
+        hours: Sequence[datetime],
+        run_id: str,
+        progress: Callable[[str], None],
+        done_by: Collection[str] = (),
     ) -> int:
         """Replace a shard's rows of these hours, which were taken in; returns the number of its requests."""
-        return accounting.roll_up_shard(self._connected(), shard, hours, run_id, progress)
+        return accounting.roll_up_shard(self._connected(), shard, hours, run_id, progress, done_by=done_by)
 
     def late_usage(self, now: datetime, earliest: datetime, after: datetime | None) -> Survey:
         """Which hours differ in the store from what was rolled up; raises MissingSettingError."""

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster import DagsterRunStatus
 
 from assets.partitions import FIRST, key_of, range_tags
+from assets.retries import UNFINISHED
 from resources.warehouse import StaleHour, Survey, WarehouseResource
 from slipway.environment import MissingSettingError
 
@@ -23,10 +23,6 @@ INTERVAL_S = 300
 _HOUR = timedelta(hours=1)
 _MOST_HOURS = 31 * 24  # of one run: what a run that dies has to do again is bounded
 _MOST_RUNS = 10  # of one tick
-_UNFINISHED = [
-    DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING,
-]  # fmt: skip
 
 
 def late_usage(job_name: str) -> dg.SensorDefinition:
@@ -40,7 +36,7 @@ def late_usage(job_name: str) -> dg.SensorDefinition:
         description="Asks for every hour whose events in the store are not what was rolled up, however old.",
     )
     def sensor(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
-        under_way = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), limit=1)
+        under_way = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
         if under_way:
             reason = f"Run {under_way[0].run_id[:8]} is rolling up; this looks again when it has ended."
             return dg.SensorResult(skip_reason=reason, cursor=context.cursor)

@@ -285,6 +285,9 @@ class Settings(Document):
     usage_lookback_hours: int = Field(
         3, ge=1, description="Closed hours that each hourly rollup looks at again."
     )
+    usage_refresh_minutes: int = Field(
+        5, ge=0, le=30, description="Minutes between rollups of the running hour; 0: not before it is over."
+    )
     drift_attempts: int = Field(3, ge=1, description="Repairs tried per spec digest before an alert.")
     alert_webhook: SecretRef | None = Field(
         None,

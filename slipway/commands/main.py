@@ -19,6 +19,7 @@ import slipway
 from slipway.commands import cluster, metering, options
 from slipway.commands.admin_keys import admin_key
 from slipway.commands.alert import alert
+from slipway.commands.backfill import backfill
 from slipway.commands.billing import invoice, month
 from slipway.commands.image import image
 from slipway.commands.keys import key
@@ -172,6 +173,7 @@ cli.add_command(user)
 cli.add_command(project)
 cli.add_command(tenants)
 cli.add_command(warehouse)
+cli.add_command(backfill)
 cli.add_command(month)
 cli.add_command(invoice)
 cli.add_command(alert)

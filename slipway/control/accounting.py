@@ -6,7 +6,7 @@ Does not: tables, SQL, rating and checks themselves (slipway.metering).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from slipway.control.connections import Connections
 from slipway.metering import compaction, gpu_costs, price_table, prices, publish, replicas
 from slipway.metering.checks import CheckResult, evaluate
 from slipway.metering.compaction import CompactedHour
+from slipway.metering.periods import Period
 from slipway.metering.price_table import PriceSync
 from slipway.metering.replicas import SampledHour
 from slipway.metering.rollup import HourSummary
@@ -24,6 +25,7 @@ from slipway.metering.shards.workers import workers
 from slipway.metering.staleness import Survey, survey
 from slipway.records import usage
 from slipway.records.intake import Intake
+from slipway.records.usage import hour_of
 
 Say = Callable[[str], None]
 
@@ -36,16 +38,29 @@ class RollupReport:
     checks: tuple[CheckResult, ...]
 
 
-def roll_up(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -> RollupReport:
+def roll_up(
+    at: Connections, hours: Sequence[datetime], run_id: str, say: Say, *, done_by: Collection[str] = ()
+) -> RollupReport:
     """Replace the rows of these hours, publish the copy, and check what was published; shards one by one.
 
-    Prices are those that were taken by then; PriceHistoryError when none ever were.
+    What one of the runs `done_by` did is not done again, where nothing came since. Prices are those that were
+    taken by then; PriceHistoryError when none ever were.
     """
     reading = workers(at.environment.intake_workers)
     summaries = rolling.roll_up_all(
-        at.store, at.warehouse, hours, run_id=run_id, now=datetime.now(UTC), workers=reading, say=say
-    )
+        at.store, at.warehouse, hours,
+        run_id=run_id, now=datetime.now(UTC), workers=reading, done_by=done_by, say=say,
+    )  # fmt: skip
     return _published(at, hours, summaries, run_id, say)
+
+
+def backfilled(period: Period, now: datetime) -> list[datetime]:
+    """The hours of a period that a backfill rolls up: those that have begun. Raises ValueError for none."""
+    end = min(period.end, hour_of(now) + timedelta(hours=1))
+    hours = [period.start + timedelta(hours=n) for n in range((end - period.start) // timedelta(hours=1))]
+    if not hours:
+        raise ValueError(f"{period}: is in the future. Give hours that have begun.")
+    return hours
 
 
 def bring_together(at: Connections, hours: Sequence[datetime], run_id: str, say: Say) -> RollupReport:
@@ -73,11 +88,20 @@ def take_in(at: Connections, hours: Sequence[datetime], say: Say) -> list[Intake
     )
 
 
-def roll_up_shard(at: Connections, shard: int, hours: Sequence[datetime], run_id: str, say: Say) -> int:
+def roll_up_shard(
+    at: Connections,
+    shard: int,
+    hours: Sequence[datetime],
+    run_id: str,
+    say: Say,
+    *,
+    done_by: Collection[str] = (),
+) -> int:
     """Replace a shard's rows of these hours, which were taken in; returns the number of its requests."""
     return rolling.roll_up_shard(
-        at.store, at.warehouse, shard, hours, run_id=run_id, now=datetime.now(UTC), say=say
-    )
+        at.store, at.warehouse, shard, hours,
+        run_id=run_id, now=datetime.now(UTC), done_by=done_by, say=say,
+    )  # fmt: skip
 
 
 def late_usage(at: Connections, now: datetime, earliest: datetime, after: datetime | None) -> Survey:

@@ -6,14 +6,15 @@ Does not: the arithmetic (sql/), reading objects (loading.py), publishing (publi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from slipway.metering import continuity
-from slipway.metering.fingerprint import HourOfUsage, list_hours
+from slipway.metering.fingerprint import HourOfUsage, fingerprint, list_hours
 from slipway.metering.loading import insert_hours, load_lines
 from slipway.metering.price_table import bring_prices
 from slipway.metering.rating import ReRated, note_prices, rate
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MAX_CHUNK_HOURS = 24
+_TURN_S = 0.25  # several times as long as who waits for a lock sleeps between looking
 # Compressed bytes of one chunk: some ten million events, whose exact quantiles still fit into memory.
 MAX_CHUNK_BYTES = 512 * 2**20
 
@@ -73,35 +75,83 @@ def roll_up(
     *,
     run_id: str,
     now: datetime,
+    done_by: Collection[str] = (),
     say: Say = lambda _: None,
 ) -> list[HourSummary]:
     """Replace the rows of these hours by what their usage objects say now; one summary per hour, in order.
 
-    Where prices have tiers, later hours of the month may cost something else for it: `say` is told which.
+    Where prices have tiers, later hours of the month may cost something else for it: `say` is told which, and
+    of several days how far it has come. Other writers have their turn after each day. Hours that one of the
+    runs `done_by` left as their objects are now are not done again.
 
     Prices are those of the price history. Each chunk is one transaction: a run that dies has replaced whole
     chunks or nothing, and running it again gives the same rows. Readers see them after `publish`. Raises
     ObjectStoreError, WarehouseError, DamagedObjectError, PriceHistoryError without a price history, and
     ValueError for an hour that does not start one.
     """
-    asked = sorted({_checked(hour) for hour in hours})
     summaries: list[HourSummary] = []
-    with warehouse.writing() as connection:
-        bring_prices(store, connection, now=now)
-        # Listed as the one writer: another one that went first may have seen objects which came later.
-        listing = list_hours(store, asked)
-        sizes = {hour: contents.size_bytes for hour, contents in listing.items()}
-        with scratch(warehouse.spill_dir) as file:
-            for chunk in chunks(sizes):
-                connection.execute(sql("chunk_begin"))
-                _load(connection, store, {hour: listing[hour] for hour in chunk}, now, file)
-                continuity.load(connection, store, chunk)
-                with transaction(connection):
-                    later = _replace_rows(connection, chunk, run_id, now)
-                for rerated in later:
-                    say(rerated.told())
-                summaries += summaries_of(connection, chunk)
+    for some in in_turns({_checked(hour) for hour in hours}):
+        with warehouse.writing() as connection:
+            bring_prices(store, connection, now=now)
+            # Listed as the one writer: another one that went first may have seen objects which came later.
+            listing = list_hours(store, some)
+            done = done_hours(
+                connection, {hour: fingerprint(each.shipped) for hour, each in listing.items()}, done_by
+            )
+            wanted = {hour: contents for hour, contents in listing.items() if hour not in done}
+            for rerated in _roll_up_some(connection, store, warehouse, wanted, run_id, now):
+                say(rerated.told())
+            summaries += summaries_of(connection, some)
+        if len(hours) > len(some):
+            before = f", {len(done)} of them before" if done else ""
+            say(f"{some[0]:%Y-%m-%dT%H} to {some[-1]:%Y-%m-%dT%H}: {len(some)} hours rolled up{before}")
     return summaries
+
+
+def in_turns(hours: Iterable[datetime]) -> Iterator[list[datetime]]:
+    """The hours, in order, in parts of at most a day; a moment between them, in which another writer begins.
+
+    A backfill of a month is one run, and the schedule's rollup waits for a day of it at most.
+    """
+    asked = sorted(hours)
+    for start in range(0, len(asked), _MAX_CHUNK_HOURS):
+        if start:
+            time.sleep(_TURN_S)
+        yield asked[start : start + _MAX_CHUNK_HOURS]
+
+
+def done_hours(
+    connection: DuckDBPyConnection, fingerprints: Mapping[datetime, str], done_by: Collection[str]
+) -> set[datetime]:
+    """Those of the hours that one of these runs rolled up, over by then, from the objects that they have."""
+    if not done_by:
+        return set()
+    rows = connection.execute(
+        "SELECT hour, input_fingerprint FROM rollup_run "
+        "WHERE final AND run_id IN (SELECT unnest($runs::VARCHAR[]))",
+        {"runs": sorted(done_by)},
+    ).fetchall()
+    by_run = {hour.astimezone(UTC): digest for hour, digest in rows}
+    return {hour for hour, digest in fingerprints.items() if by_run.get(hour) == digest}
+
+
+def _roll_up_some(
+    connection: DuckDBPyConnection,
+    store: ObjectStore,
+    warehouse: Warehouse,
+    listing: Mapping[datetime, HourOfUsage],
+    run_id: str,
+    now: datetime,
+) -> Iterator[ReRated]:
+    sizes = {hour: contents.size_bytes for hour, contents in listing.items()}
+    with scratch(warehouse.spill_dir) as file:
+        for chunk in chunks(sizes):
+            connection.execute(sql("chunk_begin"))
+            _load(connection, store, {hour: listing[hour] for hour in chunk}, now, file)
+            continuity.load(connection, store, chunk)
+            with transaction(connection):
+                later = _replace_rows(connection, chunk, run_id, now)
+            yield from later
 
 
 def chunks(sizes: Mapping[datetime, int]) -> list[list[datetime]]:

@@ -68,6 +68,8 @@ def test_a_schedule_and_a_sensor_take_the_place_of_those_of_their_name() -> None
     }
     assert {each.name for each in definitions.schedules or ()} == {
         "hourly_rollup",
+        "running_hour",
+        "monthly_invoices",
         "hourly_reports",
         "daily_maintenance",
     }

@@ -8,7 +8,7 @@ Does not: the rows (slipway.metering.rollup), taking in (intake.py), the view ov
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ from slipway.metering.rollup import (
     HourSummary,
     Say,
     chunks,
+    done_hours,
+    in_turns,
     insert_latency,
     insert_usage,
     roll_up,
@@ -59,6 +61,7 @@ def roll_up_all(
     run_id: str,
     now: datetime,
     workers: Workers | None = None,
+    done_by: Collection[str] = (),
     say: Say = lambda _: None,
 ) -> list[HourSummary]:
     """`roll_up`, whether the warehouse has shards or not: all steps here, one after another.
@@ -66,10 +69,10 @@ def roll_up_all(
     Shards have published their copies when it ends. Raises as `roll_up`, `take_in` and `roll_up_shard`.
     """
     if not warehouse.parts:
-        return roll_up(store, warehouse, hours, run_id=run_id, now=now, say=say)
+        return roll_up(store, warehouse, hours, run_id=run_id, now=now, done_by=done_by, say=say)
     take_in(store, hours, warehouse.shards, now=now, workers=workers, say=say)
     for shard in range(warehouse.shards):
-        roll_up_shard(store, warehouse, shard, hours, run_id=run_id, now=now, say=say)
+        roll_up_shard(store, warehouse, shard, hours, run_id=run_id, now=now, done_by=done_by, say=say)
     return bring_together(store, warehouse, hours, now=now)
 
 
@@ -81,29 +84,49 @@ def roll_up_shard(
     *,
     run_id: str,
     now: datetime,
+    done_by: Collection[str] = (),
     say: Say = lambda _: None,
 ) -> int:
     """Replace a shard's rows of these hours by what was taken in of them, and publish its copy.
 
-    Returns the number of its requests. A run that dies has replaced whole chunks or nothing, as with one
-    warehouse. Raises IntakeError, and as `roll_up`.
+    Returns the number of its requests, without those of hours that were done before. A run that dies has
+    replaced whole chunks or nothing, as with one warehouse. Raises IntakeError, and as `roll_up`.
     """
     part = warehouse.parts[shard]
     requests = 0
-    with part.writing() as connection:
-        bring_prices(store, connection, now=now)
-        # Read as the one writer: another one that went first may have had a later intake.
-        taken = _taken_in(store, sorted(set(hours)), warehouse.shards)
-        for chunk in chunks({hour: each.size_bytes // warehouse.shards for hour, each in taken.items()}):
-            requests += _roll_up_chunk(
-                connection, store, [taken[hour] for hour in chunk], shard, run_id, now, say
+    for some in in_turns(set(hours)):
+        with part.writing() as connection:
+            requests += _roll_up_some(
+                connection, store, warehouse.shards, shard, some, run_id, now, done_by, say
             )
     publish_copy(part)
     with part.published_path.open("rb") as copy:
         key = published_usage.shard_copy_key(shard, warehouse.shards)
         store.put_file(key, copy, content_type="application/vnd.duckdb")
-    say(f"shard {shard} of {warehouse.shards}: {requests} requests in {len(taken)} hours")
+    say(f"shard {shard} of {warehouse.shards}: {requests} requests in {len(set(hours))} hours")
     return requests
+
+
+def _roll_up_some(
+    connection: DuckDBPyConnection,
+    store: ObjectStore,
+    shards: int,
+    shard: int,
+    hours: Hours,
+    run_id: str,
+    now: datetime,
+    done_by: Collection[str],
+    say: Say,
+) -> int:
+    bring_prices(store, connection, now=now)
+    # Read as the one writer: another one that went first may have had a later intake.
+    taken = _taken_in(store, hours, shards)
+    done = done_hours(connection, {hour: each.fingerprint for hour, each in taken.items()}, done_by)
+    sizes = {hour: each.size_bytes // shards for hour, each in taken.items() if hour not in done}
+    return sum(
+        _roll_up_chunk(connection, store, [taken[hour] for hour in chunk], shard, run_id, now, say)
+        for chunk in chunks(sizes)
+    )
 
 
 def bring_together(
