@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
 Shipped = Mapping[datetime, Sequence[StoredObject]]
 
 _HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class ChunkHour:
+    """An hour as it was listed at an instant: of which objects it was made."""
+
+    hour: datetime
+    fingerprint: str
+    objects: int
+    listed_at: datetime
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the hour was over by then."""
+        return self.listed_at >= self.hour + _HOUR
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of the hour that had passed by then."""
+        return min(max((self.listed_at - self.hour).total_seconds(), 1.0), _HOUR.total_seconds())
 
 
 def load_lines(
@@ -111,15 +131,23 @@ def _set_aside(connection: DuckDBPyConnection, broken: Sequence[FetchedObject]) 
 
 def insert_hours(connection: DuckDBPyConnection, shipped: Shipped, now: datetime) -> None:
     """The hours of the chunk, what they were made of, and how much of them is over at `now`."""
+    insert_chunk_hours(
+        connection,
+        [ChunkHour(hour, fingerprint(objects), len(objects), now) for hour, objects in shipped.items()],
+    )
+
+
+def insert_chunk_hours(connection: DuckDBPyConnection, hours: Sequence[ChunkHour]) -> None:
+    """Fill chunk_hour."""
     insert_many(
         connection,
         "INSERT INTO chunk_hour SELECT unnest($hour::TIMESTAMPTZ[]), unnest($fingerprint::VARCHAR[]), "
         "unnest($objects::BIGINT[]), unnest($final::BOOLEAN[]), unnest($elapsed_s::DOUBLE[])",
-        hour=list(shipped),
-        fingerprint=[fingerprint(objects) for objects in shipped.values()],
-        objects=[len(objects) for objects in shipped.values()],
-        final=[now >= hour + _HOUR for hour in shipped],
-        elapsed_s=[min(max((now - hour).total_seconds(), 1.0), 3600.0) for hour in shipped],
+        hour=[each.hour for each in hours],
+        fingerprint=[each.fingerprint for each in hours],
+        objects=[each.objects for each in hours],
+        final=[each.is_final for each in hours],
+        elapsed_s=[each.elapsed_s for each in hours],
     )
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from slipway.objectstore import ObjectStore
@@ -22,7 +22,6 @@ Answer = TypeVar("Answer")
 
 PREFIX = "intake/"
 _AT_ONCE = 16
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,6 @@ class Intake:
     unreadable: tuple[str, ...]
     duplicates: int
     conflicts: int
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the hour was over when it was taken in."""
-        return self.taken_at >= self.hour + _HOUR
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds of the hour that had passed by then."""
-        return min(max((self.taken_at - self.hour).total_seconds(), 1.0), 3600.0)
 
     def part(self, kind: str, shard: int) -> list[str]:
         """The keys of a shard's part of one kind, `usage` or `latency`."""

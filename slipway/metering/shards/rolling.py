@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.metering import continuity, sharded
-from slipway.metering.loading import insert_many
+from slipway.metering.loading import ChunkHour, insert_chunk_hours, insert_many
 from slipway.metering.price_table import bring_prices
 from slipway.metering.publish import publish_copy
 from slipway.metering.rollup import (
@@ -195,15 +195,8 @@ def _keys(taken: Sequence[Intake], kind: str, shard: int) -> list[str]:
 
 def _insert_hours(connection: DuckDBPyConnection, taken: Sequence[Intake], shard: int) -> None:
     """chunk_hour, and copies: those of the whole hour are told by the first shard."""
-    insert_many(
-        connection,
-        "INSERT INTO chunk_hour SELECT unnest($hour::TIMESTAMPTZ[]), unnest($fingerprint::VARCHAR[]), "
-        "unnest($objects::BIGINT[]), unnest($final::BOOLEAN[]), unnest($elapsed_s::DOUBLE[])",
-        hour=[each.hour for each in taken],
-        fingerprint=[each.fingerprint for each in taken],
-        objects=[each.objects for each in taken],
-        final=[each.is_final for each in taken],
-        elapsed_s=[each.elapsed_s for each in taken],
+    insert_chunk_hours(
+        connection, [ChunkHour(each.hour, each.fingerprint, each.objects, each.taken_at) for each in taken]
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE copies (hour TIMESTAMPTZ, duplicates BIGINT, conflicts BIGINT)"
