@@ -1,6 +1,6 @@
 """A warehouse of another version: an earlier one is brought forward and kept, a later one is left alone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from slipway.metering import schema
 from slipway.metering.publish import publish_copy
 from slipway.metering.published import PublishedCopy
 from slipway.metering.rollup import roll_up
+from slipway.metering.staleness import survey
 from slipway.metering.warehouse import Warehouse, WarehouseError
 from slipway.objectstore import ObjectStore
 
@@ -129,6 +130,15 @@ def test_a_later_one_is_refused_and_left_as_it_is(store: ObjectStore, warehouse:
         ):
             use()
     assert warehouse.path.read_bytes() == content
+
+
+def test_a_copy_of_the_version_before_is_surveyed(store: ObjectStore, warehouse: Warehouse) -> None:
+    """It does not say at which prices its hours were rated; they are taken for right."""
+    roll_up(store, warehouse, [HOUR], run_id="r", now=NOW)
+    publish_copy(warehouse)
+    with duckdb.connect(warehouse.published_path) as connection:
+        connection.execute("DROP TABLE hour_prices; UPDATE warehouse_version SET version = 2")
+    assert survey(store, warehouse, now=HOUR + timedelta(hours=2), earliest=HOUR).stale == ()
 
 
 def test_a_copy_that_an_earlier_version_published_is_read_as_one_of_this(tmp_path: Path) -> None:
