@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MAX_CHUNK_HOURS = 24
-_TURN_S = 0.25  # several times as long as who waits for a lock sleeps between looking
+_TURN_S = 0.1  # twice as long as who waits for a lock sleeps between looking
 # Compressed bytes of one chunk: some ten million events, whose exact quantiles still fit into memory.
 MAX_CHUNK_BYTES = 512 * 2**20
 
