@@ -54,11 +54,11 @@ test-kills: $(READY) ## kill a pull of 1 GiB 60 times, and count what is fetched
 	SLIPWAY_KILLS=60 SLIPWAY_KILLS_MIB=1024 $(BIN)/pytest -s tests/services/artifacts/test_pull_killed.py -k Kills
 
 test-metering-kills: $(READY) ## kill a rollup, and the closing of a month, 200 times each at random moments
-	SLIPWAY_TEST_ROLLUP_KILLS=200 SLIPWAY_TEST_CLOSE_KILLS=200 $(BIN)/pytest \
+	SLIPWAY_TEST_ROLLUP_KILLS=200 SLIPWAY_TEST_CLOSE_KILLS=200 $(BIN)/pytest -n $(WORKERS) \
 	  tests/services/metering/test_publishing.py tests/services/metering/test_month_close.py -k killed_at_any
 
 test-metering-worlds: $(READY) ## compare 200 generated worlds with independent billers, tiers and adjustments too
-	SLIPWAY_TEST_WORLDS=200 $(BIN)/pytest -n $(WORKERS) \
+	SLIPWAY_TEST_WORLDS=200 $(BIN)/pytest -n $(WORKERS) --timeout 7200 \
 	  tests/services/metering/test_independent_biller.py tests/services/metering/test_tiers_billed.py
 
 test-load: $(READY) ## aiperf and guidellm against a gateway, and what aiperf reports against the warehouse; 6 GB
